@@ -1,0 +1,36 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+# PYTHON may name an interpreter (3.11 to 3.13); otherwise the first that runs is taken.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: demo test check bench quality clean
+.DELETE_ON_ERROR:
+
+demo: .venv/runtime.stamp
+	$(BIN)/python -m training.demo --out demo
+
+test: check
+
+check: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: .venv/test.stamp
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf .venv demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/runtime.stamp: .venv/bin/python setup.cfg
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/test.stamp: .venv/bin/python setup.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ .venv/runtime.stamp

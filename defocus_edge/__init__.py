@@ -1,0 +1,1 @@
+"""Blur maps in pixels."""
