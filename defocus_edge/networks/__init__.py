@@ -1,0 +1,1 @@
+"""Named weights and the networks they fill."""

@@ -1,0 +1,165 @@
+"""B-NET and E-NET: which blur radius has an edge point, and is it a depth edge (Karaali et al. 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from defocus_edge.blur_levels import N_LEVELS
+from defocus_edge.patches import PATCH_SIDE
+
+#: Sides in px of the patches of the three branches, all around one centre (Karaali et al. 2022, figure 3).
+BRANCH_SIDES = (PATCH_SIDE, 27, 15)
+#: The three branches end in maps of 7×7 values.
+BRANCH_OUTPUT = 7
+#: E-NET's classes.
+EDGE_CLASSES = ("pattern", "depth")
+
+
+@dataclass(frozen=True)
+class EdgeNetworksConfig:
+    """Architecture of the two networks.
+
+    Parameters
+    ----------
+    filters : int
+        Filters of each convolution.
+    dense_units : tuple of int
+        Widths of the hidden dense layers of both heads.
+    crop_shift : int
+        Shift in px, down and right, of the 27 and 15 px patches against the centre of the 41 px patch. 0, but 1 in
+        the networks that the authors of the paper published.
+    input_mean, input_gain : float
+        What enters the first convolution is ``(image - input_mean) * input_gain``.
+    """
+
+    filters: int = 64
+    dense_units: tuple[int, ...] = (300, 150)
+    crop_shift: int = 0
+    input_mean: float = 0.5
+    input_gain: float = 4.0
+
+    def __post_init__(self) -> None:
+        if self.filters < 1 or not self.dense_units or min(self.dense_units) < 1:
+            msg = f"filters and dense_units must be positive. Got: {self.filters}, {self.dense_units}."
+            raise ValueError(msg)
+        if self.crop_shift not in (0, 1):
+            msg = f"crop_shift must be 0 (centred) or 1 (the authors' networks). Got: {self.crop_shift}."
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class EdgeNetworks:
+    """The two networks over one set of layer objects.
+
+    Attributes
+    ----------
+    config : EdgeNetworksConfig
+    b_net : keras.Model
+        (N, 41, 41, 3) patches to (N, 23) softmax over the blur levels.
+    e_net : keras.Model
+        (N, 41, 41, 3) patches to (N, 2) softmax: pattern edge, depth edge. Its f1 layers are B-NET's.
+    joint : keras.Model
+        Both outputs, ``{"blur": …, "edge": …}``, f1 computed once. Its weights file is the preset's file.
+    """
+
+    config: EdgeNetworksConfig
+    b_net: keras.Model
+    e_net: keras.Model
+    joint: keras.Model
+
+
+def build_edge_networks(config: EdgeNetworksConfig | None = None) -> EdgeNetworks:
+    """Build both networks with shared f1 layers and random weights.
+
+    Parameters
+    ----------
+    config : EdgeNetworksConfig, optional
+
+    Returns
+    -------
+    EdgeNetworks
+
+    Notes
+    -----
+    f1-NET (three branches on patches of 41, 27 and 15 px) and the b-NET head make B-NET, 560 731 parameters; f1-NET,
+    f2-NET (a second 41 px branch) and the e-NET head make E-NET, 706 744.
+
+    References
+    ----------
+    A. Karaali, N. Harte, C. R. Jung, "Deep Multi-Scale Feature Learning for Defocus Blur Estimation", IEEE TIP 31,
+    2022, doi:10.1109/TIP.2021.3139243.
+    """
+    config = config or EdgeNetworksConfig()
+    patch = keras.Input((PATCH_SIDE, PATCH_SIDE, 3), name="patch")
+    scaled = layers.Rescaling(config.input_gain, -config.input_mean * config.input_gain, name="scaling")(patch)
+    middle = _crop_centre(scaled, BRANCH_SIDES[1], config.crop_shift, "crop27")
+    inner = _crop_centre(scaled, BRANCH_SIDES[2], config.crop_shift, "crop15")
+
+    branch1 = _apply_large_branch(scaled, config, "b1")
+    branch2 = _apply_middle_branch(middle, config, "b2")
+    branch3 = _apply_small_branch(inner, config, "b3")
+    branch4 = _apply_large_branch(scaled, config, "f2")
+
+    f1 = layers.Concatenate(name="f1")([branch1, branch2, branch3])
+    f1_f2 = layers.Concatenate(name="f1_f2")([branch4, branch1, branch2, branch3])
+    blur = _apply_head(f1, config, N_LEVELS, "blur")
+    edge = _apply_head(f1_f2, config, len(EDGE_CLASSES), "edge")
+    return EdgeNetworks(
+        config=config,
+        b_net=keras.Model(patch, blur, name="b_net"),
+        e_net=keras.Model(patch, edge, name="e_net"),
+        joint=keras.Model(patch, {"blur": blur, "edge": edge}, name="edge_networks"),
+    )
+
+
+def _crop_centre(tensor: keras.KerasTensor, side: int, shift: int, name: str) -> keras.KerasTensor:
+    """Square of `side` px around the centre of the 41 px patch, shifted down and right."""
+    margin = (PATCH_SIDE - side) // 2
+    before, after = margin + shift, margin - shift
+    return layers.Cropping2D(((before, after), (before, after)), name=name)(tensor)
+
+
+def _apply_conv(tensor: keras.KerasTensor, config: EdgeNetworksConfig, name: str, size: int = 3) -> keras.KerasTensor:
+    """One valid convolution without bias, with ReLU."""
+    return layers.Conv2D(
+        config.filters, size, use_bias=False, activation="relu", kernel_initializer="he_normal", name=name
+    )(tensor)
+
+
+def _apply_large_branch(tensor: keras.KerasTensor, config: EdgeNetworksConfig, name: str) -> keras.KerasTensor:
+    """41 px: conv, pool, conv, conv, conv."""
+    tensor = _apply_conv(tensor, config, f"{name}_conv1")
+    tensor = layers.MaxPooling2D(3, name=f"{name}_pool")(tensor)
+    for number in (2, 3, 4):
+        tensor = _apply_conv(tensor, config, f"{name}_conv{number}")
+    return tensor
+
+
+def _apply_middle_branch(tensor: keras.KerasTensor, config: EdgeNetworksConfig, name: str) -> keras.KerasTensor:
+    """27 px: conv, conv, conv, pool, conv 1×1."""
+    for number in (1, 2, 3):
+        tensor = _apply_conv(tensor, config, f"{name}_conv{number}")
+    tensor = layers.MaxPooling2D(3, name=f"{name}_pool")(tensor)
+    return _apply_conv(tensor, config, f"{name}_conv4", size=1)
+
+
+def _apply_small_branch(tensor: keras.KerasTensor, config: EdgeNetworksConfig, name: str) -> keras.KerasTensor:
+    """15 px: four convolutions."""
+    for number in (1, 2, 3, 4):
+        tensor = _apply_conv(tensor, config, f"{name}_conv{number}")
+    return tensor
+
+
+def _apply_head(tensor: keras.KerasTensor, config: EdgeNetworksConfig, classes: int, name: str) -> keras.KerasTensor:
+    """7×7 features to class probabilities: three convolutions, one 1×1, dense layers, softmax."""
+    for number in (1, 2, 3):
+        tensor = _apply_conv(tensor, config, f"{name}_head_conv{number}")
+    tensor = _apply_conv(tensor, config, f"{name}_head_conv4", size=1)
+    tensor = layers.Flatten(name=f"{name}_head_flatten")(tensor)
+    for number, units in enumerate(config.dense_units, start=1):
+        tensor = layers.Dense(units, activation="relu", name=f"{name}_head_dense{number}")(tensor)
+    last = f"{name}_head_dense{len(config.dense_units) + 1}"
+    return layers.Dense(classes, activation="softmax", name=last)(tensor)

@@ -1,0 +1,52 @@
+"""Patches around edge points: training data, and the slow twin of the dense evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Side of the patch around an edge point in px; the networks crop their 27 and 15 px patches from it.
+PATCH_SIDE = 41
+#: Pixels around the centre of a patch, and the border that the image needs.
+PATCH_RADIUS = PATCH_SIDE // 2
+
+
+def pad_border(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mirror 20 px at each border, the edge pixel repeated, so that each pixel has a whole patch.
+
+    Parameters
+    ----------
+    image : (H, W, C) ndarray
+
+    Returns
+    -------
+    (H + 40, W + 40, C) ndarray
+    """
+    return np.pad(image, ((PATCH_RADIUS, PATCH_RADIUS), (PATCH_RADIUS, PATCH_RADIUS), (0, 0)), mode="symmetric")
+
+
+def extract_patches(image: NDArray[np.float32], points: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Patches of 41×41 px centred on points.
+
+    Parameters
+    ----------
+    image : (H, W, C) ndarray of float32
+    points : (N, 2) ndarray of int
+        Row and column of each point.
+
+    Returns
+    -------
+    (N, 41, 41, C) ndarray of float32
+
+    Raises
+    ------
+    ValueError
+        If a point lies outside the image.
+    """
+    points = np.asarray(points)
+    height, width = image.shape[:2]
+    if points.size and (points.min() < 0 or points[:, 0].max() >= height or points[:, 1].max() >= width):
+        msg = f"points must lie inside the image of {height}×{width} px. Got: up to {points.max(axis=0).tolist()}."
+        raise ValueError(msg)
+    windows = np.lib.stride_tricks.sliding_window_view(pad_border(image), (PATCH_SIDE, PATCH_SIDE), axis=(0, 1))
+    return np.ascontiguousarray(np.moveaxis(windows[points[:, 0], points[:, 1]], 1, -1))
