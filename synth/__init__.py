@@ -1,0 +1,1 @@
+"""Sharp pictures in, defocused pictures with exact radius maps out."""

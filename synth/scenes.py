@@ -1,0 +1,229 @@
+"""Scenes: layers of light, blurred and laid over each other far to near, with the exact radius of each pixel.
+
+Everything here is linear light in [0, 1]; `synth.sensor` makes a picture of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from defocus_edge.psf import disk_kernel
+
+#: Radii in px of neighbouring slices of a depth map differ by this much.
+SLICE_STEP = 0.125
+#: A boundary is a depth edge where the signed radius jumps by at least this much, px.
+DEPTH_EDGE_JUMP = 0.5
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What lies at one depth.
+
+    Attributes
+    ----------
+    light : (H, W, 3) ndarray of float32
+        Linear light in [0, 1]; also where the matte is 0, it may be blurred in from there only as the matte says.
+    matte : (H, W) ndarray of float32
+        Share of the pixel that the layer covers.
+    radius : float
+        Its blur radius in px.
+    """
+
+    light: NDArray[np.float32]
+    matte: NDArray[np.float32]
+    radius: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Light on the sensor and the truth about it.
+
+    Attributes
+    ----------
+    light : (H, W, 3) ndarray of float32
+        Linear light in [0, 1].
+    radius : (H, W) ndarray of float32
+        Blur radius of the nearest surface at each pixel, px.
+    depth_edges : (H, W) ndarray of bool
+        Pixels on the nearer side of a depth boundary at which the radius jumps.
+    near_radius : (H, W) ndarray of float32
+        At depth edges the radius of the nearer side, px: how far it spills over the other; 0 elsewhere.
+    """
+
+    light: NDArray[np.float32]
+    radius: NDArray[np.float32]
+    depth_edges: NDArray[np.bool_]
+    near_radius: NDArray[np.float32]
+
+
+def blur_with_disk(values: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+    """Convolve (H, W) or (H, W, C) values with the area-sampled disk of `radius` px; borders are mirrored."""
+    kernel = disk_kernel(radius)
+    if kernel.size == 1:
+        return values
+    return np.asarray(cv2.filter2D(values, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
+
+
+def render_uniform(light: NDArray[np.float32], radius: float) -> Scene:
+    """A flat picture, blurred as a whole.
+
+    Parameters
+    ----------
+    light : (H, W, 3) ndarray of float32
+    radius : float
+        px.
+
+    Returns
+    -------
+    Scene
+    """
+    shape = light.shape[:2]
+    return Scene(
+        blur_with_disk(light, radius),
+        np.full(shape, radius, dtype=np.float32),
+        np.zeros(shape, dtype=bool),
+        np.zeros(shape, dtype=np.float32),
+    )
+
+
+def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Scene:
+    """One surface whose blur changes slowly (a ramp, steps of 0.25 px): all its edges are pattern edges.
+
+    Parameters
+    ----------
+    light : (H, W, 3) ndarray of float32
+    radius : (H, W) ndarray of float32
+        px. Rounded to steps of 0.125 px.
+
+    Returns
+    -------
+    Scene
+    """
+    steps = np.rint(radius / SLICE_STEP).astype(np.int32)
+    blurred = np.empty_like(light)
+    for step in np.unique(steps):
+        here = steps == step
+        blurred[here] = blur_with_disk(light, float(step) * SLICE_STEP)[here]
+    empty = np.zeros(light.shape[:2], dtype=np.float32)
+    return Scene(blurred, (steps * np.float32(SLICE_STEP)), empty.astype(bool), empty)
+
+
+def render_layers(layers: Sequence[Layer]) -> Scene:
+    """Lay blurred layers over each other, far to near.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The farthest first; its matte is taken as 1 everywhere.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    ValueError
+        Without layers.
+
+    Notes
+    -----
+    out = blur(α L, r) + (1 - blur(α, r)) · out for each layer: a nearer blurred one spills over what is behind it, a
+    farther one does not spill over what is in front.
+    """
+    if not layers:
+        msg = "layers must hold at least one layer. Got: none."
+        raise ValueError(msg)
+    first, *others = layers
+    light = blur_with_disk(first.light, first.radius)
+    radius = np.full(light.shape[:2], first.radius, dtype=np.float32)
+    edges = np.zeros(radius.shape, dtype=bool)
+    near = np.zeros(radius.shape, dtype=np.float32)
+    for layer in others:
+        matte = blur_with_disk(layer.matte, layer.radius)[..., None]
+        light = blur_with_disk(layer.light * layer.matte[..., None], layer.radius) + (1 - matte) * light
+        covered = layer.matte >= 0.5
+        rim = covered & ~ndimage.binary_erosion(covered, border_value=1)
+        # What was seen just outside the rim is what the radius jumps to.
+        outside = ndimage.grey_dilation(np.where(covered, -1, radius), size=3)
+        jump = rim & (np.abs(outside - layer.radius) >= DEPTH_EDGE_JUMP) & (outside >= 0)
+        edges[covered], near[covered] = False, 0
+        edges[jump], near[jump] = True, layer.radius
+        radius[covered] = layer.radius
+    return Scene(light, radius, edges, near)
+
+
+def render_depth(light: NDArray[np.float32], signed_radius: NDArray[np.float32]) -> Scene:
+    """A picture with depth through a thin lens.
+
+    Parameters
+    ----------
+    light : (H, W, 3) ndarray of float32
+    signed_radius : (H, W) ndarray of float32
+        Radius in px, positive in front of the focus, negative behind it: see `lens_radius`.
+
+    Returns
+    -------
+    Scene
+
+    Notes
+    -----
+    The picture is cut into slices of 0.125 px. Each slice is one layer that goes on under the nearer ones, where its
+    light is filled in from its nearest visible pixel.
+    """
+    slices = np.rint(signed_radius / SLICE_STEP).astype(np.int32)
+    blurred = None
+    for number in np.unique(slices):
+        covered = slices >= number
+        # A surface that goes on smoothly into the next slices is itself what lies beneath them.
+        surface = covered & (slices <= number + DEPTH_EDGE_JUMP / SLICE_STEP)
+        rows, cols = ndimage.distance_transform_edt(~surface, return_distances=False, return_indices=True)
+        filled = light[rows, cols]
+        radius = abs(float(number)) * SLICE_STEP
+        matte = covered.astype(np.float32)
+        own = blur_with_disk(filled * matte[..., None], radius)
+        blurred = own if blurred is None else own + (1 - blur_with_disk(matte, radius)[..., None]) * blurred
+    rounded = slices * np.float32(SLICE_STEP)
+    edges = rounded - ndimage.grey_erosion(rounded, size=3) >= DEPTH_EDGE_JUMP
+    return Scene(
+        np.asarray(blurred), np.abs(rounded), edges, np.where(edges, np.abs(rounded), 0).astype(np.float32)
+    )
+
+
+def lens_radius(
+    inverse_depth: NDArray[np.float32], focus: float, largest: float, *, reach: float | None = None
+) -> NDArray[np.float32]:
+    """Signed radius behind a thin lens, proportional to 1/depth - 1/focus.
+
+    Parameters
+    ----------
+    inverse_depth : (H, W) ndarray of float32
+        1/depth or disparity, any unit; larger is nearer.
+    focus : float
+        The inverse depth in focus, same unit.
+    largest : float
+        Largest radius of the scene in px: the aperture.
+    reach : float, optional
+        The |1/depth - 1/focus| that has the largest radius; the largest in the picture unless given.
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+        px, positive in front of the focus.
+
+    Raises
+    ------
+    ValueError
+        If `largest` is negative.
+    """
+    if largest < 0:
+        msg = f"largest must be a radius in px >= 0. Got: {largest}."
+        raise ValueError(msg)
+    difference = inverse_depth - np.float32(focus)
+    reach = float(np.abs(difference).max()) if reach is None else reach
+    return (difference * np.float32(largest / max(reach, np.finfo(np.float32).tiny))).astype(np.float32)

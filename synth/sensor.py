@@ -1,0 +1,62 @@
+"""From light on the sensor to a picture: encoding, noise, quantization, JPEG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.psf import encode_srgb
+
+_LEVELS_8_BIT = 255
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """What happens to a picture after the lens.
+
+    Parameters
+    ----------
+    noise : float
+        Standard deviation of Gaussian noise on the encoded picture, in 8-bit steps.
+    jpeg_quality : int or None
+        1 to 100; None for no JPEG.
+    """
+
+    noise: float = 0.0
+    jpeg_quality: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.noise >= 0:
+            msg = f"noise must be >= 0 8-bit steps. Got: {self.noise}."
+            raise ValueError(msg)
+        if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
+            msg = f"jpeg_quality must be between 1 and 100, or None. Got: {self.jpeg_quality}."
+            raise ValueError(msg)
+
+
+def take_picture(light: NDArray[np.float32], sensor: Sensor, *, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """8-bit sRGB picture of linear light.
+
+    Parameters
+    ----------
+    light : (H, W, 3) ndarray of float32
+        Linear light; what exceeds 1 is saturated.
+    sensor : Sensor
+    rng : numpy.random.Generator
+        Draws the noise.
+
+    Returns
+    -------
+    (H, W, 3) ndarray of uint8
+    """
+    encoded = encode_srgb(np.clip(light, 0, 1)) * _LEVELS_8_BIT
+    if sensor.noise > 0:
+        encoded += rng.normal(0, sensor.noise, encoded.shape).astype(np.float32)
+    picture = np.clip(np.rint(encoded), 0, _LEVELS_8_BIT).astype(np.uint8)
+    if sensor.jpeg_quality is None:
+        return picture
+    _, buffer = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg_quality])
+    return np.ascontiguousarray(cv2.imdecode(buffer, cv2.IMREAD_COLOR)[..., ::-1])

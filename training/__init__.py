@@ -1,0 +1,1 @@
+"""Datasets, losses, loops and evaluation of the networks."""
