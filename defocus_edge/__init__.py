@@ -1,1 +1,60 @@
-"""Blur maps in pixels."""
+"""How blurred is each part of a photograph: a map of blur radius in pixels.
+
+>>> from defocus_edge import estimate_blur
+>>> estimate = estimate_blur(image)  # doctest: +SKIP
+>>> estimate.radius  # (H, W) float32, px  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from defocus_edge._version import __version__
+
+if TYPE_CHECKING:
+    from defocus_edge.images import ImageReadError, read_image, read_map, write_map
+    from defocus_edge.networks.presets import PresetError, list_presets
+    from defocus_edge.pipeline import BlurEstimate, BlurEstimator, estimate_blur
+    from defocus_edge.propagation.propagate import NoEdgesError
+
+# Public name to its module: loaded on first use, so that importing the package loads neither TensorFlow nor Numba.
+_HOMES = {
+    "BlurEstimate": "pipeline",
+    "BlurEstimator": "pipeline",
+    "ImageReadError": "images",
+    "NoEdgesError": "propagation.propagate",
+    "PresetError": "networks.presets",
+    "estimate_blur": "pipeline",
+    "list_presets": "networks.presets",
+    "read_image": "images",
+    "read_map": "images",
+    "write_map": "images",
+}
+
+__all__ = [
+    "BlurEstimate",
+    "BlurEstimator",
+    "ImageReadError",
+    "NoEdgesError",
+    "PresetError",
+    "__version__",
+    "estimate_blur",
+    "list_presets",
+    "read_image",
+    "read_map",
+    "write_map",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

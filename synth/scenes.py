@@ -150,7 +150,7 @@ def render_layers(layers: Sequence[Layer]) -> Scene:
         covered = layer.matte >= 0.5
         rim = covered & ~ndimage.binary_erosion(covered, border_value=1)
         # What was seen just outside the rim is what the radius jumps to.
-        outside = ndimage.grey_dilation(np.where(covered, -1, radius), size=3)
+        outside = ndimage.grey_dilation(np.where(covered, -1, radius), size=(3, 3))
         jump = rim & (np.abs(outside - layer.radius) >= DEPTH_EDGE_JUMP) & (outside >= 0)
         edges[covered], near[covered] = False, 0
         edges[jump], near[jump] = True, layer.radius
@@ -189,10 +189,8 @@ def render_depth(light: NDArray[np.float32], signed_radius: NDArray[np.float32])
         own = blur_with_disk(filled * matte[..., None], radius)
         blurred = own if blurred is None else own + (1 - blur_with_disk(matte, radius)[..., None]) * blurred
     rounded = slices * np.float32(SLICE_STEP)
-    edges = rounded - ndimage.grey_erosion(rounded, size=3) >= DEPTH_EDGE_JUMP
-    return Scene(
-        np.asarray(blurred), np.abs(rounded), edges, np.where(edges, np.abs(rounded), 0).astype(np.float32)
-    )
+    edges = rounded - ndimage.grey_erosion(rounded, size=(3, 3)) >= DEPTH_EDGE_JUMP
+    return Scene(np.asarray(blurred), np.abs(rounded), edges, np.where(edges, np.abs(rounded), 0).astype(np.float32))
 
 
 def lens_radius(
@@ -225,5 +223,5 @@ def lens_radius(
         msg = f"largest must be a radius in px >= 0. Got: {largest}."
         raise ValueError(msg)
     difference = inverse_depth - np.float32(focus)
-    reach = float(np.abs(difference).max()) if reach is None else reach
-    return (difference * np.float32(largest / max(reach, np.finfo(np.float32).tiny))).astype(np.float32)
+    farthest = float(np.abs(difference).max()) if reach is None else reach
+    return (difference * np.float32(largest / max(farthest, 1e-30))).astype(np.float32)  # 1e-30: all in focus

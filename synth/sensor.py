@@ -59,4 +59,4 @@ def take_picture(light: NDArray[np.float32], sensor: Sensor, *, rng: np.random.G
     if sensor.jpeg_quality is None:
         return picture
     _, buffer = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg_quality])
-    return np.ascontiguousarray(cv2.imdecode(buffer, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(buffer, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +23,7 @@ def describe() -> None:
 @app.command("edges")
 def train_edges(
     root: Root,
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints, logs and the finished preset.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, logs and the preset.", show_default=False)],
     blur_steps: Annotated[int, typer.Option(min=1, help="Steps of B-NET.")] = 6000,
     edge_steps: Annotated[int, typer.Option(min=1, help="Steps of E-NET over the frozen f1.")] = 2000,
     crops: Annotated[int, typer.Option(min=1, help="Crops in one step.")] = 8,
@@ -39,6 +38,7 @@ def train_edges(
     from defocus_edge.networks.edge_networks import build_edge_networks
     from defocus_edge.networks.presets import save_preset
     from training.crops import FAMILIES, CropSampler
+    from training.edge_model import Head
     from training.edge_training import TrainingSettings, train_edge_network
     from training.sources import DEVELOPMENT_STRIDE, load_sources
 
@@ -48,8 +48,9 @@ def train_edges(
     development = CropSampler(load_sources(root, development=True))
     stages = []
     started = time.time()
-    for head, steps in (("blur", blur_steps), ("edge", edge_steps)):
-        settings = TrainingSettings(head, steps, crops, learning_rate=learning_rate, precision=precision, seed=seed)  # type: ignore[arg-type]  # the two heads
+    plan: list[tuple[Head, int]] = [("blur", blur_steps), ("edge", edge_steps)]
+    for head, steps in plan:
+        settings = TrainingSettings(head, steps, crops, learning_rate=learning_rate, precision=precision, seed=seed)
         scores = train_edge_network(networks, settings, sampler, development, folder=out, resume=resume)
         stages.append({**asdict(settings), "development_crops": scores})
     metadata = {
@@ -60,8 +61,8 @@ def train_edges(
         "families": FAMILIES,
         "data": "BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, hand-drawn blur masks as "
         "shapes, Middlebury 2005/2006 views with disparity",
-        "development_split": f"every {DEVELOPMENT_STRIDE}th file of each folder by sorted name, from the first; all views "
-        "of a depth scene that has one there",
+        "development_split": f"every {DEVELOPMENT_STRIDE}th file of each folder by sorted name, from the first; "
+        "all views of a depth scene that has one there",
         "licence": "The pictures have mixed or unstated licences (research use).",
         "hardware": f"{platform.machine()}, keras {keras.version()} on {keras.backend.backend()}",
         "hours_of_last_run": round((time.time() - started) / 3600, 2),
@@ -69,10 +70,5 @@ def train_edges(
     typer.echo(str(save_preset(networks, out / "preset", metadata)))
 
 
-def main() -> None:
-    """Run the command line."""
-    app()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    app()

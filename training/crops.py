@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, N_LEVELS, RADIUS_STEP
-from defocus_edge.edges import EdgeSettings, find_edges
+from defocus_edge.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.patches import PATCH_RADIUS
 from defocus_edge.psf import decode_srgb
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
@@ -106,14 +106,14 @@ class CropSampler:
             radius[number, :count] = true_radius[chosen]
             is_depth[number, :count] = label[chosen]
             valid[number, :count] = 1
-        radius = radius.reshape(-1)
+        truth = radius.reshape(-1)
         return CropBatch(
-            images, points.reshape(-1, 3), share_levels(radius), radius, is_depth.reshape(-1), valid.reshape(-1)
+            images, points.reshape(-1, 3), share_levels(truth), truth, is_depth.reshape(-1), valid.reshape(-1)
         )
 
     def _draw_crop(
         self,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int8]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int8]]:
         """Picture, edge points of its inner part, their true radius and E-NET label."""
         family = str(self._rng.choice(self._names, p=self._shares))
         radius = self._draw_radius()
@@ -122,12 +122,12 @@ class CropSampler:
             scene = self._draw[family](side + 2 * _RENDER_MARGIN, radius)
             picture = take_picture(scene.light, self._draw_sensor(), rng=self._rng)
             inner = slice(_RENDER_MARGIN, _RENDER_MARGIN + side)
-            image = picture[inner, inner].astype(np.float32) / 255
+            image: NDArray[np.float32] = picture[inner, inner].astype(np.float32) / np.float32(255)
             settings = EdgeSettings(high_quantile=float(self._rng.uniform(0.6, 0.9)))
             edges = find_edges(image, settings=settings)[PATCH_RADIUS:-PATCH_RADIUS, PATCH_RADIUS:-PATCH_RADIUS]
             if edges.mean() >= _LEAST_EDGE_SHARE:
                 break
-        points = np.argwhere(edges)
+        points = edge_points(edges)
         offset = _RENDER_MARGIN + PATCH_RADIUS
         rows, cols = points[:, 0] + offset, points[:, 1] + offset
         truth = np.clip(scene.radius[rows, cols], MIN_RADIUS, MAX_RADIUS)
@@ -257,7 +257,7 @@ def label_depth_edges(scene: Scene) -> NDArray[np.int8]:
 
 
 def _reduce(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def _find_rim(mask: NDArray[np.uint8]) -> NDArray[np.int32]:

@@ -121,7 +121,8 @@ def train_edge_network(
             rate = (step - first) / (time.monotonic() - started)
             row: dict[str, float] = {"step": step, "loss": float(np.mean(losses)), "steps_per_second": round(rate, 3)}
             left = (settings.steps - step) / rate / 60
-            console.print(f"{settings.head} {step}/{settings.steps} loss {row['loss']:.4f}, {rate:.2f} steps/s, {left:.0f} min left")
+            place = f"{settings.head} {step}/{settings.steps}"
+            console.print(f"{place} loss {row['loss']:.4f}, {rate:.2f} steps/s, {left:.0f} min left")
             _append_row(log, row)
             losses = []
         if last or time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -203,10 +204,8 @@ def _schedule_rate(settings: TrainingSettings) -> keras.optimizers.schedules.Lea
     )
 
 
-def _prefetch_batches(
-    sampler: CropSampler, settings: TrainingSettings, first: int
-) -> Iterator[tuple[int, CropBatch]]:
-    """Batches of the steps after `first`, drawn ahead in a thread; each has its own seed, so a run can go on anywhere."""
+def _prefetch_batches(sampler: CropSampler, settings: TrainingSettings, first: int) -> Iterator[tuple[int, CropBatch]]:
+    """Batches of the steps after `first`, drawn ahead in a thread; each step has its own seed, so a run can go on."""
 
     def draw(step: int) -> CropBatch:
         return sampler.draw_batch(settings.crops, settings.points, rng=np.random.default_rng((settings.seed, step)))
@@ -230,7 +229,7 @@ def _take_step(model: PointModel, head: Head, batch: CropBatch) -> float:
 def _find_labelled(head: Head, batch: CropBatch) -> NDArray[np.bool_]:
     """Points that a head learns from: for B-NET all but depth edges, for E-NET the decided ones."""
     chosen = batch.is_depth != 1 if head == "blur" else batch.is_depth != UNDECIDED
-    return chosen & (batch.valid > 0)
+    return np.asarray(chosen & (batch.valid > 0))
 
 
 def _make_inputs(batch: CropBatch) -> dict[str, NDArray[Any]]:

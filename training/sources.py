@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from defocus_edge.images import read_image
 
@@ -112,7 +111,8 @@ def load_sources(root: str | Path, *, development: bool) -> Sources:
     root = Path(root)
     sources = Sources()
     for folder in SHARP_FOLDERS:
-        sources.sharp += [_read_8_bit(path) for path in split_paths(list_pictures(root / folder), development=development)]
+        paths = split_paths(list_pictures(root / folder), development=development)
+        sources.sharp += [_read_8_bit(path) for path in paths]
     objects = [path for path in list_pictures(root / "objects") if not path.stem.endswith("_mask")]
     for path in split_paths(objects, development=development):
         mask = _read_8_bit(path.with_name(f"{path.stem}_mask.png"))[..., 0]
@@ -140,9 +140,9 @@ def _read_depth(folder: Path, *, development: bool) -> list[DepthPicture]:
 
 
 def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Values with each hole filled from the farther (smaller) of its nearest neighbours left and right.
+    """Values with each hole filled from the smaller (farther) of its neighbours left and right.
 
-    What stereo cannot see lies behind an object, so it belongs to the background.
+    What stereo cannot see lies behind an object, so it belongs to the background. A row without any value stays.
     """
     filled = values.copy()
     columns = np.arange(values.shape[1])
@@ -150,13 +150,9 @@ def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray
         if hole.any() and not hole.all():
             known = columns[~hole]
             right = np.searchsorted(known, columns[hole])
-            left_value = row[known[np.maximum(right - 1, 0)]]
-            right_value = row[known[np.minimum(right, len(known) - 1)]]
-            row[hole] = np.minimum(left_value, right_value)
-    if (holes.all(axis=1)).any():
-        empty = np.repeat(holes.all(axis=1)[:, None], values.shape[1], axis=1)
-        rows, cols = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
-        filled = filled[rows, cols]
+            before = row[known[np.maximum(right - 1, 0)]]
+            after = row[known[np.minimum(right, len(known) - 1)]]
+            row[hole] = np.minimum(before, after)
     return filled
 
 

@@ -359,11 +359,11 @@ def compile_inference(
         import tensorflow as tf
 
         specs = [tf.TensorSpec(shape, dtype) for shape, dtype in signature]
-        return tf.function(function, input_signature=specs, jit_compile=False)  # type: ignore[no-any-return]
+        return tf.function(function, input_signature=specs, jit_compile=False)
     if backend == "jax":
         import jax
 
-        return jax.jit(function)  # type: ignore[no-any-return]
+        return jax.jit(function)
     return _without_gradient(function)
 
 

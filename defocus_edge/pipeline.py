@@ -1,0 +1,322 @@
+"""From a photo to a blur map: edges, networks, propagation, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from defocus_edge.blur_levels import BLUR_LEVELS, RADIUS_STEP, READ_OUTS, ReadOut, read_radius
+from defocus_edge.edges import EdgeSettings, edge_points, find_edges
+from defocus_edge.images import load_image
+from defocus_edge.networks.dense import TILE_SIDE, DenseEvaluator
+from defocus_edge.networks.presets import DEFAULT_PRESET, import_authors_weights, load_edge_networks
+from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings, propagate_blur
+from defocus_edge.thresholds import threshold_blur_map
+
+if TYPE_CHECKING:
+    from defocus_edge.networks.edge_networks import EdgeNetworks
+
+#: A point's confidence is the probability that its radius is within this many px of the one read out.
+CONFIDENCE_REACH = 2 * RADIUS_STEP
+#: How much each pattern edge point counts in the propagation.
+Weighting = Literal["confidence", "equal"]
+WEIGHTINGS: tuple[str, ...] = get_args(Weighting)
+#: What the settings name as preset for networks that were handed over in memory.
+OWN_NETWORKS = "networks in memory"
+# Least weight of a point: all points count, if barely.
+_LEAST_WEIGHT = 1e-3
+
+
+@dataclass(frozen=True)
+class EstimatorSettings:
+    """Everything that a `BlurEstimate` depends on besides the picture.
+
+    Attributes
+    ----------
+    preset : str
+        Where the weights came from.
+    read_out : {'expectation', 'argmax'}
+        Mean of the levels under the softmax, or the most probable level as in the paper.
+    weighting : {'confidence', 'equal'}
+        Weight of a point in the propagation: its confidence, or 1 as in the paper.
+    edges : EdgeSettings
+    propagation : PropagationSettings
+    tile_side : int
+        px; bounds the memory and does not change the result.
+    """
+
+    preset: str
+    read_out: ReadOut = "expectation"
+    weighting: Weighting = "confidence"
+    edges: EdgeSettings = field(default_factory=EdgeSettings)
+    propagation: PropagationSettings = field(default_factory=PropagationSettings)
+    tile_side: int = TILE_SIDE
+
+    def __post_init__(self) -> None:
+        if self.read_out not in READ_OUTS:
+            msg = f"read_out must be one of {READ_OUTS}. Got: {self.read_out!r}."
+            raise ValueError(msg)
+        if self.weighting not in WEIGHTINGS:
+            msg = f"weighting must be one of {WEIGHTINGS}. Got: {self.weighting!r}."
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, eq=False)
+class BlurEstimate:
+    """How blurred each part of a picture is.
+
+    ``np.asarray(estimate)`` is the radius map.
+
+    Attributes
+    ----------
+    radius : (H, W) ndarray of float32
+        Blur radius in px of the input image.
+    confidence : (H, W) ndarray of float32
+        0 to 1: how far the map rests on measurements, see `propagate_blur`.
+    points : (N, 2) ndarray of int32
+        Row and column of all edge points.
+    point_radius : (N,) ndarray of float32
+        Radius in px at each point; those of depth edges were not used.
+    point_confidence : (N,) ndarray of float32
+        B-NET's probability that the radius is within 0.5 px of `point_radius`.
+    is_depth_edge : (N,) ndarray of bool
+        True where depth jumps, False on pattern edges.
+    settings : EstimatorSettings
+    """
+
+    radius: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    points: NDArray[np.int32]
+    point_radius: NDArray[np.float32]
+    point_confidence: NDArray[np.float32]
+    is_depth_edge: NDArray[np.bool_]
+    settings: EstimatorSettings
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.radius, dtype=dtype, copy=copy)
+
+    def mask(self, *, alpha: float | None = None, radius: float | None = None) -> NDArray[np.bool_]:
+        """Pixels that are out of focus.
+
+        Parameters
+        ----------
+        alpha : float, optional
+            The paper's adaptive threshold τ = α·v_max + (1 - α)·v_min, 0 to 1; 0.3 if neither is given.
+        radius : float, optional
+            Threshold in px.
+
+        Returns
+        -------
+        (H, W) ndarray of bool
+            True = blurred.
+
+        Raises
+        ------
+        ValueError
+            If both thresholds are given or one is out of range.
+        """
+        return threshold_blur_map(self.radius, alpha=alpha, radius=radius)
+
+
+class BlurEstimator:
+    """Loads the networks once and estimates the blur of any number of pictures.
+
+    Parameters
+    ----------
+    preset : str, Path or EdgeNetworks
+        Name of the weights, see `list_presets`, a folder that `python -m training` wrote, or networks in memory.
+    read_out : {'expectation', 'argmax'}
+        Mean of the 23 levels under the softmax, or the most probable one as in the paper.
+    depth_penalty : float
+        How much depth edges stop the propagation (Ψ in the paper); 0 switches that off.
+    weighting : {'confidence', 'equal'}
+        Weight of an edge point in the propagation: its confidence, or 1 as in the paper.
+    edge_settings : EdgeSettings, optional
+        How edges are found.
+    propagation : PropagationSettings, optional
+        How blur spreads; its `depth_penalty` is replaced by the one above.
+    tile_side : int
+        Side in px of the tiles that the networks see; smaller needs less memory, the result is the same.
+
+    Raises
+    ------
+    PresetError
+        If the preset is unknown or damaged.
+    ValueError
+        If an option is out of its range.
+
+    Examples
+    --------
+    >>> estimator = BlurEstimator()  # doctest: +SKIP
+    >>> estimator.estimate(image).radius  # doctest: +SKIP
+
+    References
+    ----------
+    A. Karaali, N. Harte, C. R. Jung, "Deep Multi-Scale Feature Learning for Defocus Blur Estimation", IEEE TIP 31,
+    2022, doi:10.1109/TIP.2021.3139243.
+    """
+
+    def __init__(
+        self,
+        preset: str | Path | EdgeNetworks = DEFAULT_PRESET,
+        *,
+        read_out: ReadOut = "expectation",
+        depth_penalty: float = 100.0,
+        weighting: Weighting = "confidence",
+        edge_settings: EdgeSettings | None = None,
+        propagation: PropagationSettings | None = None,
+        tile_side: int = TILE_SIDE,
+    ) -> None:
+        self.settings = EstimatorSettings(
+            preset=str(preset) if isinstance(preset, str | Path) else OWN_NETWORKS,
+            read_out=read_out,
+            weighting=weighting,
+            edges=edge_settings or EdgeSettings(),
+            propagation=replace(propagation or PropagationSettings(), depth_penalty=depth_penalty),
+            tile_side=tile_side,
+        )
+        networks = load_edge_networks(preset) if isinstance(preset, str | Path) else preset
+        self._evaluator = DenseEvaluator(networks, tile_side=tile_side)
+
+    @classmethod
+    def from_authors_weights(cls, folder: str | Path, **options: Any) -> Self:
+        """Estimator with the weights that the authors of the paper published.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Holds ``blur/0.mat`` … ``blur/21.mat`` and ``edge/0.mat`` … ``edge/25.mat`` (GPL-3.0, not part of this
+            package).
+        **options
+            As for `BlurEstimator`, but for `preset`.
+
+        Returns
+        -------
+        BlurEstimator
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file is missing.
+        PresetError
+            If a file does not fit the networks.
+        """
+        return cls(import_authors_weights(folder), **options)
+
+    def estimate(
+        self,
+        image: ArrayLike | str | Path,
+        edges: NDArray[np.bool_] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> BlurEstimate:
+        """Blur map of one picture.
+
+        Parameters
+        ----------
+        image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
+            uint8, uint16, or float in [0, 1]; sRGB-encoded as files are. At least 20 px on each side. Alpha is
+            dropped. See `as_image`.
+        edges : (H, W) ndarray of bool, optional
+            Edge map of any detector; Canny's otherwise.
+        progress : callable, optional
+            Called with (edge points done, all edge points).
+
+        Returns
+        -------
+        BlurEstimate
+
+        Raises
+        ------
+        NoEdgesError
+            If the picture has no pattern edge: nothing shows how blurred it is.
+        ValueError, TypeError
+            If `image` is no picture or `edges` does not fit it.
+        """
+        rgb = load_image(image)
+        settings = self.settings
+        edges = find_edges(rgb, settings=settings.edges) if edges is None else _check_edges(edges, rgb.shape[:2])
+        points = edge_points(edges)
+        if not len(points):
+            msg = f"No edges found in the image of {rgb.shape[0]}×{rgb.shape[1]} px: nothing shows how blurred it is."
+            raise NoEdgesError(msg)
+        prediction = self._evaluator.predict(rgb, points, progress=progress)
+        is_depth_edge = prediction.edge[:, 1] > prediction.edge[:, 0]
+        if is_depth_edge.all():
+            msg = f"All {len(points)} edge points of the image are depth edges, where blur cannot be measured."
+            raise NoEdgesError(msg)
+        point_radius = read_radius(prediction.blur, read_out=settings.read_out)
+        point_confidence = measure_confidence(prediction.blur, point_radius)
+
+        pattern = ~is_depth_edge
+        weight = np.maximum(point_confidence[pattern], _LEAST_WEIGHT)
+        depth_edges = np.zeros(rgb.shape[:2], dtype=bool)
+        depth_edges[tuple(points[is_depth_edge].T)] = True
+        radius, confidence = propagate_blur(
+            rgb,
+            points[pattern],
+            point_radius[pattern],
+            weight if settings.weighting == "confidence" else np.ones_like(weight),
+            depth_edges,
+            settings=settings.propagation,
+        )
+        return BlurEstimate(radius, confidence, points, point_radius, point_confidence, is_depth_edge, settings)
+
+
+def estimate_blur(image: ArrayLike | str | Path, **options: Any) -> BlurEstimate:
+    """Blur map of one picture, in px: the one-liner. For many pictures make one `BlurEstimator`.
+
+    Parameters
+    ----------
+    image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
+        As for `BlurEstimator.estimate`.
+    **options
+        As for `BlurEstimator`, and `edges` as for `BlurEstimator.estimate`.
+
+    Returns
+    -------
+    BlurEstimate
+
+    Raises
+    ------
+    NoEdgesError
+        If the picture has no pattern edge.
+    ValueError, TypeError
+        If an argument is not as described.
+    """
+    edges = options.pop("edges", None)
+    return BlurEstimator(**options).estimate(image, edges)
+
+
+def measure_confidence(probabilities: NDArray[np.float32], point_radius: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability that the radius is within 0.5 px of the one read out.
+
+    Parameters
+    ----------
+    probabilities : (N, 23) ndarray of float32
+        B-NET's softmax.
+    point_radius : (N,) ndarray of float32
+        px.
+
+    Returns
+    -------
+    (N,) ndarray of float32
+    """
+    near = np.abs(BLUR_LEVELS - point_radius[:, None]) <= CONFIDENCE_REACH + RADIUS_STEP / 100
+    return np.minimum(np.sum(probabilities * near, axis=1, dtype=np.float32), 1, dtype=np.float32)
+
+
+def _check_edges(edges: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    edges = np.asarray(edges)
+    if edges.dtype != bool:
+        msg = f"edges must be a bool array, True at edges. Got: {edges.dtype}; pass for example edges > 0."
+        raise TypeError(msg)
+    if edges.shape != shape:
+        msg = f"edges must have the shape of the image, {shape}. Got: {edges.shape}."
+        raise ValueError(msg)
+    return edges

@@ -1,0 +1,241 @@
+"""Edge-aware smoothing with the domain-transform recursive filter."""
+
+import math
+import operator
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+Block = tuple[int, int]
+
+CACHE_LINE = 16  # float32 values in 64 bytes: blocks that start on a line do not share one between threads
+PAGE = 1024  # float32 values in 4 KiB: rows a multiple of half of it apart compete for the same cache sets
+SMALLEST_SHARE = 1 << 15  # values per thread; for less, handing the work to a thread costs more than it saves
+NARROWEST_BLOCK = 128  # columns; narrower blocks waste the hardware's prefetching of consecutive memory
+
+
+def domain_transform_filter(
+    image: npt.NDArray[np.floating],
+    guide: npt.NDArray[np.number],
+    *,
+    sigma_s: float,
+    sigma_r: float,
+    iterations: int = 3,
+    penalty: npt.NDArray[np.floating] | None = None,
+) -> FloatArray:
+    r"""Smooth an image within the regions that the edges of a guide separate.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, C) float array
+        What is smoothed; computed in float32. All channels share one guide and are filtered together.
+    guide : (H, W), (H, W, 1) or (H, W, 3) array
+        Its edges stop the smoothing.
+    sigma_s : float
+        Spatial standard deviation, in pixels.
+    sigma_r : float
+        Range standard deviation, in the unit of ``guide``: a step of ``sigma_r`` (summed over the channels) counts
+        like a distance of ``sigma_s`` pixels.
+    iterations : int
+        Number of passes along rows and columns; each halves the standard deviation of the one before.
+    penalty : (H, W) float array, optional
+        Added to the derivative of the domain transform between a pixel and its left and upper neighbour, in pixels.
+        At least 0; large values (100) build walls that the guide does not show, infinity a perfect one.
+
+    Returns
+    -------
+    (H, W) or (H, W, C) float32 array
+        The smoothed image, shaped like ``image``. The inputs are not modified.
+
+    Raises
+    ------
+    ValueError
+        If a shape, a number or a value (NaN, an infinite image, a negative penalty) is not what is described above.
+    TypeError
+        If an array is not numeric, or ``iterations`` is not an integer.
+
+    Notes
+    -----
+    The recursive filter (RF) of Gastal and Oliveira [1]_, with a penalty :math:`\Psi` in the derivative of the
+    domain transform (their equation 11):
+
+    .. math:: ct'(x) = 1 + \Psi(x) + \frac{\sigma_s}{\sigma_r} \sum_c |I_c'(x)|
+
+    .. math:: J[n] = (1 - a^d) I[n] + a^d J[n - 1], \qquad a = e^{-\sqrt{2} / \sigma_{H_i}}
+
+    (equation 21), run in both directions, with the standard deviation of iteration i of N (equation 14):
+
+    .. math:: \sigma_{H_i} = \sigma_s \sqrt{3} \, \frac{2^{N - i}}{\sqrt{4^N - 1}}
+
+    As :math:`\sigma_{H_{i+1}} = \sigma_{H_i} / 2`, the feedback :math:`a^d` of an iteration is the square of the one
+    before: a single exponential per pixel and direction serves all iterations. Rows, then columns, are shared out
+    over all usable cores (fewer by the environment variable ``NUMBA_NUM_THREADS``); any number of threads may call
+    the function at once. The recursion starts at the first pixel of a row or column, so that near the border (and
+    only there, in a plain guide) the filter of a flipped image is not the flipped filter of the image.
+
+    References
+    ----------
+    .. [1] E. S. L. Gastal and M. M. Oliveira, "Domain transform for edge-aware image and video processing", ACM
+       Transactions on Graphics 30(4), 2011. https://doi.org/10.1145/2010324.1964964
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> step = np.array([[0, 0, 0, 1, 1, 1]], dtype=np.float32)
+    >>> noisy = np.array([[0.0, 0.2, 0.1, 1.0, 0.8, 0.9]], dtype=np.float32)
+    >>> domain_transform_filter(noisy, step, sigma_s=2, sigma_r=0.1).round(1)
+    array([[0.1, 0.1, 0.1, 0.9, 0.9, 0.9]], dtype=float32)
+    """
+    values = _check_image(image)
+    edges = _check_guide(guide, values.shape[:2])
+    walls = _check_penalty(penalty, values.shape[:2])
+    _check_number("sigma_s", sigma_s, "a spatial standard deviation in pixels")
+    _check_number("sigma_r", sigma_r, "a range standard deviation in the unit of guide")
+    count = _check_iterations(iterations)
+    if values.size == 0:
+        return np.zeros(values.shape, np.float32)
+
+    result = _filter(values, edges, walls, float(sigma_s), float(sigma_r), count)
+    # The recursion carries one NaN or infinity to every pixel of its channels, so that one pixel tells.
+    if not np.isfinite(result[0, 0]).all():
+        msg = (
+            "image and guide must be finite and not overflow float32. Got: a NaN or an infinity in one of them; "
+            "replace such values first, for example with numpy.nan_to_num"
+        )
+        raise ValueError(msg)
+    return result
+
+
+def _filter(
+    image: npt.NDArray[np.floating],
+    guide: FloatArray,
+    penalty: FloatArray,
+    sigma_s: float,
+    sigma_r: float,
+    iterations: int,
+) -> FloatArray:
+    """Run the passes over checked arguments."""
+    from defocus_edge.propagation import _kernels  # here, since importing Numba takes half a second
+
+    height, width = image.shape[:2]
+    channels = image.size // (height * width)
+    flat_guide = guide.reshape(height, -1)
+    # ct' >= 1 in pixels and 2**t instead of e**t: the kernels take log2(a) of the first iteration, equation 14.
+    sigma_1 = sigma_s * math.sqrt(3) * 2 ** (iterations - 1) / math.sqrt(4**iterations - 1)
+    log2_feedback = np.float32(-math.sqrt(2) / sigma_1 / math.log(2))
+    slope_factor = np.float32(sigma_s / sigma_r)
+
+    result = np.empty(image.shape, np.float32)
+    flat = result.reshape(height, width * channels)
+    stride = _row_stride(width)
+    along_rows = np.empty((height, stride), np.float32)
+    along_columns = np.empty((height, stride), np.float32)
+
+    def prepare(start: int, stop: int) -> None:
+        result[start:stop] = image[start:stop]
+        _kernels.compute_feedback(
+            flat_guide, flat_guide.shape[1] // width, penalty, slope_factor, log2_feedback,
+            along_rows, along_columns, start, stop,
+        )  # fmt: skip
+
+    def filter_rows(start: int, stop: int) -> None:
+        _kernels.filter_rows(flat, channels, along_rows, width, start, stop)
+
+    def filter_columns(start: int, stop: int) -> None:
+        _kernels.filter_columns(flat, channels, along_columns, start, stop)
+
+    threads = max(1, min(_kernels.count_threads(), flat.size // SMALLEST_SHARE))
+    row_blocks = _split(height, threads, _kernels.ROWS_TOGETHER)
+    column_blocks = _split(width, min(threads, max(1, width // NARROWEST_BLOCK)), CACHE_LINE)
+    # A pool per call: a lasting one would be dead, and block, in processes forked from this one.
+    with ThreadPoolExecutor(threads) as pool:
+        _run(pool, prepare, row_blocks)
+        for _ in range(iterations):
+            _run(pool, filter_rows, row_blocks)
+            _run(pool, filter_columns, column_blocks)
+    return result
+
+
+def _run(pool: ThreadPoolExecutor, work: Callable[[int, int], None], blocks: list[Block]) -> None:
+    """Work on all blocks, the first in this thread, and wait for all of them."""
+    pending = [pool.submit(work, *block) for block in blocks[1:]]
+    work(*blocks[0])
+    for future in pending:
+        future.result()
+
+
+def _split(length: int, parts: int, multiple: int) -> list[Block]:
+    """Cut ``range(length)`` into at most ``parts`` blocks that start at a multiple of ``multiple``."""
+    size = math.ceil(length / parts / multiple) * multiple
+    starts: Iterable[int] = range(0, length, size)
+    return [(start, min(start + size, length)) for start in starts]
+
+
+def _row_stride(width: int) -> int:
+    """Row length, in values, that starts each row on a cache line but no two rows in the same cache sets."""
+    stride = math.ceil(width / CACHE_LINE) * CACHE_LINE
+    return stride + CACHE_LINE if stride % (PAGE // 2) == 0 else stride
+
+
+def _check_image(image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Refuse anything but (H, W) or (H, W, C) numbers."""
+    values = np.asarray(image)
+    if values.dtype.kind not in "fiub":
+        msg = f"image must be an array of real numbers. Got: dtype {values.dtype}; convert it to float32"
+        raise TypeError(msg)
+    if values.ndim not in (2, 3):
+        msg = f"image must have the shape (H, W) or (H, W, C). Got: {values.shape}; filter pictures one by one"
+        raise ValueError(msg)
+    return values
+
+
+def _check_guide(guide: npt.NDArray[np.number], shape: tuple[int, ...]) -> FloatArray:
+    """Return the guide as contiguous float32 of 1 or 3 channels and the image's height and width."""
+    edges = np.asarray(guide)
+    if edges.dtype.kind not in "fiub":
+        msg = f"guide must be an array of real numbers. Got: dtype {edges.dtype}; convert it to float32"
+        raise TypeError(msg)
+    if edges.shape[:2] != shape or edges.ndim not in (2, 3) or (edges.ndim == 3 and edges.shape[2] not in (1, 3)):
+        msg = (
+            f"guide must be grey or RGB and as large as image, {shape}. Got: shape {edges.shape}; resize it, or drop "
+            "its alpha channel"
+        )
+        raise ValueError(msg)
+    return np.ascontiguousarray(edges, np.float32)
+
+
+def _check_penalty(penalty: npt.NDArray[np.floating] | None, shape: tuple[int, ...]) -> FloatArray:
+    """Return the penalty as contiguous float32, without rows if there is none."""
+    if penalty is None:
+        return np.empty((0, shape[1]), np.float32)
+    walls = np.ascontiguousarray(penalty, np.float32)
+    if walls.shape != shape:
+        msg = f"penalty must be as large as image, {shape}. Got: shape {walls.shape}; give one value per pixel"
+        raise ValueError(msg)
+    if walls.size > 0 and not walls.min() >= 0:  # in this form NaN is refused too
+        msg = f"penalty must be at least 0 everywhere. Got: a minimum of {walls.min()}; use 0 where nothing is stopped"
+        raise ValueError(msg)
+    return walls
+
+
+def _check_number(name: str, value: float, meaning: str) -> None:
+    """Refuse what is not finite and positive."""
+    if not (math.isfinite(value) and value > 0):
+        msg = f"{name} must be finite and greater than 0. Got: {value}; it is {meaning}"
+        raise ValueError(msg)
+
+
+def _check_iterations(iterations: int) -> int:
+    """Refuse what is not an integer of at least 1."""
+    try:
+        count = operator.index(iterations)
+    except TypeError as error:
+        msg = f"iterations must be an integer. Got: {iterations!r}; 3 to 5 are usual"
+        raise TypeError(msg) from error
+    if count < 1:
+        msg = f"iterations must be at least 1. Got: {iterations}; 3 to 5 are usual"
+        raise ValueError(msg)
+    return count

@@ -1,0 +1,60 @@
+"""From a blur map to a mask: which pixels are out of focus."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Share of the map's range above which a pixel counts as blurred, unless another is given.
+DEFAULT_ALPHA = 0.3
+
+
+def threshold_blur_map(
+    blur_map: NDArray[np.float32], *, alpha: float | None = None, radius: float | None = None
+) -> NDArray[np.bool_]:
+    """Pixels that are blurred more than a threshold.
+
+    Parameters
+    ----------
+    blur_map : (H, W) ndarray of float
+        Blur radius in px.
+    alpha : float, optional
+        Adaptive threshold, 0 to 1; 0.3 if neither is given.
+    radius : float, optional
+        Threshold in px.
+
+    Returns
+    -------
+    (H, W) ndarray of bool
+        True = blurred.
+
+    Raises
+    ------
+    ValueError
+        If both thresholds are given or one is out of range.
+
+    Notes
+    -----
+    The adaptive threshold is τ = α · v_max + (1 - α) · v_min over the map's largest and smallest value (Karaali et
+    al. 2022, section IV). A map without contrast has no pixel above it.
+
+    Examples
+    --------
+    >>> threshold_blur_map(np.array([[1.0, 2.0, 5.0]]), alpha=0.5)
+    array([[False, False,  True]])
+    >>> threshold_blur_map(np.array([[1.0, 2.0, 5.0]]), radius=1.5)
+    array([[False,  True,  True]])
+    """
+    if alpha is not None and radius is not None:
+        msg = f"Give alpha or radius, not both. Got: alpha={alpha}, radius={radius}."
+        raise ValueError(msg)
+    if radius is not None:
+        if not radius >= 0:
+            msg = f"radius must be a number of pixels >= 0. Got: {radius}."
+            raise ValueError(msg)
+        return np.asarray(blur_map > radius)
+    alpha = DEFAULT_ALPHA if alpha is None else alpha
+    if not 0 <= alpha <= 1:
+        msg = f"alpha must be between 0 and 1. Got: {alpha}."
+        raise ValueError(msg)
+    return np.asarray(blur_map > alpha * blur_map.max() + (1 - alpha) * blur_map.min())

@@ -1,0 +1,88 @@
+"""Speed of the domain-transform filter against OpenCV's C++ and a NumPy loop; run as a script.
+
+The sides alternate within one process, each on all its threads, and the medians are compared: on a shared machine the
+ratios hold where the milliseconds do not.
+"""
+
+import runpy
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from defocus_edge.propagation._kernels import count_threads
+from defocus_edge.propagation.domain_transform import domain_transform_filter
+
+ORACLE = Path(__file__).parents[1] / "propagation" / "recursive_filter_oracle.py"
+SHAPES = [(1000, 1000), (1024, 1024), (3000, 4000), (3072, 4096)]
+CHANNELS = [1, 2, 3]  # 2: value and weight
+ITERATIONS = 3
+SIGMA_R = 0.5
+MEGAPIXEL = 1_000_000
+
+
+def measure(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median milliseconds of each side, alternating; the first round warms up and is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for counted in range(rounds + 1):
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            if counted:
+                times[name].append(1000 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def run() -> list[dict[str, Any]]:
+    """One row per size and number of channels: milliseconds, ratios to ours and the threads of each side."""
+    numpy_filter = runpy.run_path(str(ORACLE))["numpy_recursive_filter"]
+    rng = np.random.default_rng(0)
+    rows = []
+    for height, width in SHAPES:
+        guide = cv2.GaussianBlur(rng.random((height, width, 3), dtype=np.float32), (0, 0), 3.0)
+        for channels in CHANNELS:
+            image = rng.random((height, width, channels), dtype=np.float32)
+            numbers = {"sigma_s": height / 8, "sigma_r": SIGMA_R, "iterations": ITERATIONS}
+            flags = {"mode": cv2.ximgproc.DTF_RF, "numIters": ITERATIONS}
+            fast = {
+                "ours": lambda: domain_transform_filter(image, guide, **numbers),  # noqa: B023  called in this turn
+                "cv2": lambda: cv2.ximgproc.dtFilter(guide, image, numbers["sigma_s"], SIGMA_R, **flags),  # noqa: B023
+            }
+            slow = {"numpy": lambda: numpy_filter(image, guide, dtype=np.float32, **numbers)}  # noqa: B023
+            small = height * width < 4 * MEGAPIXEL
+            times = measure(fast, rounds=15 if small else 7)
+            times |= measure(slow, rounds=3 if small else 1)
+            rows.append(
+                {
+                    "height": height,
+                    "width": width,
+                    "channels": channels,
+                    **{f"{name}_ms": round(value, 1) for name, value in times.items()},
+                    "cv2_over_ours": round(times["cv2"] / times["ours"], 2),
+                    "numpy_over_ours": round(times["numpy"] / times["ours"], 1),
+                    "our_threads": count_threads(),
+                    "cv2_threads": cv2.getNumThreads(),
+                }
+            )
+    return rows
+
+
+def main() -> None:
+    """Print the rows as a table."""
+    rows = run()
+    table = Table(title=f"Recursive filter, {ITERATIONS} iterations, RGB guide, float32")
+    for name in rows[0]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()
