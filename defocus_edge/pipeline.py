@@ -157,8 +157,8 @@ class BlurEstimator:
 
     References
     ----------
-    A. Karaali, N. Harte, C. R. Jung, "Deep Multi-Scale Feature Learning for Defocus Blur Estimation", IEEE TIP 31,
-    2022, doi:10.1109/TIP.2021.3139243.
+    A. Karaali, N. Harte, C. R. Jung, "Deep Multi-Scale Feature Learning for Defocus Blur Estimation", IEEE Transactions
+    on Image Processing 31, 2022, arXiv:2009.11939.
     """
 
     def __init__(
@@ -253,17 +253,8 @@ class BlurEstimator:
         point_radius = read_radius(prediction.blur, read_out=settings.read_out)
         point_confidence = measure_confidence(prediction.blur, point_radius)
 
-        pattern = ~is_depth_edge
-        weight = np.maximum(point_confidence[pattern], _LEAST_WEIGHT)
-        depth_edges = np.zeros(rgb.shape[:2], dtype=bool)
-        depth_edges[tuple(points[is_depth_edge].T)] = True
-        radius, confidence = propagate_blur(
-            rgb,
-            points[pattern],
-            point_radius[pattern],
-            weight if settings.weighting == "confidence" else np.ones_like(weight),
-            depth_edges,
-            settings=settings.propagation,
+        radius, confidence = spread_points(
+            rgb, points, point_radius, point_confidence, is_depth_edge, settings=settings
         )
         return BlurEstimate(radius, confidence, points, point_radius, point_confidence, is_depth_edge, settings)
 
@@ -291,6 +282,53 @@ def estimate_blur(image: ArrayLike | str | Path, **options: Any) -> BlurEstimate
     """
     edges = options.pop("edges", None)
     return BlurEstimator(**options).estimate(image, edges)
+
+
+def spread_points(
+    image: NDArray[np.float32],
+    points: NDArray[np.integer],
+    point_radius: NDArray[np.float32],
+    point_confidence: NDArray[np.float32],
+    is_depth_edge: NDArray[np.bool_],
+    *,
+    settings: EstimatorSettings,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Dense radius and confidence from what is known at edge points: the last stage of the pipeline.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of float32
+        RGB in [0, 1].
+    points : (N, 2) ndarray of int
+    point_radius : (N,) ndarray of float32
+        px.
+    point_confidence : (N,) ndarray of float32
+    is_depth_edge : (N,) ndarray of bool
+        These points stop the propagation; the others are its source.
+    settings : EstimatorSettings
+        Its `weighting` and `propagation` are used.
+
+    Returns
+    -------
+    radius, confidence : (H, W) ndarray of float32
+
+    Raises
+    ------
+    NoEdgesError
+        If all points are depth edges.
+    """
+    pattern = ~is_depth_edge
+    weight = np.maximum(point_confidence[pattern], _LEAST_WEIGHT)
+    depth_edges = np.zeros(image.shape[:2], dtype=bool)
+    depth_edges[tuple(points[is_depth_edge].T)] = True
+    return propagate_blur(
+        image,
+        points[pattern],
+        point_radius[pattern],
+        weight if settings.weighting == "confidence" else np.ones_like(weight),
+        depth_edges,
+        settings=settings.propagation,
+    )
 
 
 def measure_confidence(probabilities: NDArray[np.float32], point_radius: NDArray[np.float32]) -> NDArray[np.float32]:

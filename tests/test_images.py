@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from defocus_edge import images
+from defocus_edge import _decoding
 from defocus_edge.images import (
     MIN_SIDE,
     ROUNDING_TOLERANCE,
@@ -344,7 +344,7 @@ def fake_page(**changes):
     ],
 )
 def test_which_tiff_pages_opencv_may_decode(changes, is_right):
-    assert images._is_right_in_opencv(fake_page(**changes)) is is_right
+    assert _decoding._is_right_in_opencv(fake_page(**changes)) is is_right
 
 
 def test_raw_files_are_not_read_as_their_thumbnail(tmp_path, picture):
@@ -485,7 +485,7 @@ def test_refusal_of_the_decoder_is_an_image_read_error(tmp_path, picture, monkey
 def test_log_level_of_opencv_is_put_back(tmp_path, picture):
     before = cv2.utils.logging.getLogLevel()
     read_image(write(tmp_path / "a.png", encode(".png", picture)))
-    with images._QUIET_OPENCV, images._QUIET_OPENCV:
+    with _decoding.QUIET_OPENCV, _decoding.QUIET_OPENCV:
         assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_SILENT
     assert cv2.utils.logging.getLogLevel() == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from dataclasses import asdict
@@ -68,6 +69,31 @@ def train_edges(
         "hours_of_last_run": round((time.time() - started) / 3600, 2),
     }
     typer.echo(str(save_preset(networks, out / "preset", metadata)))
+
+
+@app.command("evaluate")
+def evaluate(
+    root: Root,
+    preset: Annotated[list[str] | None, typer.Option(help="Name or folder; again for more.")] = None,
+    authors: Annotated[Path | None, typer.Option(help="Folder of the authors' published weights.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the score of each scene.")] = None,
+) -> None:
+    """Score weights on the development set and print the table (Markdown)."""
+    from defocus_edge.images import atomic_write
+    from defocus_edge.networks.presets import DEFAULT_PRESET
+    from defocus_edge.pipeline import BlurEstimator
+    from training.development import render_development_set
+    from training.evaluate_edges import format_table, score_estimators, summarize_scores
+
+    estimators = {name: BlurEstimator(name) for name in preset or [DEFAULT_PRESET]}
+    settings = next(iter(estimators.values())).settings
+    if authors is not None:
+        estimators["authors"] = BlurEstimator.from_authors_weights(authors)
+    scores = score_estimators(render_development_set(root), estimators, settings=settings)
+    typer.echo(format_table(summarize_scores(scores)))
+    if out is not None:
+        with atomic_write(out) as temporary:
+            temporary.write_text(json.dumps([asdict(score) for score in scores], indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

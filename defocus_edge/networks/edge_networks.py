@@ -89,8 +89,8 @@ def build_edge_networks(config: EdgeNetworksConfig | None = None) -> EdgeNetwork
 
     References
     ----------
-    A. Karaali, N. Harte, C. R. Jung, "Deep Multi-Scale Feature Learning for Defocus Blur Estimation", IEEE TIP 31,
-    2022, doi:10.1109/TIP.2021.3139243.
+    A. Karaali, N. Harte, C. R. Jung, "Deep Multi-Scale Feature Learning for Defocus Blur Estimation", IEEE Transactions
+    on Image Processing 31, 2022, arXiv:2009.11939.
     """
     config = config or EdgeNetworksConfig()
     patch = keras.Input((PATCH_SIDE, PATCH_SIDE, 3), name="patch")

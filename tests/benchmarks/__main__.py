@@ -1,0 +1,14 @@
+"""`make bench`: all tables of speed and memory."""
+
+from rich.console import Console
+
+from tests.benchmarks import bench_dense, bench_estimate, bench_filter
+from tests.benchmarks.measuring import describe_machine, print_table
+
+if __name__ == "__main__":
+    Console().print(describe_machine())
+    print_table("Both networks at the edge points of one picture", bench_dense.run())
+    print_table("Recursive filter, 3 iterations, RGB guide, float32", bench_filter.run())
+    print_table(
+        "BlurEstimator.estimate, default preset (first call: loading and compiling included)", bench_estimate.run()
+    )
