@@ -121,51 +121,54 @@ def compute_feedback(
 def _sweep_channel(
     r0: FloatArray, r1: FloatArray, r2: FloatArray, r3: FloatArray,
     v0: FloatArray, v1: FloatArray, v2: FloatArray, v3: FloatArray,
-    start: int, step: int, v: int, v_step: int, count: int,
+    start: int, step: int, v_start: int, v_step: int, count: int,
 ) -> None:  # fmt: skip
     """Run the recursion along one channel of four rows, from entry ``start``; ``step`` < 0 runs to the left."""
-    a = start
+    # Unsigned, since signed indices make Numba test each for being negative; adding a negative step wraps around.
+    a, forth, v, v_forth = np.uintp(start), np.uintp(step), np.uintp(v_start), np.uintp(v_step)
     p0, p1, p2, p3 = r0[a], r1[a], r2[a], r3[a]
     for _ in range(count):
-        a += step
+        a += forth
         p0 = r0[a] + v0[v] * (p0 - r0[a])
         p1 = r1[a] + v1[v] * (p1 - r1[a])
         p2 = r2[a] + v2[v] * (p2 - r2[a])
         p3 = r3[a] + v3[v] * (p3 - r3[a])
         r0[a], r1[a], r2[a], r3[a] = p0, p1, p2, p3
-        v += v_step
+        v += v_forth
 
 
 @compile_kernel
 def _sweep_pair(
     r0: FloatArray, r1: FloatArray, r2: FloatArray, r3: FloatArray,
     v0: FloatArray, v1: FloatArray, v2: FloatArray, v3: FloatArray,
-    start: int, step: int, v: int, v_step: int, count: int,
+    start: int, step: int, v_start: int, v_step: int, count: int,
 ) -> None:  # fmt: skip
     """Run two neighbouring channels (value and weight) like `_sweep_channel`: eight chains instead of four."""
-    a = start
+    a, forth, v, v_forth = np.uintp(start), np.uintp(step), np.uintp(v_start), np.uintp(v_step)
+    b = np.uintp(start + 1)
     p0, p1, p2, p3 = r0[a], r1[a], r2[a], r3[a]
-    q0, q1, q2, q3 = r0[a + 1], r1[a + 1], r2[a + 1], r3[a + 1]
+    q0, q1, q2, q3 = r0[b], r1[b], r2[b], r3[b]
     for _ in range(count):
-        a += step
+        a += forth
+        b += forth
         p0 = r0[a] + v0[v] * (p0 - r0[a])
         p1 = r1[a] + v1[v] * (p1 - r1[a])
         p2 = r2[a] + v2[v] * (p2 - r2[a])
         p3 = r3[a] + v3[v] * (p3 - r3[a])
-        q0 = r0[a + 1] + v0[v] * (q0 - r0[a + 1])
-        q1 = r1[a + 1] + v1[v] * (q1 - r1[a + 1])
-        q2 = r2[a + 1] + v2[v] * (q2 - r2[a + 1])
-        q3 = r3[a + 1] + v3[v] * (q3 - r3[a + 1])
+        q0 = r0[b] + v0[v] * (q0 - r0[b])
+        q1 = r1[b] + v1[v] * (q1 - r1[b])
+        q2 = r2[b] + v2[v] * (q2 - r2[b])
+        q3 = r3[b] + v3[v] * (q3 - r3[b])
         r0[a], r1[a], r2[a], r3[a] = p0, p1, p2, p3
-        r0[a + 1], r1[a + 1], r2[a + 1], r3[a + 1] = q0, q1, q2, q3
-        v += v_step
+        r0[b], r1[b], r2[b], r3[b] = q0, q1, q2, q3
+        v += v_forth
 
 
 @compile_kernel
 def filter_rows(
-    image: FloatArray, channels: int, feedback: FloatArray, width: int, row_start: int, row_stop: int
+    image: FloatArray, channels: int, feedback: FloatArray, width: int, square: bool, row_start: int, row_stop: int
 ) -> None:
-    """Run one iteration along the rows, to the right and back, and square ``feedback`` for the next iteration.
+    """Run one iteration along the rows, to the right and back; ``square`` the feedback for the next iteration.
 
     ``image`` is (H, W * channels) and changed in place; ``feedback`` is (H, >= W).
     """
@@ -186,10 +189,11 @@ def filter_rows(
                 _sweep_channel(r0, r1, r2, r3, v0, v1, v2, v3, channel, channels, 1, 1, count)
                 _sweep_channel(r0, r1, r2, r3, v0, v1, v2, v3, end, -channels, count, -1, count)
                 channel += 1
-        for last in range(y, y3 + 1):
-            row = feedback[last, :width]
-            for x in range(width):
-                row[x] *= row[x]
+        if square:
+            for last in range(y, y3 + 1):
+                row = feedback[last, :width]
+                for x in range(width):
+                    row[x] *= row[x]
 
 
 @compile_kernel
@@ -214,18 +218,22 @@ def _blend(here: FloatArray, neighbour: FloatArray, v: FloatArray, channels: int
 
 
 @compile_kernel
-def filter_columns(image: FloatArray, channels: int, feedback: FloatArray, column_start: int, column_stop: int) -> None:
-    """Run one iteration along the columns, down and back up, and square ``feedback`` for the next iteration.
+def filter_columns(
+    image: FloatArray, channels: int, feedback: FloatArray, square: bool, column_start: int, column_stop: int
+) -> None:
+    """Run one iteration along the columns, down and back up; ``square`` the feedback for the next iteration.
 
     Whole rows of the block are blended at once: the recursion runs from row to row, where memory is contiguous.
     """
     height = image.shape[0]
-    block = image[:, column_start * channels : column_stop * channels]
-    factors = feedback[:, column_start:column_stop]
+    start, stop = column_start * channels, column_stop * channels
+    # Rows are sliced one by one: Numba knows that a piece of a row is contiguous, but not that rows of a block are.
     for y in range(1, height):
-        _blend(block[y], block[y - 1], factors[y], channels)
+        v = feedback[y, column_start:column_stop]
+        _blend(image[y, start:stop], image[y - 1, start:stop], v, channels)
     for y in range(height - 1, 0, -1):
-        v = factors[y]
-        _blend(block[y - 1], block[y], v, channels)
-        for x in range(v.shape[0]):
-            v[x] *= v[x]
+        v = feedback[y, column_start:column_stop]
+        _blend(image[y - 1, start:stop], image[y, start:stop], v, channels)
+        if square:
+            for x in range(v.shape[0]):
+                v[x] *= v[x]

@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ Block = tuple[int, int]
 CACHE_LINE = 16  # float32 values in 64 bytes: blocks that start on a line do not share one between threads
 PAGE = 1024  # float32 values in 4 KiB: rows a multiple of half of it apart compete for the same cache sets
 SMALLEST_SHARE = 1 << 15  # values per thread; for less, handing the work to a thread costs more than it saves
+ROW_BLOCKS_PER_THREAD = 4
 NARROWEST_BLOCK = 128  # columns; narrower blocks waste the hardware's prefetching of consecutive memory
 
 
@@ -141,30 +143,33 @@ def _filter(
             along_rows, along_columns, start, stop,
         )  # fmt: skip
 
-    def filter_rows(start: int, stop: int) -> None:
-        _kernels.filter_rows(flat, channels, along_rows, width, start, stop)
+    def filter_rows(square: bool, start: int, stop: int) -> None:
+        _kernels.filter_rows(flat, channels, along_rows, width, square, start, stop)
 
-    def filter_columns(start: int, stop: int) -> None:
-        _kernels.filter_columns(flat, channels, along_columns, start, stop)
+    def filter_columns(square: bool, start: int, stop: int) -> None:
+        _kernels.filter_columns(flat, channels, along_columns, square, start, stop)
 
     threads = max(1, min(_kernels.count_threads(), flat.size // SMALLEST_SHARE))
-    row_blocks = _split(height, threads, _kernels.ROWS_TOGETHER)
+    # Several blocks of rows per thread even out a busy machine; blocks of columns have to be wide.
+    row_blocks = _split(height, ROW_BLOCKS_PER_THREAD * threads if threads > 1 else 1, _kernels.ROWS_TOGETHER)
     column_blocks = _split(width, min(threads, max(1, width // NARROWEST_BLOCK)), CACHE_LINE)
     # A pool per call: a lasting one would be dead, and block, in processes forked from this one.
     with ThreadPoolExecutor(threads) as pool:
         _run(pool, prepare, row_blocks)
-        for _ in range(iterations):
-            _run(pool, filter_rows, row_blocks)
-            _run(pool, filter_columns, column_blocks)
+        for iteration in range(1, iterations + 1):
+            square = iteration < iterations  # the last feedback is needed by no other iteration
+            _run(pool, partial(filter_rows, square), row_blocks)
+            _run(pool, partial(filter_columns, square), column_blocks)
     return result
 
 
 def _run(pool: ThreadPoolExecutor, work: Callable[[int, int], None], blocks: list[Block]) -> None:
-    """Work on all blocks, the first in this thread, and wait for all of them."""
-    pending = [pool.submit(work, *block) for block in blocks[1:]]
-    work(*blocks[0])
-    for future in pending:
-        future.result()
+    """Work on all blocks and wait for them; a single block does not need another thread."""
+    if len(blocks) == 1:
+        work(*blocks[0])
+    else:
+        for future in [pool.submit(work, *block) for block in blocks]:
+            future.result()
 
 
 def _split(length: int, parts: int, multiple: int) -> list[Block]:

@@ -4,22 +4,15 @@ The sides alternate within one process, OpenCV and ours on all cores, NumPy on t
 compared, and the fastest rounds too: on a busy machine they come closest to what the sides can do.
 """
 
-import runpy
-import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from defocus_edge.propagation._kernels import count_threads
 from defocus_edge.propagation.domain_transform import domain_transform_filter
 
-ORACLE = Path(__file__).parents[1] / "propagation" / "recursive_filter_oracle.py"
+ORACLE = Path(__file__).resolve().parents[1] / "propagation" / "recursive_filter_oracle.py"
 SHAPES = [(1000, 1000), (1024, 1024), (3000, 4000), (3072, 4096)]
 CHANNELS = [1, 2, 3]  # 2: value and weight
 ITERATIONS = 3
@@ -27,21 +20,8 @@ SIGMA_R = 0.5
 MEGAPIXEL = 1_000_000
 
 
-def measure(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each side, alternating; the first round warms up and is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for counted in range(rounds + 1):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            if counted:
-                times[name].append(1000 * (time.perf_counter() - start))
-    return times
-
-
 def run() -> list[dict[str, Any]]:
     """One row per size and number of channels: milliseconds, ratios to ours and the threads of each side."""
-    numpy_filter = runpy.run_path(str(ORACLE))["numpy_recursive_filter"]
     rng = np.random.default_rng(0)
     rows = []
     for height, width in SHAPES:
@@ -54,7 +34,7 @@ def run() -> list[dict[str, Any]]:
                 "ours": lambda: domain_transform_filter(image, guide, **numbers),  # noqa: B023  called in this turn
                 "cv2": lambda: cv2.ximgproc.dtFilter(guide, image, numbers["sigma_s"], SIGMA_R, **flags),  # noqa: B023
             }
-            slow = {"numpy": lambda: numpy_filter(image, guide, dtype=np.float32, **numbers)}  # noqa: B023
+            slow = {"numpy": lambda: numpy_recursive_filter(image, guide, dtype=np.float32, **numbers)}  # noqa: B023
             small = height * width < 4 * MEGAPIXEL
             times = measure(fast, rounds=15 if small else 9)
             times |= measure(slow, rounds=5 if small else 3)
@@ -63,9 +43,9 @@ def run() -> list[dict[str, Any]]:
             rows.append(
                 {
                     "shape": f"{height}x{width}x{channels}",
-                    **{f"{name}_ms": round(value, 1) for name, value in median.items()},
+                    **{f"{name}_ms": round(1000 * value, 1) for name, value in median.items()},
                     **{f"{name}_over_ours": round(median[name] / median["ours"], 2) for name in ("cv2", "numpy")},
-                    **{f"best_{name}_ms": round(value, 1) for name, value in best.items()},
+                    **{f"best_{name}_ms": round(1000 * value, 1) for name, value in best.items()},
                     **{f"best_{name}_over_ours": round(best[name] / best["ours"], 2) for name in ("cv2", "numpy")},
                     "our_threads": count_threads(),
                     "cv2_threads": cv2.getNumThreads(),
@@ -74,16 +54,5 @@ def run() -> list[dict[str, Any]]:
     return rows
 
 
-def main() -> None:
-    """Print the rows as a table."""
-    rows = run()
-    table = Table(title=f"Recursive filter, {ITERATIONS} iterations, RGB guide, float32")
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="right")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console(width=140).print(table)
-
-
 if __name__ == "__main__":
-    main()
+    print_table(f"Recursive filter, {ITERATIONS} iterations, RGB guide, float32", run())

@@ -8,7 +8,7 @@ import pytest
 
 from defocus_edge.propagation.propagate import PropagationSettings, propagate_blur
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 LARGEST_RADIUS = 6.0  # their grey level 255
 
 
