@@ -1,7 +1,6 @@
 """Speed of the domain-transform filter against OpenCV's C++ and a NumPy loop; run as a script.
 
-The sides alternate within one process, OpenCV and ours on all cores, NumPy on the one it can use. Medians are
-compared, and the fastest rounds too: on a busy machine they come closest to what the sides can do.
+Ours and OpenCV's run on all their threads, NumPy's on one. The sides alternate within one process.
 """
 
 from typing import Any
@@ -11,47 +10,51 @@ import numpy as np
 
 from defocus_edge.propagation._kernels import count_threads
 from defocus_edge.propagation.domain_transform import domain_transform_filter
+from tests.benchmarks.measuring import measure_medians, print_table
+from tests.propagation.recursive_filter_oracle import numpy_recursive_filter
 
-ORACLE = Path(__file__).resolve().parents[1] / "propagation" / "recursive_filter_oracle.py"
 SHAPES = [(1000, 1000), (1024, 1024), (3000, 4000), (3072, 4096)]
 CHANNELS = [1, 2, 3]  # 2: value and weight
 ITERATIONS = 3
 SIGMA_R = 0.5
-MEGAPIXEL = 1_000_000
+#: Below this many px more rounds are run.
+SMALL = 4_000_000
 
 
 def run() -> list[dict[str, Any]]:
-    """One row per size and number of channels: milliseconds, ratios to ours and the threads of each side."""
+    """One row for each size and number of channels: milliseconds of each side and ratios to ours."""
     rng = np.random.default_rng(0)
     rows = []
     for height, width in SHAPES:
         guide = cv2.GaussianBlur(rng.random((height, width, 3), dtype=np.float32), (0, 0), 3.0)
         for channels in CHANNELS:
             image = rng.random((height, width, channels), dtype=np.float32)
-            numbers = {"sigma_s": height / 8, "sigma_r": SIGMA_R, "iterations": ITERATIONS}
-            flags = {"mode": cv2.ximgproc.DTF_RF, "numIters": ITERATIONS}
-            fast = {
-                "ours": lambda: domain_transform_filter(image, guide, **numbers),  # noqa: B023  called in this turn
-                "cv2": lambda: cv2.ximgproc.dtFilter(guide, image, numbers["sigma_s"], SIGMA_R, **flags),  # noqa: B023
-            }
-            slow = {"numpy": lambda: numpy_recursive_filter(image, guide, dtype=np.float32, **numbers)}  # noqa: B023
-            small = height * width < 4 * MEGAPIXEL
-            times = measure(fast, rounds=15 if small else 9)
-            times |= measure(slow, rounds=5 if small else 3)
-            median = {name: statistics.median(values) for name, values in times.items()}
-            best = {name: min(values) for name, values in times.items()}
+            rounds = (15, 5) if height * width < SMALL else (9, 3)
+            times = measure_sides(image, guide, *rounds)
             rows.append(
                 {
-                    "shape": f"{height}x{width}x{channels}",
-                    **{f"{name}_ms": round(1000 * value, 1) for name, value in median.items()},
-                    **{f"{name}_over_ours": round(median[name] / median["ours"], 2) for name in ("cv2", "numpy")},
-                    **{f"best_{name}_ms": round(1000 * value, 1) for name, value in best.items()},
-                    **{f"best_{name}_over_ours": round(best[name] / best["ours"], 2) for name in ("cv2", "numpy")},
-                    "our_threads": count_threads(),
-                    "cv2_threads": cv2.getNumThreads(),
+                    "size": f"{height}×{width}",
+                    "channels": channels,
+                    **{f"{name} ms": round(1000 * value, 1) for name, value in times.items()},
+                    "OpenCV / ours": round(times["OpenCV"] / times["ours"], 2),
+                    "NumPy / ours": round(times["NumPy"] / times["ours"], 1),
+                    "threads": f"{count_threads()} / {cv2.getNumThreads()} / 1",
                 }
             )
     return rows
+
+
+def measure_sides(image: np.ndarray, guide: np.ndarray, fast_rounds: int, slow_rounds: int) -> dict[str, float]:
+    """Median seconds of our filter, OpenCV's and NumPy's."""
+    sigma_s = image.shape[0] / 8
+    numbers = {"sigma_s": sigma_s, "sigma_r": SIGMA_R, "iterations": ITERATIONS}
+    flags = {"mode": cv2.ximgproc.DTF_RF, "numIters": ITERATIONS}
+    fast = {
+        "ours": lambda: domain_transform_filter(image, guide, **numbers),
+        "OpenCV": lambda: cv2.ximgproc.dtFilter(guide, image, sigma_s, SIGMA_R, **flags),
+    }
+    slow = {"NumPy": lambda: numpy_recursive_filter(image, guide, dtype=np.float32, **numbers)}
+    return measure_medians(fast, fast_rounds) | measure_medians(slow, slow_rounds)
 
 
 if __name__ == "__main__":
