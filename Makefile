@@ -4,11 +4,15 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check bench quality clean
+.PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
 
+# The main job on a real photograph that comes with scikit-image.
 demo: .venv/runtime.stamp
-	$(BIN)/python -m training.demo --out demo
+	mkdir -p demo
+	$(BIN)/python -c 'import skimage.data, skimage.io; skimage.io.imsave("demo/chelsea.png", skimage.data.chelsea())'
+	$(BIN)/defocus-edge estimate demo/chelsea.png --overlay --edges
+	$(BIN)/defocus-edge mask demo/chelsea.png --radius 1.5
 
 test: check
 

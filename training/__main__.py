@@ -7,9 +7,12 @@ import platform
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from training.sources import Sources
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and evaluate the networks of defocus_edge.")
 
@@ -41,12 +44,11 @@ def train_edges(
     from training.crops import FAMILIES, CropSampler
     from training.edge_model import Head
     from training.edge_training import TrainingSettings, train_edge_network
-    from training.sources import DEVELOPMENT_STRIDE, load_sources
+    from training.sources import DEVELOPMENT_STRIDE
 
     keras.utils.set_random_seed(seed)
     networks = build_edge_networks()
-    sampler = CropSampler(load_sources(root, development=False))
-    development = CropSampler(load_sources(root, development=True))
+    sampler, development = (CropSampler(_load_sources(root, development=side)) for side in (False, True))
     stages = []
     started = time.time()
     plan: list[tuple[Head, int]] = [("blur", blur_steps), ("edge", edge_steps)]
@@ -94,6 +96,16 @@ def evaluate(
     if out is not None:
         with atomic_write(out) as temporary:
             temporary.write_text(json.dumps([asdict(score) for score in scores], indent=1), encoding="utf-8")
+
+
+def _load_sources(root: Path, *, development: bool) -> Sources:
+    """One side of the split; a missing or broken folder is wrong usage."""
+    from training.sources import load_sources
+
+    try:
+        return load_sources(root, development=development)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="--root") from error
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import time
 from collections import deque
@@ -91,7 +92,7 @@ def train_edge_network(
     sampler, development : CropSampler
         Crops to learn from, and crops of pictures that are never learnt from.
     folder : Path
-        Gets ``<head>.npz`` (checkpoint) and ``<head>.csv`` (log).
+        Gets ``<head>.npz`` (checkpoint) and ``<head>.csv`` (log), and logs for TensorBoard if that is installed.
     resume : bool
         Go on from the checkpoint in `folder`.
 
@@ -109,6 +110,7 @@ def train_edge_network(
         for number in range(-(-_DEVELOPMENT_CROPS // settings.crops))
     ]
     checkpoint, log = folder / f"{settings.head}.npz", folder / f"{settings.head}.csv"
+    board = _Board(folder / "tensorboard" / settings.head)
     first = load_checkpoint(checkpoint, model) if resume else 0
     console = Console(stderr=True)
     started = saved = time.monotonic()
@@ -124,11 +126,13 @@ def train_edge_network(
             place = f"{settings.head} {step}/{settings.steps}"
             console.print(f"{place} loss {row['loss']:.4f}, {rate:.2f} steps/s, {left:.0f} min left")
             _append_row(log, row)
+            board.add(step, {"loss": row["loss"]})
             losses = []
         if last or time.monotonic() - saved > CHECKPOINT_SECONDS:
             save_checkpoint(checkpoint, model, step, settings)
             scores = score_model(model, settings.head, held_back)
             console.print(f"{settings.head} {step}: development {scores}")
+            board.add(step, scores)
             saved = time.monotonic()
     return scores or score_model(model, settings.head, held_back)
 
@@ -238,6 +242,23 @@ def _make_inputs(batch: CropBatch) -> dict[str, NDArray[Any]]:
 
 def _list_variables(model: PointModel) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
+
+
+class _Board:
+    """Scalars for TensorBoard where the extra `train` is installed; without it nothing is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer: Any = None
+        if importlib.util.find_spec("tensorboard") is not None:
+            from tensorboard.summary import Writer
+
+            self._writer = Writer(str(folder))
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
+            self._writer.flush()
 
 
 def _append_row(path: Path, row: dict[str, float]) -> None:

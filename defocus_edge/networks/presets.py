@@ -47,7 +47,11 @@ def read_metadata(preset: str | Path) -> dict[str, Any]:
     PresetError
         If there is no such preset or its metadata cannot be read.
     """
-    metadata: dict[str, Any] = _read_json(find_preset(preset) / METADATA_FILE)
+    path = find_preset(preset) / METADATA_FILE
+    metadata = _read_json(path)
+    if not isinstance(metadata, dict):
+        msg = f"{path} must hold a JSON object. Got: {type(metadata).__name__}."
+        raise PresetError(msg)
     return metadata
 
 
@@ -88,6 +92,34 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
         stands in metadata.json, or they do not fit the networks.
     """
     folder = find_preset(preset)
+    verify_preset(folder)
+    weights = folder / WEIGHTS_FILE
+    from defocus_edge.networks.edge_networks import build_edge_networks
+
+    networks = build_edge_networks(_read_config(folder / CONFIG_FILE))
+    try:
+        networks.joint.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        msg = f"{weights} cannot be loaded into the networks of {folder / CONFIG_FILE}: {error}"
+        raise PresetError(msg) from error
+    return networks
+
+
+def verify_preset(preset: str | Path) -> None:
+    """Check that the weights of a preset are whole, without loading them.
+
+    Parameters
+    ----------
+    preset : str or Path
+        Name of a preset of the package, or a folder.
+
+    Raises
+    ------
+    PresetError
+        If the preset is unknown, a file is missing, or the weights are not the ones whose SHA-256 stands in
+        metadata.json.
+    """
+    folder = find_preset(preset)
     expected = read_metadata(folder).get("sha256")
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
@@ -100,15 +132,6 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
             "The download or copy is damaged, or the file was changed: install the package or copy the preset again."
         )
         raise PresetError(msg)
-    from defocus_edge.networks.edge_networks import build_edge_networks
-
-    networks = build_edge_networks(_read_config(folder / CONFIG_FILE))
-    try:
-        networks.joint.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
-        msg = f"{weights} cannot be loaded into the networks of {folder / CONFIG_FILE}: {error}"
-        raise PresetError(msg) from error
-    return networks
 
 
 def save_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:

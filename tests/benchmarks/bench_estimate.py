@@ -21,14 +21,14 @@ start = time.perf_counter()
 estimator = BlurEstimator()
 estimate = estimator.estimate(photo)
 first = time.perf_counter() - start
-loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 times = []
 for _ in range(rounds):
     start = time.perf_counter()
     estimator.estimate(photo)
     times.append(time.perf_counter() - start)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"first": first, "median": sorted(times)[len(times) // 2], "points": len(estimate.points), "kib": peak}))
+median = sorted(times)[len(times) // 2]
+print(json.dumps({"first": first, "median": median, "points": len(estimate.points), "kib": peak}))
 """
 
 

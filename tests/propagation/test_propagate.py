@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recursive_filter_oracle import numpy_recursive_filter
 
 from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings, propagate_blur, simplify_guide
+from tests.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 
 def plain_scene(height=40, width=60):

@@ -1,0 +1,202 @@
+"""What the commands share: files to work on, progress and errors on stderr.
+
+Nothing but typer is imported with this module; a function imports what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import typer
+
+#: What the JSON document says of one file.
+Record = dict[str, Any]
+#: What the name of a map adds to that of its photo.
+MAP_ENDING = "_blur"
+#: Exit codes; 130 is the shells' code for a program that Ctrl-C ended.
+SOME_FILES_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to work on and the files to write for it, by kind."""
+
+    source: Path
+    outputs: dict[str, Path]
+
+
+def fail(message: str, *, code: int = USAGE_ERROR) -> NoReturn:
+    """End the program with one line on stderr."""
+    typer.echo(f"Error: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def describe_error(error: BaseException, path: Path) -> str:
+    """One line on what went wrong with a file."""
+    if isinstance(error, MemoryError):
+        text = "not enough memory for this picture"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    else:
+        text = str(error)
+    text = " ".join(text.split())
+    return text if f"'{path}'" in text else f"{path}: {text}"
+
+
+@contextmanager
+def silence_stderr() -> Iterator[None]:
+    """Hold back what libraries write to file descriptor 2; show it after all if the block raises an exception.
+
+    TensorFlow's C++ code greets with lines that no setting silences.
+    """
+    with tempfile.TemporaryFile() as captured:
+        sys.stderr.flush()
+        original = os.dup(2)
+        os.dup2(captured.fileno(), 2)
+        held_back = b""
+        try:
+            yield
+        except Exception:
+            captured.seek(0)
+            held_back = captured.read()
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            os.write(2, held_back)
+
+
+class Screen:
+    """Progress on stderr: bars that vanish on a terminal, and nothing but the lines that are said elsewhere.
+
+    Parameters
+    ----------
+    count : int
+        How many files there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        # Own descriptor: the bars go on while `silence_stderr` holds number 2.
+        is_terminal = sys.stderr.isatty()
+        self._stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", errors="backslashreplace") if is_terminal else None
+        self._bars = Progress(
+            *(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()),
+            console=Console(file=self._stream or sys.stderr),
+            transient=True,
+            disable=not is_terminal,
+        )
+        self._files = self._bars.add_task("Files", total=count, visible=count > 1)
+        self._points = self._bars.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+        if self._stream:
+            self._stream.close()
+
+    def say(self, text: str, *, style: str | None = None) -> None:
+        """Write one line; the style shows on a terminal only."""
+        if self._stream:
+            self._bars.console.print(text, style=style, soft_wrap=True, markup=False, highlight=False, emoji=False)
+        else:
+            typer.echo(text, err=True)
+
+    def begin(self, text: str) -> None:
+        """Name what is being worked on."""
+        self._bars.remove_task(self._points)  # a total, once set, cannot be taken back
+        self._points = self._bars.add_task(text, total=None)
+
+    def count_points(self, done: int, total: int) -> None:
+        """Move the bar of edge points."""
+        self._bars.update(self._points, completed=done, total=total)
+
+    def finish_file(self) -> None:
+        """Move the bar of files."""
+        self._bars.advance(self._files)
+
+
+def plan_jobs(
+    sources: list[Path], endings: dict[str, str], *, out: Path | None, from_map: Path | None = None
+) -> list[Job]:
+    """Name all files to write; refuse to write one twice or over an input."""
+    inputs = {os.path.realpath(source) for source in [*sources, *filter(None, [from_map])]}
+    taken: dict[str, Path] = {}
+    jobs = []
+    for source in sources:
+        stem = source.stem.removesuffix(MAP_ENDING) if source == from_map else source.stem
+        job = Job(source, {kind: (out or source.parent) / f"{stem}{ending}" for kind, ending in endings.items()})
+        for target in job.outputs.values():
+            place = os.path.realpath(target)  # Path.resolve raises at a link that points to itself
+            if place in inputs:
+                fail(f"{target}, to be written for {source}, is an input too. Choose another folder with --out.")
+            if place in taken:
+                fail(f"{target} would be written for both {taken[place]} and {source}. Run them apart, with --out.")
+            taken[place] = source
+        jobs.append(job)
+    return jobs
+
+
+def prepare_folder(out: Path | None) -> None:
+    """Make the folder for the results."""
+    if out is None:
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"--out must be a folder that can be made. Got: {out} ({error.strerror}).")
+    if not os.access(out, os.W_OK | os.X_OK):
+        fail(f"--out must be a folder that can be written to. Got: {out}.")
+
+
+def _check_access(job: Job) -> Record:
+    """Raise if the file is not there to be read, or its folder not to be written to."""
+    if not job.source.exists():
+        raise FileNotFoundError("there is no such file. Check the name.")
+    if job.source.is_dir():
+        raise IsADirectoryError("is a folder. Pass its files one by one.")
+    if not os.access(job.source, os.R_OK):
+        raise PermissionError("may not be read. Change its permissions.")
+    folder = next(iter(job.outputs.values())).parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"the folder {folder} cannot be written to. Choose another one with --out.")
+    return {}
+
+
+def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record]) -> list[Record]:
+    """Work on all files; a bad one is told and does not stop the others. All paths are checked before the work."""
+    records: list[Record] = [{"file": str(job.source), "error": None} for job in jobs]
+    with Screen(len(jobs)) as screen:
+        for job, record in zip(jobs, records, strict=True):
+            _attempt(lambda job, _: _check_access(job), job, record, screen)
+        for job, record in zip(jobs, records, strict=True):
+            if not record["error"]:
+                _attempt(work, job, record, screen)
+            screen.finish_file()
+    return records
+
+
+def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, screen: Screen) -> None:
+    """Add what a step finds to the record of its file, or what is wrong with the file; other errors go up."""
+    from defocus_edge import ImageReadError, NoEdgesError
+
+    try:
+        record |= step(job, screen)
+    except (ImageReadError, NoEdgesError, OSError, MemoryError) as error:
+        record["error"] = describe_error(error, job.source)
+        screen.say(f"Error: {record['error']}", style="red")

@@ -1,0 +1,163 @@
+"""Which module may import which: read from the syntax trees, so that nothing is loaded and nothing is missed."""
+
+import ast
+import fnmatch
+import graphlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = ("defocus_edge", "synth", "training")
+# The ground floor first. A name covers the module, everything below it, and with * every name that starts so.
+FLOORS = [
+    [
+        "_version",
+        "blur_levels",
+        "images",
+        "_decoding",
+        "files",
+        "psf",
+        "patches",
+        "thresholds",
+        "metrics",
+        "propagation",
+    ],
+    ["edges", "networks", "plots"],
+    ["pipeline"],
+    ["masks", "deblur"],
+    ["cli*", "__main__"],
+]
+SYNTH_MAY_IMPORT = {"defocus_edge.images", "defocus_edge.psf", "defocus_edge.blur_levels"}
+HEAVY = {"tensorflow", "jax", "torch"}
+# The public names are loaded from all floors, lazily: a test below checks that.
+ROOT = "defocus_edge"
+
+
+def name_module(path):
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_module(path): path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))}
+
+
+def find_imports(tree, module, *, top_level_only=False):
+    """Dotted names that a module imports, anywhere or outside functions and `if TYPE_CHECKING`."""
+    for node in walk(tree, top_level_only=top_level_only):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module.split(".") if MODULES[module].name == "__init__.py" else module.split(".")[:-1]
+                base = ".".join([*package[: len(package) - node.level + 1], *([base] if base else [])])
+            # `from package import name`: the name may be a module.
+            yield from (name if (name := f"{base}.{alias.name}") in MODULES else base for alias in node.names)
+
+
+def walk(node, *, top_level_only):
+    for child in ast.iter_child_nodes(node):
+        if top_level_only and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if top_level_only and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from walk(child, top_level_only=top_level_only)
+
+
+def read_imports(module, *, top_level_only=False):
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    return sorted(set(find_imports(tree, module, top_level_only=top_level_only)))
+
+
+def find_floor(module):
+    """Number of the floor of a module of defocus_edge; None without one."""
+    name = module.split(".")[1]
+    return next((n for n, names in enumerate(FLOORS) if any(fnmatch.fnmatch(name, known) for known in names)), None)
+
+
+def is_in(module, package):
+    return module == package or module.startswith(f"{package}.")
+
+
+LIBRARY = [module for module in MODULES if is_in(module, ROOT) and module != ROOT]
+
+
+def test_modules_are_found():
+    assert {"defocus_edge.pipeline", "defocus_edge.networks.dense", "synth.scenes", "training.crops"} <= set(MODULES)
+    assert "defocus_edge.networks.dense" in read_imports("defocus_edge.pipeline")
+
+
+def test_relative_imports_are_understood():
+    tree = ast.parse("from . import presets\nfrom ..propagation import propagate\nfrom ..psf import disk_kernel\n")
+    assert list(find_imports(tree, "defocus_edge.networks.dense")) == [
+        "defocus_edge.networks.presets",
+        "defocus_edge.propagation.propagate",
+        "defocus_edge.psf",
+    ]
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_each_module_has_a_floor(module):
+    assert find_floor(module) is not None, f"Give {module} a floor in {Path(__file__).name}."
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_no_arrow_runs_up(module):
+    for imported in read_imports(module):
+        if is_in(imported, ROOT):
+            # The root hands out names of all floors, so only the top one may use it.
+            floor = find_floor(imported) if imported != ROOT else len(FLOORS) - 1
+            assert floor <= find_floor(module), f"{module} imports {imported}, which is above it."
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if is_in(module, ROOT)])
+def test_the_library_imports_neither_synth_nor_training(module):
+    assert not [name for name in read_imports(module) if is_in(name, "synth") or is_in(name, "training")]
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if is_in(module, "synth")])
+def test_synth_imports_little_of_the_library(module):
+    own = [name for name in read_imports(module) if name.split(".")[0] in PACKAGES and not is_in(name, "synth")]
+    assert set(own) <= SYNTH_MAY_IMPORT
+
+
+def test_no_cycles():
+    graph = {module: {name for name in read_imports(module) if name in MODULES} - {module} for module in LIBRARY}
+    graph |= {module: set(read_imports(module)) & set(MODULES) for module in MODULES if not is_in(module, ROOT)}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("module", list(MODULES))
+def test_no_module_loads_a_backend_when_imported(module):
+    assert not [name for name in read_imports(module, top_level_only=True) if name.split(".")[0] in HEAVY]
+
+
+def test_importing_the_package_loads_neither_tensorflow_nor_numba():
+    program = (
+        "import sys, defocus_edge; "
+        "print(*sorted({'tensorflow', 'keras', 'numba', 'cv2', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
+
+
+def test_pyproject_has_no_project_table():
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        assert "project" not in tomllib.load(file)
+
+
+def test_top_level_folders_are_those_of_the_design():
+    ignored = (REPOSITORY / ".gitignore").read_text(encoding="utf-8").split()
+    folders = {
+        path.name
+        for path in REPOSITORY.iterdir()
+        if path.is_dir()
+        and not path.name.startswith(".")
+        and not any(fnmatch.fnmatch(path.name, pattern.rstrip("/")) for pattern in ignored)
+    }
+    assert folders == {*PACKAGES, "tests"}

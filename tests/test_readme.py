@@ -1,0 +1,37 @@
+"""What the README says runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from defocus_edge.cli import app
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def read_blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("code", read_blocks("python"))
+def test_python_blocks_run(code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, str(README), "exec"), {})
+    assert "(300, 451)" in capsys.readouterr().out
+    assert (tmp_path / "chelsea_blur.tif").is_file()
+
+
+def test_pictures_of_the_readme_exist():
+    paths = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXT)
+    assert paths
+    assert all((README.parent / path).is_file() for path in paths)
+
+
+def test_commands_of_the_readme_exist():
+    lines = [line for block in read_blocks("sh") for line in block.splitlines() if line.startswith("defocus-edge")]
+    assert lines
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert {shlex.split(line, comments=True)[1] for line in lines} <= known

@@ -1,0 +1,71 @@
+"""Masks from maps; and the examples in the docstrings of the ground floor."""
+
+import doctest
+import importlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from defocus_edge.thresholds import DEFAULT_ALPHA, threshold_blur_map
+
+MAP = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=np.float32)
+
+
+def test_mask_is_bool_and_as_large_as_the_map():
+    mask = threshold_blur_map(MAP)
+    assert mask.shape == MAP.shape
+    assert mask.dtype == bool
+
+
+def test_two_thresholds_are_refused():
+    with pytest.raises(ValueError, match=r"Give alpha or radius, not both\. Got: alpha=0\.5, radius=2"):
+        threshold_blur_map(MAP, alpha=0.5, radius=2)
+
+
+@pytest.mark.parametrize("radius", [-1, np.nan])
+def test_impossible_radius_is_refused(radius):
+    with pytest.raises(ValueError, match=r"radius must be a number of pixels >= 0\. Got: "):
+        threshold_blur_map(MAP, radius=radius)
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.1, np.nan])
+def test_impossible_alpha_is_refused(alpha):
+    with pytest.raises(ValueError, match=r"alpha must be between 0 and 1\. Got: "):
+        threshold_blur_map(MAP, alpha=alpha)
+
+
+def test_radius_is_a_threshold_in_pixels():
+    assert threshold_blur_map(MAP, radius=3).tolist() == [[False, False, False], [True, True, True]]
+    assert threshold_blur_map(MAP, radius=0).all()
+
+
+def test_alpha_is_a_share_of_the_range():
+    assert threshold_blur_map(MAP, alpha=0.5).tolist() == [[False, False, False], [True, True, True]]  # τ = 3.5
+    assert threshold_blur_map(MAP, alpha=0).sum() == 5
+    assert not threshold_blur_map(MAP, alpha=1).any()
+
+
+def test_default_is_the_named_alpha():
+    assert DEFAULT_ALPHA == 0.3
+    np.testing.assert_array_equal(threshold_blur_map(MAP), threshold_blur_map(MAP, alpha=DEFAULT_ALPHA))
+
+
+def test_map_without_contrast_has_no_blurred_pixel():
+    assert not threshold_blur_map(np.full((3, 3), 4, dtype=np.float32)).any()
+
+
+@given(hnp.arrays(np.float32, (4, 5), elements=st.floats(0.5, 6, width=32)), st.floats(0, 1), st.floats(0, 1))
+def test_a_higher_alpha_marks_no_further_pixel(blur_map, one, other):
+    low, high = sorted((one, other))
+    assert not (threshold_blur_map(blur_map, alpha=high) & ~threshold_blur_map(blur_map, alpha=low)).any()
+
+
+@pytest.mark.parametrize(
+    "name", ["blur_levels", "thresholds", "propagation.propagate", "propagation.domain_transform", "psf", "patches"]
+)
+def test_examples_in_docstrings_run(name):
+    module = importlib.import_module(f"defocus_edge.{name}")
+    assert doctest.testmod(module, extraglobs={"np": np}).failed == 0

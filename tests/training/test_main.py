@@ -1,0 +1,51 @@
+"""`python -m training` from the outside, small."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from defocus_edge.pipeline import BlurEstimator
+from training.__main__ import app
+
+RUN = ["--blur-steps", "2", "--edge-steps", "1", "--crops", "1", "--precision", "float32"]
+
+
+@pytest.fixture(scope="module")
+def trained(training_root, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    result = CliRunner().invoke(app, ["edges", "--root", str(training_root), "--out", str(out), *RUN])
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_edges_writes_a_preset_that_the_estimator_loads(trained, texture):
+    estimate = BlurEstimator(trained / "preset").estimate(texture, progress=None)
+    assert estimate.radius.shape == texture.shape[:2]
+    assert np.isfinite(estimate.radius).all()
+
+
+def test_metadata_says_how_the_weights_came_about(trained):
+    metadata = json.loads((trained / "preset" / "metadata.json").read_text(encoding="utf-8"))
+    assert metadata["name"] == "tiny"
+    assert "--blur-steps 2 --edge-steps 1 --crops 1" in metadata["command"]
+    assert [stage["head"] for stage in metadata["stages"]] == ["blur", "edge"]
+    assert {"mae_px", "p95_px"} == set(metadata["stages"][0]["development_crops"])
+    assert "every 10th file" in metadata["development_split"]
+    assert len(metadata["sha256"]) == 64
+
+
+def test_resume_of_a_finished_run_gives_the_same_weights(trained, training_root):
+    before = (trained / "preset" / "metadata.json").read_text(encoding="utf-8")
+    result = CliRunner().invoke(app, ["edges", "--root", str(training_root), "--out", str(trained), "--resume", *RUN])
+    assert result.exit_code == 0, result.output
+    after = json.loads((trained / "preset" / "metadata.json").read_text(encoding="utf-8"))
+    assert after["stages"] == json.loads(before)["stages"]
+
+
+def test_missing_data_is_one_line_and_no_traceback(tmp_path):
+    result = CliRunner().invoke(app, ["edges", "--root", str(tmp_path), "--out", str(tmp_path / "out"), *RUN])
+    assert result.exit_code == 2
+    assert "bsds500" in result.output
+    assert "Traceback" not in result.output
