@@ -39,16 +39,16 @@ class EdgeSettings:
     floor: float = 0.004
 
     def __post_init__(self) -> None:
-        if not self.sigma > 0:
-            msg = f"sigma must be a positive number of pixels. Got: {self.sigma}."
+        if not 0 < self.sigma < np.inf:
+            msg = f"sigma must be a positive, finite number of pixels. Got: {self.sigma}."
             raise ValueError(msg)
         for name in ("high_quantile", "low_ratio"):
             if not 0 < getattr(self, name) < 1:
                 msg = f"{name} must be between 0 and 1. Got: {getattr(self, name)}."
                 raise ValueError(msg)
         for name in ("noise_factor", "floor"):
-            if not getattr(self, name) >= 0:
-                msg = f"{name} must be >= 0. Got: {getattr(self, name)}."
+            if not 0 <= getattr(self, name) < np.inf:
+                msg = f"{name} must be finite and >= 0. Got: {getattr(self, name)}."
                 raise ValueError(msg)
 
 
@@ -86,10 +86,9 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
     magnitude = cv2.magnitude(grad_x, grad_y)
     noise = settings.noise_factor * _gradient_noise(luminance, settings.sigma)
     high = max(float(np.quantile(magnitude, settings.high_quantile)), noise, settings.floor)
-    peak = float(max(np.abs(grad_x).max(), np.abs(grad_y).max()))
-    if peak < high:
+    if float(magnitude.max()) < high:
         return np.zeros(magnitude.shape, dtype=bool)
-    scale = _INT16_SCALE / peak
+    scale = _INT16_SCALE / float(max(np.abs(grad_x).max(), np.abs(grad_y).max()))
     edges = cv2.Canny(
         np.rint(grad_x * scale).astype(np.int16),
         np.rint(grad_y * scale).astype(np.int16),

@@ -43,10 +43,23 @@ def extract_patches(image: NDArray[np.float32], points: NDArray[np.integer]) -> 
     ValueError
         If a point lies outside the image.
     """
-    points = np.asarray(points)
-    height, width = image.shape[:2]
-    if points.size and (points.min() < 0 or points[:, 0].max() >= height or points[:, 1].max() >= width):
-        msg = f"points must lie inside the image of {height}×{width} px. Got: up to {points.max(axis=0).tolist()}."
-        raise ValueError(msg)
+    points = check_points(points, image.shape)
     windows = np.lib.stride_tricks.sliding_window_view(pad_border(image), (PATCH_SIDE, PATCH_SIDE), axis=(0, 1))
     return np.ascontiguousarray(np.moveaxis(windows[points[:, 0], points[:, 1]], 1, -1))
+
+
+def check_points(points: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.integer]:
+    """Points as (N, 2) array of int.
+
+    Raises
+    ------
+    ValueError
+        If one lies outside an image of this shape.
+    """
+    points = np.asarray(points)
+    height, width = shape[:2]
+    if points.size and (points.min() < 0 or points[:, 0].max() >= height or points[:, 1].max() >= width):
+        span = f"{points.min(axis=0).tolist()} to {points.max(axis=0).tolist()}"
+        msg = f"points must lie inside the image of {height}×{width} px. Got: {span}."
+        raise ValueError(msg)
+    return points

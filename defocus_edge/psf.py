@@ -37,7 +37,7 @@ def disk_kernel(radius: float) -> NDArray[np.float32]:
 
     Notes
     -----
-    The sampled kernel has the second moment of the disk convolved with one pixel, r²/4 + 1/12 along each axis.
+    The sampled kernel has about the second moment of the disk convolved with one pixel, r²/4 + 1/12 along each axis.
     A disk of radius up to 1/2 px lies inside one pixel: the kernel is the identity.
     """
     if not np.isfinite(radius) or radius < 0:

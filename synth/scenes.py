@@ -17,7 +17,7 @@ from defocus_edge.psf import disk_kernel
 
 #: Radii in px of neighbouring slices of a depth map differ by this much.
 SLICE_STEP = 0.125
-#: A boundary is a depth edge where the signed radius jumps by at least this much, px.
+#: A boundary is a depth edge where the radius jumps by at least this much, px.
 DEPTH_EDGE_JUMP = 0.5
 
 
@@ -111,7 +111,8 @@ def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32]) -> S
         here = steps == step
         blurred[here] = blur_with_disk(light, float(step) * SLICE_STEP)[here]
     empty = np.zeros(light.shape[:2], dtype=np.float32)
-    return Scene(blurred, (steps * np.float32(SLICE_STEP)), empty.astype(bool), empty)
+    rounded = (steps * SLICE_STEP).astype(np.float32)
+    return Scene(blurred, rounded, empty.astype(bool), empty)
 
 
 def render_layers(layers: Sequence[Layer]) -> Scene:
@@ -188,7 +189,7 @@ def render_depth(light: NDArray[np.float32], signed_radius: NDArray[np.float32])
         matte = covered.astype(np.float32)
         own = blur_with_disk(filled * matte[..., None], radius)
         blurred = own if blurred is None else own + (1 - blur_with_disk(matte, radius)[..., None]) * blurred
-    rounded = slices * np.float32(SLICE_STEP)
+    rounded = (slices * SLICE_STEP).astype(np.float32)
     edges = rounded - ndimage.grey_erosion(rounded, size=(3, 3)) >= DEPTH_EDGE_JUMP
     return Scene(np.asarray(blurred), np.abs(rounded), edges, np.where(edges, np.abs(rounded), 0).astype(np.float32))
 

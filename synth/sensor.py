@@ -29,8 +29,8 @@ class Sensor:
     jpeg_quality: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.noise >= 0:
-            msg = f"noise must be >= 0 8-bit steps. Got: {self.noise}."
+        if not 0 <= self.noise < np.inf:
+            msg = f"noise must be finite and >= 0 8-bit steps. Got: {self.noise}."
             raise ValueError(msg)
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
             msg = f"jpeg_quality must be between 1 and 100, or None. Got: {self.jpeg_quality}."

@@ -492,7 +492,7 @@ def test_info_as_json(capsys, monkeypatch, preset, tmp_path):
         "unreadable": False,
     }
     assert any("The preset damaged cannot be used" in warning for warning in info["warnings"])
-    assert any("The preset unreadable cannot be read" in warning for warning in info["warnings"])
+    assert any("The preset unreadable cannot be used" in warning for warning in info["warnings"])
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert f"preset {presets.DEFAULT_PRESET}: SHA-256 ok\n    licence: none" in out

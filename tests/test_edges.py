@@ -45,9 +45,9 @@ def test_points_come_in_reading_order():
     assert edge_points(np.zeros((4, 5), dtype=bool)).shape == (0, 2)
 
 
-@pytest.mark.parametrize("sigma", [0, -1, np.nan])
+@pytest.mark.parametrize("sigma", [0, -1, np.nan, np.inf])
 def test_smoothing_must_be_positive(sigma):
-    with pytest.raises(ValueError, match=r"sigma must be a positive number of pixels\. Got: "):
+    with pytest.raises(ValueError, match=r"sigma must be a positive, finite number of pixels\. Got: "):
         EdgeSettings(sigma=sigma)
 
 
@@ -61,7 +61,7 @@ def test_shares_must_lie_between_zero_and_one(name, value):
 @pytest.mark.parametrize("name", ["noise_factor", "floor"])
 @pytest.mark.parametrize("value", [-1e-9, np.nan])
 def test_thresholds_must_not_be_negative(name, value):
-    with pytest.raises(ValueError, match=rf"{name} must be >= 0\. Got: "):
+    with pytest.raises(ValueError, match=rf"{name} must be finite and >= 0\. Got: "):
         EdgeSettings(**{name: value})
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import N_LEVELS
 from defocus_edge.networks.edge_networks import BRANCH_OUTPUT, BRANCH_SIDES, EDGE_CLASSES, EdgeNetworks
-from defocus_edge.patches import PATCH_RADIUS, PATCH_SIDE, extract_patches
+from defocus_edge.patches import PATCH_RADIUS, PATCH_SIDE, check_points, extract_patches
 
 #: Largest side in px of the tiles that an image is cut into; bounds the memory.
 TILE_SIDE = 384
@@ -241,10 +241,17 @@ class DenseEvaluator:
         -------
         EdgePrediction
             In the order of `points`.
+
+        Raises
+        ------
+        ValueError
+            If a point lies outside the image.
         """
-        points = np.asarray(points)
+        points = check_points(points, image.shape)
         blur = np.empty((len(points), N_LEVELS), dtype=np.float32)
         edge = np.empty((len(points), len(EDGE_CLASSES)), dtype=np.float32)
+        if not len(points):
+            return EdgePrediction(blur, edge)
         done = 0
         for tile, corner, members in self._cut_tiles(image, points):
             coarse, fine = self._features(tile)

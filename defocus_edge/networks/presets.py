@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,7 +238,7 @@ def _read_authors_array(path: Path) -> NDArray[np.float32]:
         raise FileNotFoundError(msg)
     try:
         return np.asarray(loadmat(path)[_AUTHORS_KEY], dtype=np.float32)
-    except (MatReadError, KeyError, ValueError) as error:
+    except (MatReadError, KeyError, ValueError, IndexError, OSError, zlib.error) as error:
         msg = f"{path} is not a MATLAB file with the key {_AUTHORS_KEY!r}: {error}"
         raise PresetError(msg) from error
 

@@ -21,6 +21,7 @@ from defocus_edge.networks.presets import (
     load_edge_networks,
     read_metadata,
     save_preset,
+    verify_preset,
 )
 
 BLUR_LAYERS = [f"{group}_conv{number}" for group in ("b1", "b2", "b3", "blur_head") for number in (1, 2, 3, 4)]
@@ -114,7 +115,7 @@ def test_no_presets_are_an_empty_list(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("packaged")
-@pytest.mark.parametrize("read", [find_preset, load_edge_networks, read_metadata])
+@pytest.mark.parametrize("read", [find_preset, load_edge_networks, read_metadata, verify_preset])
 def test_unknown_preset_is_refused_with_the_names_that_exist(read):
     with pytest.raises(PresetError, match=r"preset must be one of \['another', 'small'\] or a folder.*Got: 'bigger'"):
         read("bigger")
@@ -147,7 +148,7 @@ def test_damaged_json_is_refused(preset, name, content):
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"text"'])
 def test_metadata_that_is_no_object_is_refused(preset, content):
     (preset / METADATA_FILE).write_text(content, encoding="utf-8")
-    with pytest.raises(PresetError, match="metadata"):
+    with pytest.raises(PresetError, match=r"metadata\.json must hold a JSON object\. Got: "):
         load_edge_networks(preset)
 
 
@@ -168,13 +169,15 @@ def test_config_of_something_else_is_refused(preset, content):
         load_edge_networks(preset)
 
 
-def test_changed_weights_are_refused(preset):
+@pytest.mark.parametrize("read", [verify_preset, load_edge_networks])
+def test_changed_weights_are_refused(preset, read):
+    verify_preset(preset)
     weights = preset / WEIGHTS_FILE
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
     with pytest.raises(PresetError, match=r"SHA-256 must be [0-9a-f]{64}\. Got: [0-9a-f]{64}.*damaged"):
-        load_edge_networks(preset)
+        read(preset)
 
 
 def test_missing_checksum_is_refused(preset):

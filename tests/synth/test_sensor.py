@@ -26,7 +26,7 @@ def test_a_picture_is_8_bit(rng):
 
 @pytest.mark.parametrize("noise", [-0.1, np.nan])
 def test_negative_noise_is_refused(noise):
-    with pytest.raises(ValueError, match=r"noise must be >= 0 8-bit steps\. Got: "):
+    with pytest.raises(ValueError, match=r"noise must be finite and >= 0 8-bit steps\. Got: "):
         Sensor(noise=noise)
 
 

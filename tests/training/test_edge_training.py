@@ -253,11 +253,12 @@ def test_killed_and_resumed_equals_uninterrupted(head, runs, small_networks, sam
         steps.append(arguments)
         return take_step(*arguments)
 
-    monkeypatch.setattr(edge_training, "CHECKPOINT_SECONDS", -1)
-    monkeypatch.setattr(edge_training, "_take_step", take_two_steps)
-    with pytest.raises(KeyboardInterrupt):
-        train_edge_network(copy_networks(small_networks), whole.settings, *samplers, folder=tmp_path)
-    monkeypatch.setattr(edge_training, "_take_step", take_step)
+    killed = copy_networks(small_networks)
+    with monkeypatch.context() as patch:
+        patch.setattr(edge_training, "CHECKPOINT_SECONDS", -1)
+        patch.setattr(edge_training, "_take_step", take_two_steps)
+        with pytest.raises(KeyboardInterrupt):
+            train_edge_network(killed, whole.settings, *samplers, folder=tmp_path)
 
     resumed = copy_networks(small_networks)  # nothing but the checkpoint is left of the killed run
     scores = train_edge_network(resumed, whole.settings, *samplers, folder=tmp_path, resume=True)

@@ -6,16 +6,26 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from defocus_edge.networks import edge_networks
+from defocus_edge.networks.edge_networks import EdgeNetworksConfig, build_edge_networks
 from defocus_edge.pipeline import BlurEstimator
 from training.__main__ import app
 
 RUN = ["--blur-steps", "2", "--edge-steps", "1", "--crops", "1", "--precision", "float32"]
 
 
+def run_edges(root, out, *options):
+    """The command with networks of 4 filters."""
+    small = EdgeNetworksConfig(filters=4, dense_units=(8, 6))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edge_networks, "build_edge_networks", lambda: build_edge_networks(small))
+        return CliRunner().invoke(app, ["edges", "--root", str(root), "--out", str(out), *options, *RUN])
+
+
 @pytest.fixture(scope="module")
 def trained(training_root, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    result = CliRunner().invoke(app, ["edges", "--root", str(training_root), "--out", str(out), *RUN])
+    result = run_edges(training_root, out)
     assert result.exit_code == 0, result.output
     return out
 
@@ -38,14 +48,14 @@ def test_metadata_says_how_the_weights_came_about(trained):
 
 def test_resume_of_a_finished_run_gives_the_same_weights(trained, training_root):
     before = (trained / "preset" / "metadata.json").read_text(encoding="utf-8")
-    result = CliRunner().invoke(app, ["edges", "--root", str(training_root), "--out", str(trained), "--resume", *RUN])
+    result = run_edges(training_root, trained, "--resume")
     assert result.exit_code == 0, result.output
     after = json.loads((trained / "preset" / "metadata.json").read_text(encoding="utf-8"))
     assert after["stages"] == json.loads(before)["stages"]
 
 
 def test_missing_data_is_one_line_and_no_traceback(tmp_path):
-    result = CliRunner().invoke(app, ["edges", "--root", str(tmp_path), "--out", str(tmp_path / "out"), *RUN])
+    result = run_edges(tmp_path, tmp_path / "out")
     assert result.exit_code == 2
     assert "bsds500" in result.output
     assert "Traceback" not in result.output
