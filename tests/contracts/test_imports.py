@@ -17,7 +17,6 @@ FLOORS = [
         "blur_levels",
         "images",
         "_decoding",
-        "files",
         "psf",
         "patches",
         "thresholds",
