@@ -30,13 +30,18 @@ class EdgeSettings:
         The upper threshold is at least this many times the picture's noise gradient.
     floor : float
         The upper threshold is at least this gradient, in luminance (0 to 1) per px.
+
+    Notes
+    -----
+    The defaults gave the smallest mean dense error of edge-v0's B-NET over the families of the development set, among
+    quantiles of 0.5 to 0.9, floors of 0.004 to 0.02, σ of 0.8 to 2 px and low ratios of 0.25 to 0.7.
     """
 
     sigma: float = 1.0
-    high_quantile: float = 0.80
+    high_quantile: float = 0.5
     low_ratio: float = 0.4
     noise_factor: float = 4.0
-    floor: float = 0.004
+    floor: float = 0.01
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma < np.inf:
