@@ -44,6 +44,8 @@ class EstimatorSettings:
         Mean of the levels under the softmax, or the most probable level as in the paper.
     weighting : {'confidence', 'equal'}
         Weight of a point in the propagation: its confidence, or 1 as in the paper.
+    depth_threshold : float
+        Probability of E-NET above which a point counts as a depth edge.
     edges : EdgeSettings
     propagation : PropagationSettings
     tile_side : int
@@ -53,6 +55,7 @@ class EstimatorSettings:
     preset: str
     read_out: ReadOut = "expectation"
     weighting: Weighting = "confidence"
+    depth_threshold: float = 0.5
     edges: EdgeSettings = field(default_factory=EdgeSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     tile_side: int = TILE_SIDE
@@ -63,6 +66,9 @@ class EstimatorSettings:
             raise ValueError(msg)
         if self.weighting not in WEIGHTINGS:
             msg = f"weighting must be one of {WEIGHTINGS}. Got: {self.weighting!r}."
+            raise ValueError(msg)
+        if not 0 < self.depth_threshold < 1:
+            msg = f"depth_threshold must be between 0 and 1. Got: {self.depth_threshold}."
             raise ValueError(msg)
 
 
@@ -136,6 +142,8 @@ class BlurEstimator:
         How much depth edges stop the propagation (Ψ in the paper); 0 switches that off.
     weighting : {'confidence', 'equal'}
         Weight of an edge point in the propagation: its confidence, or 1 as in the paper.
+    depth_threshold : float, optional
+        Probability of E-NET above which a point counts as a depth edge; the one calibrated for the preset unless given.
     edge_settings : EdgeSettings, optional
         How edges are found.
     propagation : PropagationSettings, optional
@@ -168,19 +176,21 @@ class BlurEstimator:
         read_out: ReadOut = "expectation",
         depth_penalty: float = 100.0,
         weighting: Weighting = "confidence",
+        depth_threshold: float | None = None,
         edge_settings: EdgeSettings | None = None,
         propagation: PropagationSettings | None = None,
         tile_side: int = TILE_SIDE,
     ) -> None:
+        networks = load_edge_networks(preset) if isinstance(preset, str | Path) else preset
         self.settings = EstimatorSettings(
             preset=str(preset) if isinstance(preset, str | Path) else OWN_NETWORKS,
             read_out=read_out,
             weighting=weighting,
+            depth_threshold=networks.config.depth_threshold if depth_threshold is None else depth_threshold,
             edges=edge_settings or EdgeSettings(),
             propagation=replace(propagation or PropagationSettings(), depth_penalty=depth_penalty),
             tile_side=tile_side,
         )
-        networks = load_edge_networks(preset) if isinstance(preset, str | Path) else preset
         self._evaluator = DenseEvaluator(networks, tile_side=tile_side)
 
     @classmethod
@@ -246,7 +256,7 @@ class BlurEstimator:
             msg = f"No edges found in the image of {rgb.shape[0]}×{rgb.shape[1]} px: nothing shows how blurred it is."
             raise NoEdgesError(msg)
         prediction = self._evaluator.predict(rgb, points, progress=progress)
-        is_depth_edge = prediction.edge[:, 1] > prediction.edge[:, 0]
+        is_depth_edge = prediction.edge[:, 1] > settings.depth_threshold
         if is_depth_edge.all():
             msg = f"All {len(points)} edge points of the image are depth edges, where blur cannot be measured."
             raise NoEdgesError(msg)

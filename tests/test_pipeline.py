@@ -9,6 +9,7 @@ import pytest
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS
 from defocus_edge.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.images import ImageReadError, as_image
+from defocus_edge.networks.dense import DenseEvaluator
 from defocus_edge.networks.edge_networks import build_edge_networks
 from defocus_edge.networks.presets import PresetError
 from defocus_edge.pipeline import (
@@ -48,8 +49,6 @@ def estimator(pattern_networks):
 @pytest.fixture
 def mixed_networks(small_networks, texture):
     """Networks for which about every second edge of `texture` is a depth edge."""
-    from defocus_edge.networks.dense import DenseEvaluator
-
     image = as_image(texture)
     balanced = copy_networks(small_networks, (0, 0))
     edge = DenseEvaluator(balanced).predict(image, edge_points(find_edges(image))).edge
@@ -376,3 +375,21 @@ def test_confidence_is_the_probability_within_half_a_pixel():
 
 def test_confidence_never_exceeds_one():
     assert measure_confidence(np.full((1, N_LEVELS), 1.0, dtype=np.float32), np.array([3.0], dtype=np.float32)) == 1
+
+
+def test_depth_threshold_is_that_of_the_networks_unless_given(mixed_networks, texture):
+    calibrated = dataclasses.replace(
+        mixed_networks, config=dataclasses.replace(mixed_networks.config, depth_threshold=0.3)
+    )
+    assert BlurEstimator(calibrated).settings.depth_threshold == 0.3
+    image = as_image(texture)
+    probability = DenseEvaluator(calibrated).predict(image, edge_points(find_edges(image))).edge[:, 1]
+    for share in np.quantile(probability, [0.3, 0.7]):
+        estimate = BlurEstimator(calibrated, depth_threshold=float(share)).estimate(texture)
+        np.testing.assert_array_equal(estimate.is_depth_edge, probability > share)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5, np.nan])
+def test_depth_threshold_must_be_a_probability(pattern_networks, share):
+    with pytest.raises(ValueError, match=r"depth_threshold must be between 0 and 1\. Got: "):
+        BlurEstimator(pattern_networks, depth_threshold=share)

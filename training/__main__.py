@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,12 +36,14 @@ def train_edges(
     seed: Annotated[int, typer.Option(help="Of weights and crops.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoints in OUT.")] = False,
 ) -> None:
-    """Train B-NET, then E-NET, and write a preset that BlurEstimator(preset=OUT/preset) loads."""
+    """Train B-NET, then E-NET, calibrate, and write a preset that BlurEstimator(preset=OUT/preset) loads."""
     import keras
 
     from defocus_edge.networks.edge_networks import build_edge_networks
     from defocus_edge.networks.presets import save_preset
+    from training.calibration import calibrate_depth_threshold
     from training.crops import FAMILIES, CropSampler
+    from training.development import render_development_set
     from training.edge_model import Head
     from training.edge_training import TrainingSettings, train_edge_network
     from training.sources import DEVELOPMENT_STRIDE
@@ -56,11 +58,14 @@ def train_edges(
         settings = TrainingSettings(head, steps, crops, learning_rate=learning_rate, precision=precision, seed=seed)
         scores = train_edge_network(networks, settings, sampler, development, folder=out, resume=resume)
         stages.append({**asdict(settings), "development_crops": scores})
+    threshold, errors = calibrate_depth_threshold(networks, render_development_set(root))
+    networks = replace(networks, config=replace(networks.config, depth_threshold=threshold))
     metadata = {
         "name": out.name,
         "command": f"python -m training edges --root DATA --out {out.name} --blur-steps {blur_steps} --edge-steps "
         f"{edge_steps} --crops {crops} --learning-rate {learning_rate} --precision {precision} --seed {seed}",
         "stages": stages,
+        "dense_mae_px_of_depth_thresholds": errors,
         "families": FAMILIES,
         "data": "BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, hand-drawn blur masks as "
         "shapes, Middlebury 2005/2006 views with disparity",

@@ -112,7 +112,7 @@ def train_edge_network(
     checkpoint, log = folder / f"{settings.head}.npz", folder / f"{settings.head}.csv"
     board = _Board(folder / "tensorboard" / settings.head)
     first = load_checkpoint(checkpoint, model) if resume else 0
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     started = saved = time.monotonic()
     losses: list[float] = []
     scores: dict[str, float] = {}

@@ -33,6 +33,9 @@ class EdgeNetworksConfig:
         the networks that the authors of the paper published.
     input_mean, input_gain : float
         What enters the first convolution is ``(image - input_mean) * input_gain``.
+    depth_threshold : float
+        Probability of E-NET above which a point counts as a depth edge; calibrated for the weights, see
+        `training.calibration`. 0.5 is the more probable class.
     """
 
     filters: int = 64
@@ -40,6 +43,7 @@ class EdgeNetworksConfig:
     crop_shift: int = 0
     input_mean: float = 0.5
     input_gain: float = 4.0
+    depth_threshold: float = 0.5
 
     def __post_init__(self) -> None:
         if self.filters < 1 or not self.dense_units or min(self.dense_units) < 1:
@@ -47,6 +51,9 @@ class EdgeNetworksConfig:
             raise ValueError(msg)
         if self.crop_shift not in (0, 1):
             msg = f"crop_shift must be 0 (centred) or 1 (the authors' networks). Got: {self.crop_shift}."
+            raise ValueError(msg)
+        if not 0 < self.depth_threshold < 1:
+            msg = f"depth_threshold must be between 0 and 1. Got: {self.depth_threshold}."
             raise ValueError(msg)
 
 

@@ -138,3 +138,9 @@ def test_any_number_of_dense_layers_builds():
 def test_config_of_the_networks_is_kept():
     assert build_edge_networks(SMALL).config is SMALL
     assert EdgeNetworksConfig() == EdgeNetworksConfig(64, (300, 150), 0, 0.5, 4.0)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5])
+def test_depth_threshold_must_be_a_probability(share):
+    with pytest.raises(ValueError, match=r"depth_threshold must be between 0 and 1\. Got: "):
+        EdgeNetworksConfig(depth_threshold=share)

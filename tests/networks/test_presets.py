@@ -86,6 +86,7 @@ def test_what_is_saved_is_loaded(small_networks, preset, rng):
 def test_a_preset_is_three_files(preset):
     assert sorted(path.name for path in preset.iterdir()) == [CONFIG_FILE, METADATA_FILE, WEIGHTS_FILE]
     config = json.loads((preset / CONFIG_FILE).read_text(encoding="utf-8"))
+    assert config.pop("depth_threshold") == 0.5
     assert config == {"filters": 4, "dense_units": [8, 6], "crop_shift": 0, "input_mean": 0.5, "input_gain": 4.0}
 
 
