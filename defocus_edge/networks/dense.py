@@ -26,9 +26,9 @@ from defocus_edge.networks.edge_networks import BRANCH_OUTPUT, BRANCH_SIDES, EDG
 from defocus_edge.patches import PATCH_RADIUS, PATCH_SIDE, check_points, extract_patches
 
 #: Largest side in px of the tiles that an image is cut into; bounds the memory.
-TILE_SIDE = 384
+TILE_SIDE = 256
 # Sides of tiles are multiples of this, so that pictures of many sizes share few shapes.
-_TILE_STEP = 32
+_TILE_STEP = 8
 #: Edge points whose heads are computed in one call.
 POINT_CHUNK = 2048
 #: Patches in one call of the patch path.
