@@ -5,7 +5,7 @@ Everything here is linear light in [0, 1]; `synth.sensor` makes a picture of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +19,8 @@ from defocus_edge.psf import disk_kernel
 SLICE_STEP = 0.125
 #: A boundary is a depth edge where the radius jumps by at least this much, px.
 DEPTH_EDGE_JUMP = 0.5
+#: Convolves (H, W) or (H, W, C) values with the point spread function of a radius in px.
+Blur = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,18 @@ class Scene:
 
 def blur_with_disk(values: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
     """Convolve (H, W) or (H, W, C) values with the area-sampled disk of `radius` px; borders are mirrored."""
-    kernel = disk_kernel(radius)
+    return convolve(values, disk_kernel(radius))
+
+
+def convolve(values: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Convolve (H, W) or (H, W, C) values with an odd-sized kernel; borders are mirrored."""
     if kernel.size == 1:
         return values
-    return np.asarray(cv2.filter2D(values, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
+    turned = kernel[::-1, ::-1]  # OpenCV correlates
+    return np.asarray(cv2.filter2D(values, cv2.CV_32F, turned, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
 
 
-def render_uniform(light: NDArray[np.float32], radius: float) -> Scene:
+def render_uniform(light: NDArray[np.float32], radius: float, *, blur: Blur = blur_with_disk) -> Scene:
     """A flat picture, blurred as a whole.
 
     Parameters
@@ -78,6 +85,8 @@ def render_uniform(light: NDArray[np.float32], radius: float) -> Scene:
     light : (H, W, 3) ndarray of float32
     radius : float
         px.
+    blur : callable
+        The lens: another point spread function than the disk. Must keep constant light constant.
 
     Returns
     -------
@@ -85,14 +94,14 @@ def render_uniform(light: NDArray[np.float32], radius: float) -> Scene:
     """
     shape = light.shape[:2]
     return Scene(
-        blur_with_disk(light, radius),
+        blur(light, radius),
         np.full(shape, radius, dtype=np.float32),
         np.zeros(shape, dtype=bool),
         np.zeros(shape, dtype=np.float32),
     )
 
 
-def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Scene:
+def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32], *, blur: Blur = blur_with_disk) -> Scene:
     """One surface whose blur changes slowly (a ramp, steps of 0.25 px): all its edges are pattern edges.
 
     Parameters
@@ -100,6 +109,8 @@ def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32]) -> S
     light : (H, W, 3) ndarray of float32
     radius : (H, W) ndarray of float32
         px. Rounded to steps of 0.125 px.
+    blur : callable
+        The lens: another point spread function than the disk. Must keep constant light constant.
 
     Returns
     -------
@@ -109,19 +120,21 @@ def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32]) -> S
     blurred = np.empty_like(light)
     for step in np.unique(steps):
         here = steps == step
-        blurred[here] = blur_with_disk(light, float(step) * SLICE_STEP)[here]
+        blurred[here] = blur(light, float(step) * SLICE_STEP)[here]
     empty = np.zeros(light.shape[:2], dtype=np.float32)
     rounded = (steps * SLICE_STEP).astype(np.float32)
     return Scene(blurred, rounded, empty.astype(bool), empty)
 
 
-def render_layers(layers: Sequence[Layer]) -> Scene:
+def render_layers(layers: Sequence[Layer], *, blur: Blur = blur_with_disk) -> Scene:
     """Lay blurred layers over each other, far to near.
 
     Parameters
     ----------
     layers : sequence of Layer
         The farthest first; its matte is taken as 1 everywhere.
+    blur : callable
+        The lens: another point spread function than the disk. Must keep constant light constant.
 
     Returns
     -------
@@ -141,13 +154,13 @@ def render_layers(layers: Sequence[Layer]) -> Scene:
         msg = "layers must hold at least one layer. Got: none."
         raise ValueError(msg)
     first, *others = layers
-    light = blur_with_disk(first.light, first.radius)
+    light = blur(first.light, first.radius)
     radius = np.full(light.shape[:2], first.radius, dtype=np.float32)
     edges = np.zeros(radius.shape, dtype=bool)
     near = np.zeros(radius.shape, dtype=np.float32)
     for layer in others:
-        matte = blur_with_disk(layer.matte, layer.radius)[..., None]
-        light = blur_with_disk(layer.light * layer.matte[..., None], layer.radius) + (1 - matte) * light
+        matte = blur(layer.matte, layer.radius)[..., None]
+        light = blur(layer.light * layer.matte[..., None], layer.radius) + (1 - matte) * light
         covered = layer.matte >= 0.5
         rim = covered & ~ndimage.binary_erosion(covered, border_value=1)
         # What was seen just outside the rim is what the radius jumps to.
@@ -159,7 +172,9 @@ def render_layers(layers: Sequence[Layer]) -> Scene:
     return Scene(light, radius, edges, near)
 
 
-def render_depth(light: NDArray[np.float32], signed_radius: NDArray[np.float32]) -> Scene:
+def render_depth(
+    light: NDArray[np.float32], signed_radius: NDArray[np.float32], *, blur: Blur = blur_with_disk
+) -> Scene:
     """A picture with depth through a thin lens.
 
     Parameters
@@ -167,6 +182,8 @@ def render_depth(light: NDArray[np.float32], signed_radius: NDArray[np.float32])
     light : (H, W, 3) ndarray of float32
     signed_radius : (H, W) ndarray of float32
         Radius in px, positive in front of the focus, negative behind it: see `lens_radius`.
+    blur : callable
+        The lens: another point spread function than the disk. Must keep constant light constant.
 
     Returns
     -------
@@ -187,8 +204,8 @@ def render_depth(light: NDArray[np.float32], signed_radius: NDArray[np.float32])
         filled = light[rows, cols]
         radius = abs(float(number)) * SLICE_STEP
         matte = covered.astype(np.float32)
-        own = blur_with_disk(filled * matte[..., None], radius)
-        blurred = own if blurred is None else own + (1 - blur_with_disk(matte, radius)[..., None]) * blurred
+        own = blur(filled * matte[..., None], radius)
+        blurred = own if blurred is None else own + (1 - blur(matte, radius)[..., None]) * blurred
     rounded = (slices * SLICE_STEP).astype(np.float32)
     edges = rounded - ndimage.grey_erosion(rounded, size=(3, 3)) >= DEPTH_EDGE_JUMP
     return Scene(np.asarray(blurred), np.abs(rounded), edges, np.where(edges, np.abs(rounded), 0).astype(np.float32))

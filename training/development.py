@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS
 from defocus_edge.psf import decode_srgb
+from synth.depth import fill_holes
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_layers, render_uniform
 from synth.sensor import Sensor, take_picture
 from training.crops import label_depth_edges
-from training.sources import Sources, fill_holes, load_sources, shrink
+from training.sources import Sources, load_sources, shrink
 
 #: Uniform and composite scenes in the set.
 UNIFORM_SCENES = 23

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.images import read_image
+from synth.depth import fill_holes
 
 #: Every tenth file of a folder, by sorted name, is kept for development and never trained on.
 DEVELOPMENT_STRIDE = 10
@@ -137,23 +138,6 @@ def _read_depth(folder: Path, *, development: bool) -> list[DepthPicture]:
         disparity = _read_8_bit(path.with_name(path.name.replace("_rgb", "_disparity")))[..., 0]
         pictures.append(DepthPicture(_read_8_bit(path), fill_holes(disparity.astype(np.float32), disparity == 0)))
     return pictures
-
-
-def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Values with each hole filled from the smaller (farther) of its neighbours left and right.
-
-    What stereo cannot see lies behind an object, so it belongs to the background. A row without any value stays.
-    """
-    filled = values.copy()
-    columns = np.arange(values.shape[1])
-    for row, hole in zip(filled, holes, strict=True):
-        if hole.any() and not hole.all():
-            known = columns[~hole]
-            right = np.searchsorted(known, columns[hole])
-            before = row[known[np.maximum(right - 1, 0)]]
-            after = row[known[np.minimum(right, len(known) - 1)]]
-            row[hole] = np.minimum(before, after)
-    return filled
 
 
 def shrink(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:

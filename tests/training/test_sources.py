@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defocus_edge.images import ImageReadError
-from training.sources import SHARP_FOLDERS, fill_holes, list_pictures, load_sources, shrink, split_paths
+from training.sources import SHARP_FOLDERS, list_pictures, load_sources, shrink, split_paths
 
 
 @pytest.fixture
@@ -100,19 +100,6 @@ def load_picture(path):
 def test_no_hole_is_left_in_disparity(training_root):
     for depth in load_sources(training_root, development=False).depth:
         assert depth.disparity.min() == 30
-
-
-def test_holes_take_the_farther_neighbour():
-    values = np.array([[0, 5, 0, 0, 3, 0], [1, 2, 3, 4, 5, 6]], dtype=np.float32)
-    filled = fill_holes(values, values == 0)
-    assert filled.tolist() == [[5, 5, 3, 3, 3, 3], [1, 2, 3, 4, 5, 6]]
-    assert values[0, 0] == 0  # the input is as it was
-
-
-def test_a_row_of_holes_stays():
-    values = np.zeros((2, 4), dtype=np.float32)
-    values[1, 2] = 7
-    assert fill_holes(values, values == 0).tolist() == [[0, 0, 0, 0], [7, 7, 7, 7]]
 
 
 def test_shrinking_averages():

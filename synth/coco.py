@@ -1,0 +1,139 @@
+"""MS-COCO's instance files: which objects there are, and their masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_PREFIX = "instances_"
+#: Objects that cover a smaller share of their picture are passed over.
+LEAST_SHARE = 0.01
+# Bits after the binary point of polygon corners.
+_SHIFT = 4
+
+
+class CocoError(ValueError):
+    """An instance file that is not what MS-COCO describes."""
+
+
+@dataclass(frozen=True)
+class CocoObject:
+    """One object of an instance file.
+
+    Attributes
+    ----------
+    number : int
+        Its id.
+    size : (int, int)
+        Height and width of its picture in px.
+    segmentation : str
+        JSON: polygons [[x, y, x, y, ...], ...], or run lengths {"counts": list or str, "size": [H, W]}.
+    """
+
+    number: int
+    size: tuple[int, int]
+    segmentation: str
+
+
+def find_splits(root: Path) -> list[tuple[Path, Path]]:
+    """Instance files below `root` and the folders of their pictures, where both are there."""
+    splits = []
+    for instances in sorted((root / "annotations").glob(f"{_PREFIX}*.json")):
+        name = instances.stem.removeprefix(_PREFIX)
+        folder = next((place for place in (root / name, root / "images" / name) if place.is_dir()), None)
+        if folder is not None:
+            splits.append((instances, folder))
+    return splits
+
+
+def read_objects(root: Path, instances: Path, pictures: Path) -> Iterator[tuple[str, CocoObject]]:
+    """Objects of an instance file that are neither crowds nor tiny and whose picture is there.
+
+    Parameters
+    ----------
+    root, instances, pictures : Path
+        The set's folder, the instance file and the folder of its pictures.
+
+    Yields
+    ------
+    str, CocoObject
+        Name of the picture relative to `root`, and the object, in the order of the ids.
+
+    Raises
+    ------
+    CocoError
+        If the file is no instance file.
+    """
+    try:
+        content = json.loads(instances.read_bytes())
+        images = {image["id"]: image for image in content["images"]}
+        objects = sorted(content["annotations"], key=lambda item: item["id"])
+        found = [_describe(item, images[item["image_id"]]) for item in objects if not item.get("iscrowd", 0)]
+    except (ValueError, LookupError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        msg = f"'{instances}' must be an instance file of MS-COCO (images, annotations). Got: {reason}."
+        raise CocoError(msg) from error
+    there = {path.name for path in pictures.iterdir()}
+    for name, share, described in found:
+        if share >= LEAST_SHARE and name in there:
+            yield (pictures / name).relative_to(root).as_posix(), described
+
+
+def draw_mask(described: CocoObject) -> NDArray[np.bool_]:
+    """Mask of an object, (H, W), True = object.
+
+    Raises
+    ------
+    CocoError
+        If its segmentation is neither polygons nor run lengths, or does not fit the picture.
+    """
+    height, width = described.size
+    segmentation = json.loads(described.segmentation)
+    if isinstance(segmentation, list) and segmentation:
+        mask = np.zeros((height, width), dtype=np.uint8)
+        # COCO counts from the corner of the first pixel, OpenCV from its centre.
+        corners = [np.asarray(polygon, dtype=np.float64).reshape(-1, 2) - 0.5 for polygon in segmentation]
+        for polygon in corners:  # one by one: where parts overlap, fillPoly would make a hole
+            cv2.fillPoly(mask, [np.rint(polygon * 2**_SHIFT).astype(np.int32)], 1, shift=_SHIFT)
+        return mask.astype(bool)
+    if isinstance(segmentation, dict) and "counts" in segmentation:
+        counts = segmentation["counts"]
+        runs = _unpack_counts(counts) if isinstance(counts, str) else list(counts)
+        if sum(runs) == height * width and min(runs) >= 0:
+            values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+            return np.ascontiguousarray(values.reshape(width, height).T)  # COCO runs down the columns
+    msg = (
+        f"object {described.number} must have polygons or run lengths of {height}×{width} px. "
+        f"Got: {described.segmentation[:60]}."
+    )
+    raise CocoError(msg)
+
+
+def _describe(item: dict[str, Any], image: dict[str, Any]) -> tuple[str, float, CocoObject]:
+    """Name of the picture, share of it that the object covers, and the object."""
+    size = (int(image["height"]), int(image["width"]))
+    described = CocoObject(int(item["id"]), size, json.dumps(item["segmentation"], separators=(",", ":")))
+    return str(image["file_name"]), float(item["area"]) / (size[0] * size[1]), described
+
+
+def _unpack_counts(text: str) -> list[int]:
+    """Run lengths of COCO's packed string: 5 bits a character, signed, from the third on as differences."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if not bits & 0x20:
+            if bits & 0x10:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs

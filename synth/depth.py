@@ -1,0 +1,88 @@
+"""Depth and disparity files: inverse depth without holes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.images import read_image, read_map
+
+_MAP_SUFFIXES = (".npy", ".tif", ".tiff")
+
+
+def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
+    """Read a disparity or depth file as inverse depth.
+
+    Parameters
+    ----------
+    path : str or Path
+        Picture of 8 or 16 bits, or float ``.tif`` or ``.npy``; 0 or less = unknown.
+    kind : {'disparity', 'depth'}
+        Whether larger is nearer or farther.
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+        Larger is nearer, any unit, without holes.
+
+    Raises
+    ------
+    OSError, ImageReadError
+        If the file cannot be read.
+    ValueError
+        If `kind` is another one, or the file knows no depth at all.
+    """
+    if kind not in ("disparity", "depth"):
+        msg = f"kind must be 'disparity' or 'depth'. Got: {kind!r}."
+        raise ValueError(msg)
+    values = _read_values(Path(path))
+    holes = values <= 0
+    if holes.all():
+        msg = f"'{path}' must hold depth > 0 somewhere. Got: none."
+        raise ValueError(msg)
+    inverse = values if kind == "disparity" else 1 / np.where(holes, 1, values)
+    return fill_holes(np.where(holes, 0, inverse).astype(np.float32), holes)
+
+
+def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Inverse depth with each hole filled from the smaller (farther) of its neighbours left and right.
+
+    What stereo cannot see lies behind an object, so it belongs to the background. A row without any value is copied
+    from the nearest row that has some.
+
+    Parameters
+    ----------
+    values : (H, W) ndarray of float32
+    holes : (H, W) ndarray of bool
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+    """
+    filled = values.copy()
+    columns = np.arange(values.shape[1])
+    for row, hole in zip(filled, holes, strict=True):
+        if hole.any() and not hole.all():
+            known = columns[~hole]
+            right = np.searchsorted(known, columns[hole])
+            before = row[known[np.maximum(right - 1, 0)]]
+            after = row[known[np.minimum(right, len(known) - 1)]]
+            row[hole] = np.minimum(before, after)
+    known_rows = np.flatnonzero(~holes.all(axis=1))
+    if 0 < len(known_rows) < len(values):
+        distance = np.abs(np.arange(len(values))[:, None] - known_rows[None, :])
+        filled = filled[known_rows[distance.argmin(axis=1)]]
+    return filled
+
+
+def _read_values(path: Path) -> NDArray[np.float32]:
+    """Numbers of a depth file; a float TIFF goes past the rules for pictures, whose values end at 1."""
+    if path.suffix.lower() in _MAP_SUFFIXES:
+        try:
+            return read_map(path)
+        except ValueError:
+            if path.suffix.lower() == ".npy":
+                raise
+    return np.ascontiguousarray(read_image(path)[..., 0])

@@ -1,0 +1,159 @@
+"""The folder of a run: its files, its manifest, and what of it is kept when the run is taken up again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from defocus_edge.images import atomic_write, write_map, write_picture
+from synth.rendering import Sample
+
+MANIFEST = "manifest.jsonl"
+RUN = "run.json"
+#: Kind of file to its folder and suffix.
+FILES = {
+    "picture": ("pictures", ".png"),
+    "radius": ("radius", ".tif"),
+    "depth_edges": ("depth_edges", ".png"),
+    "mask": ("masks", ".png"),
+}
+# What `atomic_write` leaves behind when the machine stops.
+_LEFTOVERS = ".defocus-edge-*"
+
+
+class FolderError(ValueError):
+    """A folder that cannot take the samples of a run."""
+
+
+def name_files(number: int) -> dict[str, str]:
+    """Kind of file to its name relative to the run's folder, for one sample."""
+    return {kind: f"{folder}/{number:06}{suffix}" for kind, (folder, suffix) in FILES.items()}
+
+
+def write_sample(out: Path, number: int, sample: Sample) -> None:
+    """Write the four files of a sample: PNG, float32 TIFF (px), PNG (255 = depth edge), PNG (255 = blurred)."""
+    names = name_files(number)
+    write_picture(out / names["picture"], sample.picture)
+    write_map(out / names["radius"], sample.radius)
+    write_picture(out / names["depth_edges"], sample.depth_edges)
+    write_picture(out / names["mask"], sample.mask)
+
+
+@dataclass
+class RunFolder:
+    """An open folder of a run; use `open_folder`.
+
+    Attributes
+    ----------
+    out : Path
+    lines : dict of int to str
+        Manifest line of each sample that is there.
+    """
+
+    out: Path
+    lines: dict[int, str] = field(default_factory=dict)
+    _file: TextIO | None = None
+
+    def add(self, number: int, record: Mapping[str, Any]) -> None:
+        """Append the line of a sample whose files are written."""
+        line = json.dumps(record, separators=(", ", ": "), allow_nan=False)
+        self.lines[number] = line
+        if self._file is None:
+            self._file = (self.out / MANIFEST).open("a", encoding="utf-8", newline="\n")
+        self._file.write(line + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Bring the manifest into the order of the numbers, if it is not."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        _write_manifest(self.out, self.lines)
+
+
+def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
+    """Make the folder of a run, or take up the run that it holds.
+
+    Parameters
+    ----------
+    out : str or Path
+    run : mapping
+        JSON values that all samples depend on.
+
+    Returns
+    -------
+    RunFolder
+        Knows the samples whose line and files are all there.
+
+    Raises
+    ------
+    FolderError
+        If the folder holds something else, or a run that `run` does not describe.
+    OSError
+        If it cannot be made or written to.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        msg = f"out must be a folder. Got: the file '{out}'. Choose another name."
+        raise FolderError(msg)
+    out.mkdir(parents=True, exist_ok=True)
+    _check_run(out, json.loads(json.dumps(run)))
+    for folder, _ in FILES.values():
+        (out / folder).mkdir(exist_ok=True)
+    for leftover in out.rglob(_LEFTOVERS):
+        leftover.unlink(missing_ok=True)
+    lines = _read_manifest(out)
+    kept = {
+        number: line
+        for number, line in lines.items()
+        if all((out / name).is_file() and (out / name).stat().st_size for name in name_files(number).values())
+    }
+    _write_manifest(out, kept)
+    return RunFolder(out, kept)
+
+
+def _check_run(out: Path, run: dict[str, Any]) -> None:
+    """Write down what the run is, or raise if the folder holds another one."""
+    path = out / RUN
+    if not path.exists():
+        strangers = [entry.name for entry in out.iterdir() if not entry.match(_LEFTOVERS)]
+        if strangers:
+            msg = f"out must be empty or hold an earlier run. Got: '{out}' with {min(strangers)}. Choose another one."
+            raise FolderError(msg)
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+        return
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        different = sorted(key for key in {*earlier, *run} if earlier.get(key) != run.get(key))
+    except (ValueError, AttributeError, TypeError) as error:
+        msg = f"'{path}' must describe a run. Got: {error}. Choose another folder."
+        raise FolderError(msg) from error
+    if different:
+        got = ", ".join(f"{key} {earlier.get(key)!r} there and {run.get(key)!r} now" for key in different)
+        msg = f"out must hold samples of the same run to go on with. Got: {got}. Choose another folder."
+        raise FolderError(msg)
+
+
+def _read_manifest(out: Path) -> dict[int, str]:
+    """Whole lines by sample; a line that was cut off when the machine stopped is dropped."""
+    path = out / MANIFEST
+    lines: dict[int, str] = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []:
+        try:
+            lines[int(json.loads(line)["sample"])] = line
+        except (ValueError, LookupError, TypeError):
+            continue
+    return lines
+
+
+def _write_manifest(out: Path, lines: dict[int, str]) -> None:
+    """Write all lines in the order of the numbers, unless they stand there already."""
+    text = "".join(f"{lines[number]}\n" for number in sorted(lines))
+    path = out / MANIFEST
+    if not path.exists() or path.read_bytes() != text.encode():
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(text.encode())

@@ -1,0 +1,105 @@
+"""How sharp the edges of a photograph are, all over it: picks all-in-focus sources out of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.blur_levels import sigma_to_radius
+
+#: Pictures whose edges have a larger measured radius in px somewhere are not all in focus. It lies between the sharp
+#: photographs (up to 1.75) and those focused near or far (from 1.9) among the real ones of the development pictures.
+DEFAULT_LIMIT = 1.75
+#: The picture is judged in so many tiles along its longer side.
+TILES = 8
+#: This quantile over the tiles is the picture's radius: a few soft tiles may be texture without an edge.
+TILE_QUANTILE = 0.9
+#: Tiles and pictures with fewer edge pixels say nothing.
+_LEAST_POINTS = 20
+_LEAST_TILES = 4
+# Standard deviation in px of the second blur that the first one is compared with.
+_SECOND_BLUR = 1.0
+# Variance in px² that pixels (1/12) and central differences (1/3) add to that of the blur.
+_OWN_VARIANCE = 1 / 12 + 1 / 3
+# Canny's thresholds on 8 bits, low enough for blurred edges, after this blur in px.
+_CANNY_LOW, _CANNY_HIGH, _CANNY_BLUR = 20, 50, 1.0
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """What was measured in a picture.
+
+    Attributes
+    ----------
+    radius : float
+        Blur radius in px that nine tenths of its tiles stay below; NaN if too few have edges.
+    tiles : int
+        Tiles with edges.
+    """
+
+    radius: float
+    tiles: int
+
+    def is_sharp(self, limit: float = DEFAULT_LIMIT) -> bool:
+        """Whether the picture is in focus wherever that can be seen."""
+        return bool(self.radius <= limit)
+
+
+def measure_sharpness(image: NDArray[np.float32]) -> Sharpness:
+    """Measure the blur radius of the edges of a picture, tile by tile.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of float32
+        RGB in [0, 1].
+
+    Returns
+    -------
+    Sharpness
+
+    Notes
+    -----
+    An edge blurred with σ has the gradient ratio √(σ² + σ₀²) / σ to itself blurred again with σ₀ (Zhuo & Sim 2011,
+    doi:10.1016/j.patcog.2011.03.009, eq. 5). What pixels and central differences add to σ² is taken off. The radius
+    is that of the disk with the same second moment. A tile has the median of its edge pixels.
+
+    This tells sharp from blurred, it does not measure blur: photographs blurred with disks of 2 to 6 px read 1.1 to
+    1.3 times the radius, isolated straight edges up to twice, since a Gaussian is fitted to the rim of a disk.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    radius = _measure_edges(grey)
+    edges = _find_edges(grey)
+    side = max(-(-max(grey.shape) // TILES), 1)
+    tiles = []
+    for top in range(0, grey.shape[0], side):
+        for left in range(0, grey.shape[1], side):
+            part = slice(top, top + side), slice(left, left + side)
+            points = radius[part][edges[part]]
+            if len(points) >= _LEAST_POINTS:
+                tiles.append(float(np.median(points)))
+    if len(tiles) < _LEAST_TILES:
+        return Sharpness(float("nan"), len(tiles))
+    return Sharpness(float(np.quantile(tiles, TILE_QUANTILE)), len(tiles))
+
+
+def _find_edges(grey: NDArray[np.float32]) -> NDArray[np.bool_]:
+    smooth = cv2.GaussianBlur(grey, (0, 0), _CANNY_BLUR)
+    edges = cv2.Canny(np.rint(smooth * 255).astype(np.uint8), _CANNY_LOW, _CANNY_HIGH, L2gradient=True)
+    return np.asarray(edges > 0)
+
+
+def _measure_edges(grey: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Radius in px at each pixel as if it were an edge."""
+    again = cv2.GaussianBlur(grey, (0, 0), _SECOND_BLUR)
+    first, second = _find_gradient(grey), _find_gradient(again)
+    ratio = np.maximum(first / np.maximum(second, 1e-6), 1 + 1e-3) ** 2
+    variance = _SECOND_BLUR**2 / (ratio - 1) - _OWN_VARIANCE
+    return sigma_to_radius(np.sqrt(np.maximum(variance, 0)))
+
+
+def _find_gradient(grey: NDArray[np.float32]) -> NDArray[np.float64]:
+    rows, cols = np.gradient(grey.astype(np.float64))
+    return np.hypot(rows, cols)
