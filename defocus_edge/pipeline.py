@@ -195,7 +195,7 @@ class BlurEstimator:
 
     @classmethod
     def from_authors_weights(cls, folder: str | Path, **options: Any) -> Self:
-        """Estimator with the weights that the authors of the paper published.
+        """Estimator with the weights that the authors of the paper published, run as their code runs them.
 
         Parameters
         ----------
@@ -203,7 +203,8 @@ class BlurEstimator:
             Holds ``blur/0.mat`` … ``blur/21.mat`` and ``edge/0.mat`` … ``edge/25.mat`` (GPL-3.0, not part of this
             package).
         **options
-            As for `BlurEstimator`, but for `preset`.
+            As for `BlurEstimator`, but for `preset`. The defaults are the settings of the authors' code:
+            ``read_out="argmax"``, ``weighting="equal"``, ``depth_penalty=20`` and their propagation.
 
         Returns
         -------
@@ -216,7 +217,9 @@ class BlurEstimator:
         PresetError
             If a file does not fit the networks.
         """
-        return cls(import_authors_weights(folder), **options)
+        theirs = PropagationSettings.authors_code()
+        defaults = {"read_out": "argmax", "weighting": "equal", "depth_penalty": theirs.depth_penalty}
+        return cls(import_authors_weights(folder), **{**defaults, "propagation": theirs, **options})
 
     def estimate(
         self,

@@ -8,6 +8,7 @@ from defocus_edge.images import read_image
 from defocus_edge.networks.dense import DenseEvaluator, PatchEvaluator
 from defocus_edge.networks.presets import import_authors_weights
 from defocus_edge.pipeline import BlurEstimator
+from defocus_edge.propagation.propagate import PropagationSettings
 
 LARGEST_RADIUS = 6.0  # their grey level 255
 
@@ -35,12 +36,21 @@ def test_softmax_of_the_authors_is_reproduced(evaluator, reference, shared_refer
 def test_map_of_the_authors_is_reproduced(reference, shared_reference):
     edges = cv2.imread(str(shared_reference / "edges_01.png"), cv2.IMREAD_GRAYSCALE) > 0
     published = cv2.imread(str(shared_reference / "blur_map_01_authors.png"), cv2.IMREAD_GRAYSCALE)
-    estimator = BlurEstimator.from_authors_weights(
-        shared_reference / "weights", read_out="argmax", weighting="equal", depth_penalty=20
-    )
+    estimator = BlurEstimator.from_authors_weights(shared_reference / "weights")
+    assert estimator.settings.read_out == "argmax"
+    assert estimator.settings.weighting == "equal"
+    assert estimator.settings.propagation == PropagationSettings.authors_code()
     estimate = estimator.estimate(shared_reference / "image_01.png", edges=edges)
     np.testing.assert_array_equal(estimate.points, reference[1][np.lexsort(reference[1].T[::-1])])
     grey = (estimate.radius / LARGEST_RADIUS * 255).astype(np.uint8)  # they truncate to 8 bits
     difference = np.abs(grey.astype(int) - published)
     assert (difference <= 1).mean() >= 0.995
     assert difference.max() <= 2
+
+
+def test_options_replace_the_settings_of_the_authors(shared_reference):
+    settings = BlurEstimator.from_authors_weights(
+        shared_reference / "weights", read_out="expectation", weighting="confidence", depth_penalty=100
+    ).settings
+    assert (settings.read_out, settings.weighting) == ("expectation", "confidence")
+    assert settings.propagation.depth_penalty == 100
