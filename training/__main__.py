@@ -86,17 +86,20 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="JSON file for the score of each scene.")] = None,
 ) -> None:
     """Score weights on the development set and print the table (Markdown)."""
-    from defocus_edge.images import atomic_write
-    from defocus_edge.networks.presets import DEFAULT_PRESET
+    from defocus_edge.images import ImageReadError, atomic_write
+    from defocus_edge.networks.presets import DEFAULT_PRESET, PresetError
     from defocus_edge.pipeline import BlurEstimator
     from training.development import render_development_set
     from training.evaluate_edges import format_table, score_estimators, summarize_scores
 
-    estimators = {name: BlurEstimator(name) for name in preset or [DEFAULT_PRESET]}
-    settings = next(iter(estimators.values())).settings
-    if authors is not None:
-        estimators["authors"] = BlurEstimator.from_authors_weights(authors)
-    scores = score_estimators(render_development_set(root), estimators, settings=settings)
+    try:
+        estimators = {name: BlurEstimator(name) for name in preset or [DEFAULT_PRESET]}
+        settings = next(iter(estimators.values())).settings
+        if authors is not None:
+            estimators["authors"] = BlurEstimator.from_authors_weights(authors)
+        scores = score_estimators(render_development_set(root), estimators, settings=settings)
+    except (OSError, PresetError, ImageReadError) as error:
+        raise typer.BadParameter(str(error)) from error
     typer.echo(format_table(summarize_scores(scores)))
     if out is not None:
         with atomic_write(out) as temporary:

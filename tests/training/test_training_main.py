@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 from defocus_edge.networks import edge_networks
 from defocus_edge.networks.edge_networks import EdgeNetworksConfig, build_edge_networks
 from defocus_edge.pipeline import BlurEstimator
+from training import development
 from training.__main__ import app
+from training.development import render_development_set
 
 RUN = ["--blur-steps", "2", "--edge-steps", "1", "--crops", "1", "--precision", "float32"]
 
@@ -59,3 +61,30 @@ def test_missing_data_is_one_line_and_no_traceback(tmp_path):
     assert result.exit_code == 2
     assert "bsds500" in result.output
     assert "Traceback" not in result.output
+
+
+def test_evaluate_prints_the_table_and_writes_each_score(trained, training_root, tmp_path, monkeypatch):
+    scenes = [scene for scene in render_development_set(training_root) if scene.family == "motorcycle"][:1]
+    monkeypatch.setattr(development, "render_development_set", lambda _: scenes)
+    out = tmp_path / "scores.json"
+    options = ["--root", str(training_root), "--preset", str(trained / "preset"), "--out", str(out)]
+    result = CliRunner().invoke(app, ["evaluate", *options])
+    assert result.exit_code == 0, result.output
+    assert "| motorcycle | true radii | 1 | 0.000 |" in result.output
+    assert [score["weights"] for score in json.loads(out.read_text())] == [str(trained / "preset"), "true radii"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--root", "nowhere"], "which has none"),
+        (["--root", "nowhere", "--preset", "no-such"], "preset must be one of"),
+        (["--root", "nowhere", "--authors", "nobody"], "Not found"),
+    ],
+)
+def test_evaluate_says_what_is_missing(trained, options, complaint):
+    if "--preset" not in options:
+        options = [*options, "--preset", str(trained / "preset")]
+    result = CliRunner().invoke(app, ["evaluate", *options])
+    assert result.exit_code == 2
+    assert complaint in " ".join(result.output.replace("│", "").split())
