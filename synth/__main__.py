@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from synth.readers import Source
     from synth.settings import Family
 
+# Options that take several folders.
+_FOLDER_OPTIONS = ("--sources", "--shapes")
 SOME_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
-Sources = Annotated[list[Path], typer.Option(help="Folder of source pictures; again for more.", show_default=False)]
+Sources = Annotated[list[Path], typer.Option(help="Folders of source pictures.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Folder for the samples: a new one, or one to go on in.", show_default=False)]
 Count = Annotated[int, typer.Option(min=1, help="Samples.", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")]
@@ -37,7 +39,7 @@ Noise = Annotated[float, typer.Option(help="Largest standard deviation, 8-bit st
 JpegShare = Annotated[float, typer.Option(help="Share of samples through JPEG.")]
 JpegQuality = Annotated[str, typer.Option(help="Lowest and highest quality.")]
 MaskRadius = Annotated[float, typer.Option(help="Pixels blurred by more px are 255 in the mask.")]
-Shapes = Annotated[list[Path] | None, typer.Option(help="Folder of masks to cut fronts out with; again for more.")]
+Shapes = Annotated[list[Path] | None, typer.Option(help="Folders of masks to cut fronts out with.")]
 
 
 def _add_family(family: Family, text: str) -> None:
@@ -206,10 +208,24 @@ def _fail(message: str, *, code: int = USAGE_ERROR) -> NoReturn:
     raise typer.Exit(code)
 
 
+def _repeat_folders(arguments: list[str]) -> list[str]:
+    """``--sources A B`` as ``--sources A --sources B``, which is how click takes several values."""
+    repeated: list[str] = []
+    option = ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in _FOLDER_OPTIONS else ""
+            if not option:
+                repeated.append(argument)
+        else:
+            repeated += [option, argument] if option else [argument]
+    return repeated
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     try:
-        app(sys.argv[1:] if arguments is None else arguments, prog_name="python -m synth")
+        app(_repeat_folders(sys.argv[1:] if arguments is None else arguments), prog_name="python -m synth")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else SOME_FAILED
     return 0

@@ -126,8 +126,10 @@ def test_what_stops_a_run(error, code, message, folder, tmp_path, capsys, monkey
     assert message in capsys.readouterr().err
 
 
-def test_check_says_what_is_there(training_root, capsys):
-    assert main(["check", "--sources", str(training_root / "objects"), "--sources", str(training_root / "rgbd")]) == 0
+@pytest.mark.parametrize("again", [[], ["--sources"]], ids=["in a row", "repeated"])
+def test_check_says_what_is_there(training_root, capsys, again):
+    folders = [str(training_root / "objects"), *again, str(training_root / "rgbd")]
+    assert main(["check", "--sources", *folders]) == 0
     objects, scenes = capsys.readouterr().out.splitlines()
     assert objects.endswith("objects: objects: 2 pictures, 2 objects, 0 with depth, 0 with depth edges")
     assert scenes.endswith("rgbd: depth: 4 pictures, 0 objects, 4 with depth, 0 with depth edges")
