@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -123,7 +124,8 @@ def test_a_run_writes_checkpoint_and_log_and_returns_scores(head, runs):
     run = runs(head)
     assert set(run.scores) == ({"mae_px", "p95_px"} if head == "blur" else {"accuracy", "precision", "recall"})
     assert all(np.isfinite(value) for value in run.scores.values())
-    assert sorted(path.name for path in run.folder.iterdir()) == [f"{head}.csv", f"{head}.npz"]
+    board = ["tensorboard"] if importlib.util.find_spec("tensorboard") else []  # comes with the extra `train`
+    assert sorted(path.name for path in run.folder.iterdir()) == [f"{head}.csv", f"{head}.npz", *board]
     with np.load(run.folder / f"{head}.npz") as checkpoint:
         assert checkpoint["step"] == run.settings.steps
         assert json.loads(str(checkpoint["settings"])) == dataclasses.asdict(run.settings)
