@@ -136,7 +136,7 @@ def verify_preset(preset: str | Path) -> None:
 
 
 def save_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
-    """Write a preset that `load_edge_networks` reads.
+    """Write a preset that `load_edge_networks` reads; each file is written whole or not at all.
 
     Parameters
     ----------
@@ -151,12 +151,20 @@ def save_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, 
     Path
         The folder.
     """
+    from defocus_edge.images import atomic_write  # here: it loads OpenCV, which finding a preset must not
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    networks.joint.save_weights(folder / WEIGHTS_FILE)
-    metadata = {**metadata, "sha256": compute_sha256(folder / WEIGHTS_FILE)}
-    (folder / CONFIG_FILE).write_text(json.dumps(asdict(networks.config), indent=2) + "\n", encoding="utf-8")
-    (folder / METADATA_FILE).write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary = folder / f".{WEIGHTS_FILE}"  # Keras insists on the end of the name
+    try:
+        networks.joint.save_weights(temporary)
+        metadata = {**metadata, "sha256": compute_sha256(temporary)}
+        temporary.replace(folder / WEIGHTS_FILE)
+    finally:
+        temporary.unlink(missing_ok=True)
+    for name, values in ((CONFIG_FILE, asdict(networks.config)), (METADATA_FILE, metadata)):
+        with atomic_write(folder / name) as path:
+            path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
 
 

@@ -265,3 +265,17 @@ def test_file_that_is_no_mat_file_is_refused(authors_folder):
     (authors_folder / "edge" / "5.mat").write_text("no matrix " * 50, encoding="utf-8")
     with pytest.raises(PresetError, match=r"5\.mat is not a MATLAB file with the key 'weights'"):
         import_authors_weights(authors_folder)
+
+
+def test_a_failed_save_leaves_the_preset_as_it_was(small_networks, tmp_path, monkeypatch):
+    folder = save_preset(small_networks, tmp_path / "kept", {"seed": 1})
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def break_off(path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(small_networks.joint, "save_weights", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        save_preset(small_networks, folder, {"seed": 2})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
