@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, N_LEVELS, RADIUS_STEP
+from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS, RADIUS_STEP, radius_to_class
 from defocus_edge.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.patches import PATCH_RADIUS
 from defocus_edge.psf import decode_srgb
@@ -23,14 +24,20 @@ CROP_SIDE = 64
 #: Further px that are rendered and cut away, so that no mirrored border is blurred into the crop.
 _RENDER_MARGIN = 10
 #: Radii above the last level occur and are labelled with it.
-_LARGEST_RADIUS = 7.5
+_LARGEST_RADIUS = 9.0
+_BEYOND_SHARE = 0.04
 #: A crop with a smaller share of edge points is drawn again, at most `_TRIES` times.
 _LEAST_EDGE_SHARE = 0.03
 _TRIES = 4
+#: How many of the composites have one layer in focus.
+_FOCUS_SHARE = 0.4
+#: How many of the uniform crops have the radius of a level; the others have any.
+_LEVEL_SHARE = 0.75
 #: Families of scenes and how often they occur.
-FAMILIES = {"uniform": 0.35, "gradual": 0.1, "composite": 0.4, "depth": 0.15}
+FAMILIES = {"uniform": 0.4, "gradual": 0.1, "composite": 0.35, "depth": 0.15}
 # Light of each 8-bit value.
 _LIGHT = decode_srgb(np.arange(256) / 255)
+Balance = Literal["radius", "depth edges"]
 #: E-NET's label of points too close to a depth edge to say, yet not on it.
 UNDECIDED = -1
 
@@ -88,8 +95,19 @@ class CropSampler:
         self._rims = [_find_rim(cutout.mask) for cutout in sources.cutouts]
         self._shape_rims = [_find_rim(shape) for shape in sources.shapes]
 
-    def draw_batch(self, crops: int, points_per_crop: int, *, rng: np.random.Generator) -> CropBatch:
-        """Crops with at most `points_per_crop` random edge points each; the rest of the room is padding."""
+    def draw_batch(
+        self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
+    ) -> CropBatch:
+        """Crops with at most `points_per_crop` random edge points each; the rest of the room is padding.
+
+        Parameters
+        ----------
+        crops, points_per_crop : int
+        rng : numpy.random.Generator
+        balance : {'radius', 'depth edges'}
+            What the points of a crop are balanced over: the blur levels of its pattern edges, or pattern and depth
+            edges. Sharp parts have more edge points than blurred ones.
+        """
         self._rng = rng
         side = CROP_SIDE + 2 * PATCH_RADIUS
         images = np.empty((crops, side, side, 3), dtype=np.float32)
@@ -99,7 +117,8 @@ class CropSampler:
         valid = np.zeros((crops, points_per_crop), dtype=np.float32)
         for number in range(crops):
             images[number], found, true_radius, label = self._draw_crop()
-            chosen = self._rng.permutation(len(found))[:points_per_crop]
+            strata = label if balance == "depth edges" else np.where(label == 1, -1, radius_to_class(true_radius))
+            chosen = choose_balanced(strata, points_per_crop, rng=self._rng)
             count = len(chosen)
             points[number, :count, 0] = number
             points[number, :count, 1:] = found[chosen]
@@ -123,7 +142,7 @@ class CropSampler:
             picture = take_picture(scene.light, self._draw_sensor(), rng=self._rng)
             inner = slice(_RENDER_MARGIN, _RENDER_MARGIN + side)
             image: NDArray[np.float32] = picture[inner, inner].astype(np.float32) / np.float32(255)
-            settings = EdgeSettings(high_quantile=float(self._rng.uniform(0.6, 0.9)))
+            settings = EdgeSettings(high_quantile=float(self._rng.uniform(0.4, 0.9)))
             edges = find_edges(image, settings=settings)[PATCH_RADIUS:-PATCH_RADIUS, PATCH_RADIUS:-PATCH_RADIUS]
             if edges.mean() >= _LEAST_EDGE_SHARE:
                 break
@@ -135,14 +154,20 @@ class CropSampler:
 
     def _draw_radius(self) -> float:
         """A radius, balanced over the levels; sharp pictures and those beyond the last level occur."""
-        return max(float(self._rng.uniform(MIN_RADIUS - 2 * RADIUS_STEP, _LARGEST_RADIUS - 0.75)), 0.0)
+        if self._rng.random() < _BEYOND_SHARE:
+            return float(self._rng.uniform(MAX_RADIUS, _LARGEST_RADIUS))
+        return float(self._rng.uniform(MIN_RADIUS - RADIUS_STEP, MAX_RADIUS + RADIUS_STEP / 2))
 
     def _draw_sensor(self) -> Sensor:
-        noise = float(self._rng.exponential(1.2)) if self._rng.random() < 0.6 else 0.0
-        quality = int(self._rng.integers(65, 99)) if self._rng.random() < 0.4 else None
+        """Half of the pictures are clean: faint detail tells close radii apart and must be learnt, too."""
+        noise = float(self._rng.exponential(1.0)) if self._rng.random() < 0.45 else 0.0
+        quality = int(self._rng.integers(70, 99)) if self._rng.random() < 0.25 else None
         return Sensor(min(noise, 6.0), quality)
 
     def _draw_uniform(self, side: int, radius: float) -> Scene:
+        """Mostly the 23 levels themselves, balanced, as in the paper."""
+        if self._rng.random() < _LEVEL_SHARE:
+            radius = float(self._rng.choice(BLUR_LEVELS))
         return render_uniform(self._cut_sharp(side), radius)
 
     def _draw_gradual(self, side: int, radius: float) -> Scene:
@@ -156,7 +181,7 @@ class CropSampler:
 
     def _draw_composite(self, side: int, radius: float) -> Scene:
         """An object over a background, one of them mostly in focus."""
-        other = float(self._rng.uniform(0, 1)) if self._rng.random() < 0.6 else self._draw_radius()
+        other = float(self._rng.uniform(0, 1)) if self._rng.random() < _FOCUS_SHARE else self._draw_radius()
         near, far = (radius, other) if self._rng.random() < 0.5 else (other, radius)
         if self._rng.random() < 0.5 and self.sources.cutouts:
             light, matte = self._cut_object(side)
@@ -238,6 +263,27 @@ def share_levels(radius: NDArray[np.float32]) -> NDArray[np.float32]:
     """(P,) radii within the levels to (P, 23) shares of the two levels around each: their mean is the radius."""
     position = (radius - MIN_RADIUS) / RADIUS_STEP
     return np.maximum(1 - np.abs(position[:, None] - np.arange(N_LEVELS)), 0).astype(np.float32)
+
+
+def choose_balanced(strata: NDArray[np.integer], count: int, *, rng: np.random.Generator) -> NDArray[np.intp]:
+    """At most `count` random indices, as many of each stratum as there are; negative strata only fill up.
+
+    Parameters
+    ----------
+    strata : (P,) ndarray of int
+    count : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (min(P, count),) ndarray of int
+    """
+    order = rng.permutation(len(strata))
+    rank = np.empty(len(strata), dtype=np.intp)
+    for stratum in np.unique(strata):
+        members = order[strata[order] == stratum]
+        rank[members] = np.arange(len(members)) + (len(strata) if stratum < 0 else 0)
+    return order[np.argsort(rank[order], kind="stable")][:count]
 
 
 def label_depth_edges(scene: Scene) -> NDArray[np.int8]:

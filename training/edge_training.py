@@ -21,7 +21,7 @@ from rich.console import Console
 from defocus_edge.blur_levels import read_radius
 from defocus_edge.images import atomic_write
 from defocus_edge.networks.edge_networks import EdgeNetworks
-from training.crops import UNDECIDED, CropBatch, CropSampler
+from training.crops import UNDECIDED, Balance, CropBatch, CropSampler
 from training.edge_model import Head, PointModel, compile_point_model
 
 #: Seconds between checkpoints.
@@ -31,6 +31,7 @@ LOG_STEPS = 50
 #: Crops of the development set that are scored at each checkpoint.
 _DEVELOPMENT_CROPS = 128
 _DEVELOPMENT_SEED = 20_26
+_BALANCE: dict[Head, Balance] = {"blur": "radius", "edge": "depth edges"}
 # Batches drawn ahead of the one in use.
 _AHEAD = 4
 
@@ -49,9 +50,12 @@ class TrainingSettings:
     points : int
         Edge points of one crop, at most.
     learning_rate : float
-        At the start; it falls along a cosine to a hundredth of that.
+        Highest rate.
     warmup : int
         Steps over which the rate rises first.
+    decay : float
+        Share of the steps, the last ones, over which it falls along a straight line to a hundredth. Before them the
+        checkpoint of a shorter run is that of a longer one, too.
     precision : {'float32', 'mixed_bfloat16'}
     seed : int
     """
@@ -62,6 +66,7 @@ class TrainingSettings:
     points: int = 256
     learning_rate: float = 2e-3
     warmup: int = 50
+    decay: float = 0.25
     precision: str = "float32"
     seed: int = 0
 
@@ -103,10 +108,15 @@ def train_edge_network(
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = PointModel(networks, settings.head, precision=settings.precision)
-    compile_point_model(model, settings.head, learning_rate=_schedule_rate(settings))
+    compile_point_model(model, settings.head, learning_rate=_WarmStableDecay(settings))
     model.optimizer.build(model.trainable_variables)
     held_back = [
-        development.draw_batch(settings.crops, settings.points, rng=np.random.default_rng((_DEVELOPMENT_SEED, number)))
+        development.draw_batch(
+            settings.crops,
+            settings.points,
+            rng=np.random.default_rng((_DEVELOPMENT_SEED, number)),
+            balance=_BALANCE[settings.head],
+        )
         for number in range(-(-_DEVELOPMENT_CROPS // settings.crops))
     ]
     checkpoint, log = folder / f"{settings.head}.npz", folder / f"{settings.head}.csv"
@@ -197,22 +207,29 @@ def load_checkpoint(path: Path, model: PointModel) -> int:
         return int(arrays["step"])
 
 
-def _schedule_rate(settings: TrainingSettings) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Linear warm-up, then a cosine down to a hundredth."""
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(settings.steps - settings.warmup, 1),
-        alpha=0.01,
-        warmup_target=settings.learning_rate,
-        warmup_steps=settings.warmup,
-    )
+class _WarmStableDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, constant, linear decay to a hundredth."""
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        self.settings = settings
+
+    def __call__(self, step: Any) -> Any:
+        settings = self.settings
+        step = keras.ops.cast(step, "float32")
+        rise = (step + 1) / max(settings.warmup, 1)
+        fall = (settings.steps - step) / max(settings.decay * settings.steps, 1)
+        return settings.learning_rate * keras.ops.clip(keras.ops.minimum(rise, fall), 0.01, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return asdict(self.settings)
 
 
 def _prefetch_batches(sampler: CropSampler, settings: TrainingSettings, first: int) -> Iterator[tuple[int, CropBatch]]:
     """Batches of the steps after `first`, drawn ahead in a thread; each step has its own seed, so a run can go on."""
 
     def draw(step: int) -> CropBatch:
-        return sampler.draw_batch(settings.crops, settings.points, rng=np.random.default_rng((settings.seed, step)))
+        rng = np.random.default_rng((settings.seed, step))
+        return sampler.draw_batch(settings.crops, settings.points, rng=rng, balance=_BALANCE[settings.head])
 
     with ThreadPoolExecutor(1) as executor:
         ahead = deque(executor.submit(draw, step) for step in range(first + 1, min(first + _AHEAD, settings.steps) + 1))

@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS
+from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS, radius_to_class
 from defocus_edge.patches import PATCH_RADIUS
 from synth.scenes import Layer, Scene, render_layers, render_uniform
-from training.crops import CROP_SIDE, FAMILIES, UNDECIDED, CropBatch, CropSampler, label_depth_edges, share_levels
+from training.crops import (
+    CROP_SIDE,
+    FAMILIES,
+    UNDECIDED,
+    CropBatch,
+    CropSampler,
+    choose_balanced,
+    label_depth_edges,
+    share_levels,
+)
 from training.sources import load_sources
 
 CROPS, POINTS = 6, 100
@@ -21,9 +30,9 @@ def sources(training_root):
     return load_sources(training_root, development=False)
 
 
-def draw(sources, family=None, *, seed=0, crops=CROPS, points=POINTS):
+def draw(sources, family=None, *, seed=0, crops=CROPS, points=POINTS, balance="radius"):
     sampler = CropSampler(sources, families=None if family is None else {family: 1.0})
-    return sampler.draw_batch(crops, points, rng=np.random.default_rng(seed))
+    return sampler.draw_batch(crops, points, rng=np.random.default_rng(seed), balance=balance)
 
 
 def assert_equal(batch, other):
@@ -111,9 +120,29 @@ def test_gradual_crops_have_many_radii_and_pattern_edges(sources):
 
 @pytest.mark.parametrize("family", ["composite", "depth"])
 def test_scenes_with_depth_have_edges_of_both_kinds(sources, family):
-    labels = draw(sources, family, crops=12).is_depth
-    assert (labels == 0).any()
-    assert (labels == 1).any()
+    labels = draw(sources, family, crops=12, balance="depth edges").is_depth
+    assert (labels == 0).sum() >= 100
+    assert (labels == 1).sum() >= 100
+
+
+@pytest.mark.parametrize("count", [1, 8, 30, 100])
+def test_choice_takes_as_many_of_each_stratum_as_there_are(count):
+    strata = np.array([0] * 50 + [3] * 4 + [7] * 10 + [-1] * 20)
+    chosen = choose_balanced(strata, count, rng=np.random.default_rng(0))
+    assert len(chosen) == len(set(chosen.tolist())) == min(count, len(strata))
+    taken = {stratum: int((strata[chosen] == stratum).sum()) for stratum in (0, 3, 7, -1)}
+    assert taken == {1: taken, 8: taken, 30: {0: 16, 3: 4, 7: 10, -1: 0}, 100: {0: 50, 3: 4, 7: 10, -1: 20}}[count]
+    assert count != 8 or (taken[-1] == 0 and all(2 <= taken[stratum] <= 3 for stratum in (0, 3, 7)))
+
+
+def test_levels_are_balanced_over_many_crops(sources):
+    """In-focus parts of scenes with depth add to the first level, saturated blur to the last."""
+    batch = draw(sources, crops=300, points=64)
+    kept = (batch.valid > 0) & (batch.is_depth != 1)
+    share = np.bincount(radius_to_class(batch.radius[kept]), minlength=N_LEVELS) / kept.sum() * N_LEVELS
+    assert share.min() > 0.25
+    assert share.max() < 5
+    assert share[1:-1].max() < 2.5
 
 
 def test_blur_that_is_asked_for_is_seen(sources):

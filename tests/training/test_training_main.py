@@ -68,7 +68,7 @@ def test_evaluate_prints_the_table_and_writes_each_score(trained, training_root,
     monkeypatch.setattr(development, "render_development_set", lambda _: scenes)
     out = tmp_path / "scores.json"
     options = ["--root", str(training_root), "--preset", str(trained / "preset"), "--out", str(out)]
-    result = CliRunner().invoke(app, ["evaluate", *options])
+    result = CliRunner().invoke(app, ["evaluate", "edges", *options])
     assert result.exit_code == 0, result.output
     assert "| motorcycle | true radii | 1 | 0.000 |" in result.output
     assert [score["weights"] for score in json.loads(out.read_text())] == [str(trained / "preset"), "true radii"]
@@ -85,6 +85,6 @@ def test_evaluate_prints_the_table_and_writes_each_score(trained, training_root,
 def test_evaluate_says_what_is_missing(trained, options, complaint):
     if "--preset" not in options:
         options = [*options, "--preset", str(trained / "preset")]
-    result = CliRunner().invoke(app, ["evaluate", *options])
+    result = CliRunner().invoke(app, ["evaluate", "edges", *options])
     assert result.exit_code == 2
     assert complaint in " ".join(result.output.replace("│", "").split())
