@@ -55,6 +55,7 @@ class RunFolder:
 
     out: Path
     lines: dict[int, str] = field(default_factory=dict)
+    _lock: TextIO | None = None
     _file: TextIO | None = None
 
     def add(self, number: int, record: Mapping[str, Any]) -> None:
@@ -72,6 +73,9 @@ class RunFolder:
             self._file.close()
             self._file = None
         _write_manifest(self.out, self.lines)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
 
 def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
@@ -91,7 +95,7 @@ def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
     Raises
     ------
     FolderError
-        If the folder holds something else, or a run that `run` does not describe.
+        If the folder holds something else, or a run that `run` does not describe, or another process writes to it.
     OSError
         If it cannot be made or written to.
     """
@@ -101,6 +105,7 @@ def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
         raise FolderError(msg)
     out.mkdir(parents=True, exist_ok=True)
     _check_run(out, json.loads(json.dumps(run)))
+    lock = _lock_folder(out)
     for folder, _ in FILES.values():
         (out / folder).mkdir(exist_ok=True)
     for leftover in out.rglob(_LEFTOVERS):
@@ -112,7 +117,26 @@ def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
         if all((out / name).is_file() and (out / name).stat().st_size for name in name_files(number).values())
     }
     _write_manifest(out, kept)
-    return RunFolder(out, kept)
+    return RunFolder(out, kept, lock)
+
+
+def _lock_folder(out: Path) -> TextIO:
+    """Keep other processes out until the file is closed, at the latest when this process ends, however it ends.
+
+    Where the system has no `flock` (Windows) nothing is locked.
+    """
+    file = (out / RUN).open(encoding="utf-8")
+    try:
+        import fcntl
+    except ImportError:
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        msg = f"out must not be in use. Got: '{out}', which another process writes to. Wait for it, or choose another."
+        raise FolderError(msg) from error
+    return file
 
 
 def _check_run(out: Path, run: dict[str, Any]) -> None:

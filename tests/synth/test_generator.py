@@ -8,7 +8,7 @@ import pytest
 
 from defocus_edge.images import read_image, read_map
 from synth import generator
-from synth.folder import FolderError, name_files
+from synth.folder import FolderError, name_files, open_folder
 from synth.generator import generate
 from synth.readers import Source
 from synth.settings import Pool, PoolError, Settings, build_pool
@@ -186,3 +186,16 @@ def test_a_damaged_run_file_is_refused(content, folder, tmp_path):
     (tmp_path / "out" / "run.json").write_text(content)
     with pytest.raises(FolderError, match=r"must describe a run\. Got: "):
         run(folder, tmp_path / "out", 1)
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(folder, tmp_path):
+    out, sources = tmp_path / "out", [Source(folder, path.name) for path in sorted(folder.iterdir())]
+    run(folder, out, 2)
+    before = read_folder(out)
+    description = generator.describe_run(SETTINGS, build_pool("uniform", sources), [folder])
+    other = open_folder(out, description)  # the lock belongs to the open file: the same process is kept out, too
+    with pytest.raises(FolderError, match="another process"):
+        run(folder, out, 3)
+    assert read_folder(out) == before
+    other.close()
+    assert run(folder, out, 3).written == 1
