@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from defocus_edge.blur_levels import ReadOut
     from defocus_edge.pipeline import BlurEstimate, BlurEstimator
 
 
@@ -45,6 +44,13 @@ class ReadOutChoice(StrEnum):
 
     EXPECTATION = "expectation"
     ARGMAX = "argmax"
+
+
+class PropagationChoice(StrEnum):
+    """What `BlurEstimator` takes as `propagation` by name."""
+
+    DEFAULT = "default"
+    PAPER = "paper"
 
 
 def _require(rule: str, holds: Callable[[float], bool]) -> Callable[[float | None], float | None]:
@@ -95,7 +101,15 @@ ReadOutOption = Annotated[
     ReadOutChoice, typer.Option(help="Radius at an edge: mean of the levels, or the likeliest one as in the paper.")
 ]
 DepthPenalty = Annotated[
-    float, typer.Option(callback=_check_not_negative, help="How much depth edges stop the spread of blur.")
+    float | None,
+    typer.Option(
+        metavar="PX",
+        callback=_check_not_negative,
+        help="How much depth edges stop the spread of blur; 0 for not at all. [default: 100]",
+    ),
+]
+PropagationOption = Annotated[
+    PropagationChoice, typer.Option(help="How blur spreads from the edges: our settings, or those of the paper.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON list to stdout: an object for each file.")]
 
@@ -126,7 +140,8 @@ def estimate(
     out: Out = None,
     preset: Preset = None,
     read_out: ReadOutOption = ReadOutChoice.EXPECTATION,
-    depth_penalty: DepthPenalty = 100.0,
+    depth_penalty: DepthPenalty = None,
+    propagation: PropagationOption = PropagationChoice.DEFAULT,
     max_radius: Annotated[
         float | None,
         typer.Option(
@@ -150,7 +165,7 @@ def estimate(
     endings |= {"npy": f"{MAP_ENDING}.npy"} if npy else {}
     endings |= {kind: f"_{kind}.png" for kind, is_wanted in wanted.items() if is_wanted}
     jobs = plan_jobs(photos, endings, out=out)
-    networks = _LazyEstimator(preset, read_out, depth_penalty)
+    networks = _LazyEstimator(preset, read_out, depth_penalty, propagation)
     prepare_folder(out)
 
     def work(job: Job, screen: Screen) -> Record:
@@ -186,7 +201,8 @@ def mask(
     out: Out = None,
     preset: Preset = None,
     read_out: ReadOutOption = ReadOutChoice.EXPECTATION,
-    depth_penalty: DepthPenalty = 100.0,
+    depth_penalty: DepthPenalty = None,
+    propagation: PropagationOption = PropagationChoice.DEFAULT,
     json_output: Json = False,
 ) -> None:
     """Write masks of what is out of focus.
@@ -196,7 +212,7 @@ def mask(
     photos = photos or []
     _check_mask_options(photos, alpha, radius, from_map)
     jobs = plan_jobs(photos or [cast("Path", from_map)], {"mask": "_mask.png"}, out=out, from_map=from_map)
-    networks = None if from_map else _LazyEstimator(preset, read_out, depth_penalty)
+    networks = None if from_map else _LazyEstimator(preset, read_out, depth_penalty, propagation)
     prepare_folder(out)
 
     def work(job: Job, screen: Screen) -> Record:
@@ -256,12 +272,22 @@ def _check_mask_options(photos: list[Path], alpha: float | None, radius: float |
 class _LazyEstimator:
     """The networks, loaded when the first picture has been read; a wrong preset ends the program."""
 
-    def __init__(self, preset: str | None, read_out: ReadOutChoice, depth_penalty: float) -> None:
+    def __init__(
+        self,
+        preset: str | None,
+        read_out: ReadOutChoice,
+        depth_penalty: float | None,
+        propagation: PropagationChoice,
+    ) -> None:
         from defocus_edge.networks.presets import DEFAULT_PRESET, PresetError, find_preset, read_metadata
 
-        self.preset, self._depth_penalty = preset or DEFAULT_PRESET, depth_penalty
-        self._read_out: ReadOut = read_out.value
-        self.options = {"preset": self.preset, "read_out": self._read_out, "depth_penalty": depth_penalty}
+        self.preset = preset or DEFAULT_PRESET
+        self._choices: dict[str, Any] = {
+            "read_out": read_out.value,
+            "depth_penalty": depth_penalty,
+            "propagation": "paper" if propagation is PropagationChoice.PAPER else None,
+        }
+        self.options: Record = {"preset": self.preset, **self._choices, "propagation": propagation.value}
         self._estimator: BlurEstimator | None = None
         self._device = ""
         try:
@@ -290,11 +316,12 @@ class _LazyEstimator:
 
             backend, devices = find_devices()
             try:
-                estimator = BlurEstimator(self.preset, read_out=self._read_out, depth_penalty=self._depth_penalty)
+                estimator = BlurEstimator(self.preset, **self._choices)
             except PresetError as error:
                 fault = str(error)
         if fault:
             fail(fault, code=SOME_FILES_FAILED)
+        self.options["depth_penalty"] = estimator.settings.propagation.depth_penalty
         self._device = devices[0].partition(":")[0].upper()
         idle_gpu = find_idle_gpu(backend, devices)
         if idle_gpu:

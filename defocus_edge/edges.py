@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Luminance of linear sRGB primaries, ITU-R BT.709; used on encoded values as edge detectors do.
-_LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+#: Luminance of linear sRGB primaries, ITU-R BT.709; used on encoded values as edge detectors do.
+LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 #: Largest gradient component handed to Canny. Its square sum must fit where OpenCV adds the two components.
 _INT16_SCALE = 16000.0
 
@@ -84,7 +84,7 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
     J. Canny, "A computational approach to edge detection", TPAMI 1986, doi:10.1109/TPAMI.1986.4767851.
     """
     settings = settings or EdgeSettings()
-    luminance = image @ _LUMA
+    luminance = image @ LUMA
     smooth = cv2.GaussianBlur(luminance, (0, 0), settings.sigma, borderType=cv2.BORDER_REFLECT)
     # Scharr's derivative sums 32 luminance steps: scale it to luminance per px.
     grad_x = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32, borderType=cv2.BORDER_REFLECT)

@@ -138,16 +138,18 @@ class BlurEstimator:
         Name of the weights, see `list_presets`, a folder that `python -m training` wrote, or networks in memory.
     read_out : {'expectation', 'argmax'}
         Mean of the 23 levels under the softmax, or the most probable one as in the paper.
-    depth_penalty : float
-        How much depth edges stop the propagation (Ψ in the paper); 0 switches that off.
-    weighting : {'confidence', 'equal'}
-        Weight of an edge point in the propagation: its confidence, or 1 as in the paper.
+    depth_penalty : float, optional
+        How much depth edges stop the propagation (Ψ in the paper); 0 switches that off. That of `propagation` unless
+        given.
+    weighting : {'confidence', 'equal'}, optional
+        Weight of an edge point in the propagation: its confidence, or 1 as in the paper. Confidence unless given, but
+        for ``propagation="paper"``.
     depth_threshold : float, optional
         Probability of E-NET above which a point counts as a depth edge; the one calibrated for the preset unless given.
     edge_settings : EdgeSettings, optional
         How edges are found.
-    propagation : PropagationSettings, optional
-        How blur spreads; its `depth_penalty` is replaced by the one above.
+    propagation : PropagationSettings or 'paper', optional
+        How blur spreads; ``"paper"`` is `PropagationSettings.paper` with equal weights.
     tile_side : int
         Side in px of the tiles that the networks see; smaller needs less memory, the result is the same.
 
@@ -174,21 +176,21 @@ class BlurEstimator:
         preset: str | Path | EdgeNetworks = DEFAULT_PRESET,
         *,
         read_out: ReadOut = "expectation",
-        depth_penalty: float = 100.0,
-        weighting: Weighting = "confidence",
+        depth_penalty: float | None = None,
+        weighting: Weighting | None = None,
         depth_threshold: float | None = None,
         edge_settings: EdgeSettings | None = None,
-        propagation: PropagationSettings | None = None,
+        propagation: PropagationSettings | Literal["paper"] | None = None,
         tile_side: int = TILE_SIDE,
     ) -> None:
         networks = load_edge_networks(preset) if isinstance(preset, str | Path) else preset
         self.settings = EstimatorSettings(
             preset=str(preset) if isinstance(preset, str | Path) else OWN_NETWORKS,
             read_out=read_out,
-            weighting=weighting,
+            weighting=weighting or ("equal" if propagation == "paper" else "confidence"),
             depth_threshold=networks.config.depth_threshold if depth_threshold is None else depth_threshold,
             edges=edge_settings or EdgeSettings(),
-            propagation=replace(propagation or PropagationSettings(), depth_penalty=depth_penalty),
+            propagation=_choose_propagation(propagation, depth_penalty),
             tile_side=tile_side,
         )
         self._evaluator = DenseEvaluator(networks, tile_side=tile_side)
@@ -217,9 +219,8 @@ class BlurEstimator:
         PresetError
             If a file does not fit the networks.
         """
-        theirs = PropagationSettings.authors_code()
-        defaults = {"read_out": "argmax", "weighting": "equal", "depth_penalty": theirs.depth_penalty}
-        return cls(import_authors_weights(folder), **{**defaults, "propagation": theirs, **options})
+        defaults = {"read_out": "argmax", "weighting": "equal", "propagation": PropagationSettings.authors_code()}
+        return cls(import_authors_weights(folder), **{**defaults, **options})
 
     def estimate(
         self,
@@ -360,6 +361,16 @@ def measure_confidence(probabilities: NDArray[np.float32], point_radius: NDArray
     """
     near = np.abs(BLUR_LEVELS - point_radius[:, None]) <= CONFIDENCE_REACH + RADIUS_STEP / 100
     return np.minimum(np.sum(probabilities * near, axis=1, dtype=np.float32), 1, dtype=np.float32)
+
+
+def _choose_propagation(
+    propagation: PropagationSettings | Literal["paper"] | None, depth_penalty: float | None
+) -> PropagationSettings:
+    if isinstance(propagation, str) and propagation != "paper":
+        msg = f"propagation must be 'paper' or PropagationSettings. Got: {propagation!r}."
+        raise ValueError(msg)
+    chosen = PropagationSettings.paper() if propagation == "paper" else propagation or PropagationSettings()
+    return chosen if depth_penalty is None else replace(chosen, depth_penalty=depth_penalty)
 
 
 def _check_edges(edges: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:

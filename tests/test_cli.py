@@ -110,12 +110,15 @@ def test_arguments_of_the_process_are_the_default(capsys, monkeypatch):
 def test_defaults_are_those_of_the_library(capsys):
     """They are written twice, as the command line must not import the library for its help."""
     from defocus_edge.pipeline import BlurEstimator
+    from defocus_edge.propagation.propagate import PropagationSettings
 
     library = inspect.signature(BlurEstimator).parameters
     command = inspect.signature(cli.estimate).parameters
     assert [choice.value for choice in ReadOutChoice] == list(READ_OUTS)
     assert command["read_out"].default == library["read_out"].default
-    assert command["depth_penalty"].default == library["depth_penalty"].default
+    assert command["depth_penalty"].default is library["depth_penalty"].default is None
+    assert PropagationSettings().depth_penalty == 100
+    assert "[default: 100]" in inspect.getsource(cli)
     main(["mask", "--help"])
     assert f"[default: {DEFAULT_ALPHA}]" in " ".join(capsys.readouterr().out.split())
 
@@ -186,6 +189,7 @@ def test_map_says_where_it_comes_from(run, photo, preset, tmp_path):
         "preset": str(preset),
         "read_out": "expectation",
         "depth_penalty": 100.0,
+        "propagation": "default",
     }
 
 

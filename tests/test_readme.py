@@ -5,8 +5,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from defocus_edge.cli import app
+from training.__main__ import app as training_app
+from training.config import list_configs
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -35,3 +38,17 @@ def test_commands_of_the_readme_exist():
     assert lines
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
     assert {shlex.split(line, comments=True)[1] for line in lines} <= known
+
+
+def test_training_commands_of_the_readme_are_understood():
+    """Options that do not exist raise; nothing is trained."""
+    lines = [
+        line for block in read_blocks("sh") for line in block.splitlines() if line.startswith("python -m training")
+    ]
+    assert lines
+    for line in lines:
+        command, words = get_command(training_app), shlex.split(line, comments=True)[3:]
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        options = command.make_context(command.name, words).params
+        assert options.get("config", "default") in list_configs()

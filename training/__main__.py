@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from training.commands_evaluate import draw_example, evaluate_edges
-from training.commands_train import train_edges
+from training.commands_evaluate import evaluate_edges, evaluate_pairs, evaluate_robustness
+from training.commands_example import draw_example
+from training.commands_train import train_bnet, train_edges, train_enet
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and evaluate the networks of defocus_edge.")
 evaluate = typer.Typer(no_args_is_help=True, help="Score networks on pictures that were not trained on.")
 
+app.command("bnet")(train_bnet)
+app.command("enet")(train_enet)
 app.command("edges")(train_edges)
 app.command("example")(draw_example)
 app.add_typer(evaluate, name="evaluate")
 evaluate.command("edges")(evaluate_edges)
+evaluate.command("robustness")(evaluate_robustness)
+evaluate.command("pairs")(evaluate_pairs)
 
 
 @evaluate.callback()

@@ -1,65 +1,187 @@
-"""`python -m training evaluate`: score the networks, and draw what they make."""
+"""`python -m training evaluate`: score the networks on synthetic scenes and real photographs."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+if TYPE_CHECKING:
+    from defocus_edge.pipeline import BlurEstimator
+    from training.development import DevelopmentScene
+
+T = TypeVar("T")
+
+
+class AuthorsSettings(StrEnum):
+    """How the authors' weights are run: as in their code or as in their paper, which differ in the penalty."""
+
+    CODE = "code"
+    PAPER = "paper"
+
+
 Root = Annotated[Path, typer.Option(help="Folder with sharp/*, objects, focus_masks and rgbd.", show_default=False)]
+Presets = Annotated[list[str] | None, typer.Option("--preset", help="Name or folder; again for more.")]
+Authors = Annotated[Path | None, typer.Option(help="Folder of the authors' published weights.")]
+AuthorsRun = Annotated[AuthorsSettings, typer.Option(help="Propagation of the authors' weights.")]
+Out = Annotated[Path | None, typer.Option(help="JSON file for the score of each picture.")]
 
 
 def evaluate_edges(
     root: Root,
-    preset: Annotated[list[str] | None, typer.Option(help="Name or folder; again for more.")] = None,
-    authors: Annotated[Path | None, typer.Option(help="Folder of the authors' published weights.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the score of each scene.")] = None,
+    preset: Presets = None,
+    authors: Authors = None,
+    authors_settings: AuthorsRun = AuthorsSettings.CODE,
+    out: Out = None,
 ) -> None:
-    """Score weights on the development set and print the table (Markdown)."""
-    from defocus_edge.images import ImageReadError, atomic_write
+    """Score weights on the development set and print the table (Markdown).
+
+    With --authors the last column is the dense error divided by theirs.
+    """
+    from training.evaluate_edges import score_estimators, summarize_scores
+
+    _check_out(out)
+    estimators = _load_estimators(preset, authors, authors_settings)
+    scenes = _render_scenes(root)
+    settings = next(iter(estimators.values())).settings
+    with _watch(scenes, len(scenes), "scenes") as (watched, say):
+        scores = score_estimators(watched, estimators, settings=settings, say=say)
+    reference = None if authors is None else _name_authors(authors_settings)
+    _report(summarize_scores(scores, reference=reference), scores, out)
+
+
+def evaluate_robustness(
+    root: Root,
+    preset: Presets = None,
+    authors: Authors = None,
+    authors_settings: AuthorsRun = AuthorsSettings.CODE,
+    condition: Annotated[
+        list[str] | None, typer.Option(help="Only this one besides clean; again for more: noise-2, jpeg-75, …")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Score weights on the development set when it is noisy, compressed or reduced, and print the table (Markdown).
+
+    The ratios are to the errors of the same scenes when clean.
+    """
+    from training.degradations import CLEAN, CONDITIONS, degrade_all
+    from training.evaluate_robustness import score_robustness, summarize_robustness
+
+    _check_out(out)
+    unknown = [name for name in condition or [] if name not in CONDITIONS]
+    if unknown:
+        msg = f"condition must be one of {', '.join(CONDITIONS)}. Got: {unknown[0]!r}."
+        raise typer.BadParameter(msg)
+    chosen = [name for name in CONDITIONS if name == CLEAN or not condition or name in condition]
+    estimators = _load_estimators(preset, authors, authors_settings)
+    scenes = _render_scenes(root)
+    with _watch(degrade_all(scenes, chosen), len(scenes) * len(chosen), "pictures") as (watched, say):
+        scores = score_robustness(watched, estimators, say=say)
+    _report(summarize_robustness(scores), scores, out)
+
+
+def evaluate_pairs(
+    folder: Annotated[Path, typer.Option(help="Pairs NAME-A, NAME-B focused near, far.", show_default=False)],
+    preset: Presets = None,
+    authors: Authors = None,
+    authors_settings: AuthorsRun = AuthorsSettings.CODE,
+    out: Out = None,
+) -> None:
+    """Score weights on real pairs of photographs and print the table (Markdown).
+
+    Where one picture of a pair is measurably sharper, its map must have the smaller radius; `ordered` is the share of
+    the compared pixels where it has.
+    """
+    from defocus_edge.images import ImageReadError
+    from training.evaluate_pairs import score_pairs, summarize_pairs
+    from training.focus_pairs import FocusPairError, load_focus_pairs
+
+    _check_out(out)
+    try:
+        pairs = load_focus_pairs(folder)
+    except (OSError, FocusPairError, ImageReadError) as error:
+        raise typer.BadParameter(str(error)) from error
+    estimators = _load_estimators(preset, authors, authors_settings)
+    with _watch(pairs, len(pairs), "pairs") as (watched, say):
+        scores = score_pairs(watched, estimators, say=say)
+    if not scores:
+        msg = f"folder must hold a pair that can be compared. Got: {folder} with {len(pairs)} that cannot."
+        raise typer.BadParameter(msg)
+    _report(summarize_pairs(scores), scores, out)
+
+
+def _check_out(out: Path | None) -> None:
+    """Refuse a file that could not be written, before minutes of work and not after."""
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        msg = f"out must name a file in a folder that exists. Got: {out}."
+        raise typer.BadParameter(msg)
+
+
+def _name_authors(settings: AuthorsSettings) -> str:
+    """Name of the authors' row: nobody should take one propagation for the other."""
+    return "authors" if settings is AuthorsSettings.CODE else f"authors ({settings})"
+
+
+def _load_estimators(
+    presets: list[str] | None, authors: Path | None, authors_settings: AuthorsSettings
+) -> dict[str, BlurEstimator]:
+    """Estimators by the names of their rows, in order."""
     from defocus_edge.networks.presets import DEFAULT_PRESET, PresetError
     from defocus_edge.pipeline import BlurEstimator
-    from training.development import render_development_set
-    from training.evaluate_edges import format_table, score_estimators, summarize_scores
+    from defocus_edge.propagation.propagate import PropagationSettings
 
     try:
-        estimators = {name: BlurEstimator(name) for name in preset or [DEFAULT_PRESET]}
-        settings = next(iter(estimators.values())).settings
+        estimators = {name: BlurEstimator(name) for name in presets or [DEFAULT_PRESET]}
         if authors is not None:
-            estimators["authors"] = BlurEstimator.from_authors_weights(authors)
-        scores = score_estimators(render_development_set(root), estimators, settings=settings)
-    except (OSError, PresetError, ImageReadError) as error:
+            options: dict[str, Any] = {}
+            if authors_settings is AuthorsSettings.PAPER:
+                paper = PropagationSettings.paper()
+                options = {"propagation": paper, "depth_penalty": paper.depth_penalty}
+            name = _name_authors(authors_settings)
+            estimators[name] = BlurEstimator.from_authors_weights(authors, **options)
+    except (OSError, PresetError) as error:
         raise typer.BadParameter(str(error)) from error
-    typer.echo(format_table(summarize_scores(scores)))
+    return estimators
+
+
+def _render_scenes(root: Path) -> list[DevelopmentScene]:
+    """Development set as a list, so that its length is known: a progress bar needs an end."""
+    from defocus_edge.images import ImageReadError
+    from training.development import render_development_set
+
+    try:
+        return list(render_development_set(root))
+    except (OSError, ImageReadError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@contextmanager
+def _watch(items: Iterable[T], count: int, text: str) -> Iterator[tuple[Iterator[T], Callable[[str], None]]]:
+    """Pass items on and show on a terminal how many are done; `say` writes a line about one that was skipped."""
+    from synth.progress import show_progress
+
+    with show_progress(count, text) as (advance, say):
+
+        def walk() -> Iterator[T]:
+            for item in items:
+                yield item
+                advance(1)
+
+        yield walk(), say
+
+
+def _report(rows: Sequence[dict[str, str | float]], scores: Sequence[Any], out: Path | None) -> None:
+    """Print the table, and write the scores it was made from."""
+    from defocus_edge.images import atomic_write
+    from training.tables import format_table
+
+    typer.echo(format_table(rows))
     if out is not None:
         with atomic_write(out) as temporary:
             temporary.write_text(json.dumps([asdict(score) for score in scores], indent=1), encoding="utf-8")
-
-
-def draw_example(
-    out: Annotated[Path, typer.Option(help="Picture to write.", show_default=False)],
-    preset: Annotated[str | None, typer.Option(help="Name or folder.")] = None,
-) -> None:
-    """Write the picture of the README: skimage's cat, its edge points and its blur map, side by side."""
-    import cv2
-    import numpy as np
-    import skimage.data
-
-    from defocus_edge.images import write_picture
-    from defocus_edge.networks.presets import DEFAULT_PRESET
-    from defocus_edge.pipeline import BlurEstimator
-    from defocus_edge.plots import plot_blur_map, plot_edges
-
-    photo = skimage.data.chelsea()
-    estimate = BlurEstimator(preset or DEFAULT_PRESET).estimate(photo)
-    edges = plot_edges(photo, estimate.points, estimate.is_depth_edge, point_radius=estimate.point_radius)
-    panels = [photo, edges, plot_blur_map(estimate.radius)]
-    height = photo.shape[0]
-    scaled = [
-        cv2.resize(panel, (round(panel.shape[1] * height / panel.shape[0]), height), interpolation=cv2.INTER_AREA)
-        for panel in panels
-    ]
-    write_picture(out, np.hstack(scaled).astype(np.uint8))

@@ -1,79 +1,154 @@
-"""`python -m training edges`: train the networks."""
+"""`python -m training bnet|enet|edges`: train the networks."""
 
 from __future__ import annotations
 
-import platform
+import shlex
 import time
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from training.commands_evaluate import Root
 
 if TYPE_CHECKING:
-    from training.sources import Sources
+    from training.config import TrainingConfig
+    from training.settings import TrainingSettings
+    from training.stages import TrainingRun
+
+Out = Annotated[Path, typer.Option(help="Folder of the run: checkpoints, logs, scores.", show_default=False)]
+Config = Annotated[str, typer.Option(help="default, paper, small, or a TOML file.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Instead of those of the configuration.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Instead of that of the configuration.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")]
+BNet = Annotated[str | None, typer.Option(help="Another run's folder, or a preset, to take B-NET from.")]
 
 
-def train_edges(
-    root: Root,
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints, logs and the preset.", show_default=False)],
-    blur_steps: Annotated[int, typer.Option(min=1, help="Steps of B-NET.")] = 6000,
-    edge_steps: Annotated[int, typer.Option(min=1, help="Steps of E-NET over the frozen f1.")] = 2000,
-    crops: Annotated[int, typer.Option(min=1, help="Crops in one step.")] = 8,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Highest rate.")] = 2e-3,
-    precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "mixed_bfloat16",
-    seed: Annotated[int, typer.Option(help="Of weights and crops.")] = 0,
-    resume: Annotated[bool, typer.Option(help="Go on from the checkpoints in OUT.")] = False,
+@dataclass(frozen=True)
+class _Call:
+    """A command as it was given."""
+
+    command: str
+    root: Path
+    out: Path
+    config: str
+    bnet: str | None = None
+    steps: int | None = None
+    seed: int | None = None
+    resume: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def format(self, **changed: Any) -> str:
+        """The command line, with other values for some options."""
+        values = {name: getattr(self, name) for name in ("config", "root", "out", "bnet", "steps", "seed", "resume")}
+        words = ["python", "-m", "training", self.command]
+        for name, value in (values | changed).items():
+            if value is not None and value is not False:
+                words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+        return shlex.join(words)
+
+    def format_for_others(self) -> str:
+        """The command line without paths of this machine."""
+        bnet = None if self.bnet is None else Path(self.bnet).name
+        return self.format(config=Path(self.config).name, root="DATA", out=self.out.name, bnet=bnet, resume=False)
+
+
+def train_bnet(
+    root: Root, out: Out, config: Config = "default", steps: Steps = None, seed: Seed = None, resume: Resume = False
 ) -> None:
-    """Train B-NET, then E-NET, calibrate, and write a preset that BlurEstimator(preset=OUT/preset) loads."""
-    import keras
-
-    from defocus_edge.networks.edge_networks import build_edge_networks
-    from defocus_edge.networks.presets import save_preset
-    from training.calibration import calibrate_depth_threshold
-    from training.crops import FAMILIES, CropSampler
-    from training.development import render_development_set
-    from training.edge_model import Head
-    from training.edge_training import TrainingSettings, train_edge_network
-    from training.sources import DEVELOPMENT_STRIDE
-
-    keras.utils.set_random_seed(seed)
-    networks = build_edge_networks()
-    sampler, development = (CropSampler(_load_sources(root, development=side)) for side in (False, True))
-    stages = []
-    started = time.time()
-    plan: list[tuple[Head, int]] = [("blur", blur_steps), ("edge", edge_steps)]
-    for head, steps in plan:
-        settings = TrainingSettings(head, steps, crops, learning_rate=learning_rate, precision=precision, seed=seed)
-        scores = train_edge_network(networks, settings, sampler, development, folder=out, resume=resume)
-        stages.append({**asdict(settings), "development_crops": scores})
-    threshold, errors = calibrate_depth_threshold(networks, render_development_set(root))
-    networks = replace(networks, config=replace(networks.config, depth_threshold=threshold))
-    metadata = {
-        "name": out.name,
-        "command": f"python -m training edges --root DATA --out {out.name} --blur-steps {blur_steps} --edge-steps "
-        f"{edge_steps} --crops {crops} --learning-rate {learning_rate} --precision {precision} --seed {seed}",
-        "stages": stages,
-        "dense_mae_px_of_depth_thresholds": errors,
-        "families": FAMILIES,
-        "data": "BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, hand-drawn blur masks as "
-        "shapes, Middlebury 2005/2006 views with disparity",
-        "development_split": f"every {DEVELOPMENT_STRIDE}th file of each folder by sorted name, from the first; "
-        "all views of a depth scene that has one there",
-        "licence": "The pictures have mixed or unstated licences (research use).",
-        "hardware": f"{platform.machine()}, keras {keras.version()} on {keras.backend.backend()}",
-        "hours_of_last_run": round((time.time() - started) / 3600, 2),
-    }
-    typer.echo(str(save_preset(networks, out / "preset", metadata)))
+    """Train B-NET, which tells the blur radius of an edge point."""
+    call = _Call("bnet", root, out, config, steps=steps, seed=seed, resume=resume)
+    with _explain(call):
+        plan = _read_plan(call)
+        run = _open_run(call, plan, [plan.bnet])
+        run.train_b_net()
 
 
-def _load_sources(root: Path, *, development: bool) -> Sources:
-    """One side of the split; a missing or broken folder is wrong usage."""
-    from training.sources import load_sources
+def train_enet(
+    root: Root,
+    out: Out,
+    config: Config = "default",
+    bnet: BNet = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    resume: Resume = False,
+) -> None:
+    """Train E-NET over OUT's B-NET, calibrate, and write a preset with both that BlurEstimator(OUT/preset) loads."""
+    call = _Call("enet", root, out, config, bnet=bnet, steps=steps, seed=seed, resume=resume)
+    with _explain(call):
+        plan = _read_plan(call)
+        run = _open_run(call, plan, [plan.enet])
+        stages = [run.fill_b_net(bnet), run.train_e_net()]
+        _write_preset(call, run, stages)
+
+
+def train_edges(root: Root, out: Out, config: Config = "default", seed: Seed = None, resume: Resume = False) -> None:
+    """Train B-NET, then E-NET over it, calibrate, and write a preset that BlurEstimator(OUT/preset) loads."""
+    call = _Call("edges", root, out, config, seed=seed, resume=resume)
+    with _explain(call):
+        plan = _read_plan(call)
+        run = _open_run(call, plan, [plan.bnet, plan.enet])
+        stages = [run.train_b_net(), run.train_e_net()]
+        _write_preset(call, run, stages)
+
+
+@contextmanager
+def _explain(call: _Call) -> Iterator[None]:
+    """One line for what is wrong with checkpoint or preset, and for Ctrl-C."""
+    from defocus_edge.networks.presets import PresetError
+    from training.checkpoints import CheckpointError
 
     try:
-        return load_sources(root, development=development)
-    except (OSError, ValueError) as error:
+        yield
+    except (CheckpointError, PresetError) as error:
+        raise typer.BadParameter(str(error)) from error
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. To go on: {call.format(resume=True)}", err=True)
+        raise typer.Exit(130) from None  # 128 + SIGINT, as shells count
+
+
+def _read_plan(call: _Call) -> TrainingConfig:
+    """The configuration with what the command line changes."""
+    from training.config import read_config
+
+    try:
+        plan = read_config(call.config)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--config") from error
+    if call.seed is not None:
+        plan = plan.with_seed(call.seed)
+    return plan if call.steps is None else plan.with_steps(call.steps)
+
+
+def _open_run(call: _Call, plan: TrainingConfig, stages: Sequence[TrainingSettings]) -> TrainingRun:
+    """Look at checkpoints and folders first, then load: what is wrong is said at once."""
+    import cv2
+
+    from training.checkpoints import check_new, check_resumable, find_checkpoint
+
+    for settings in stages:
+        checkpoint = find_checkpoint(call.out, settings.head)
+        if call.resume:
+            check_resumable(checkpoint, settings, plan.networks)
+        else:
+            check_new(checkpoint)
+    from training.stages import open_run
+
+    cv2.setNumThreads(1)  # crops are drawn in one thread beside the training, which needs the other cores
+    try:
+        call.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"out must be a folder that can be written. Got: {error}."
+        raise typer.BadParameter(msg, param_hint="--out") from error
+    try:
+        return open_run(plan, root=call.root, folder=call.out, resume=call.resume)
+    except (OSError, ValueError) as error:  # missing or broken pictures, or none for a family
         raise typer.BadParameter(str(error), param_hint="--root") from error
+
+
+def _write_preset(call: _Call, run: TrainingRun, stages: Sequence[dict[str, Any]]) -> None:
+    hours = (time.monotonic() - call.started) / 3600
+    typer.echo(str(run.write_preset(stages, command=call.format_for_others(), hours=hours)))

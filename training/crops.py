@@ -2,72 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS, RADIUS_STEP, radius_to_class
+from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, RADIUS_STEP, radius_to_class
 from defocus_edge.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.patches import PATCH_RADIUS
 from defocus_edge.psf import decode_srgb
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
 from synth.sensor import Sensor, take_picture
+from training.batches import Balance, CropBatch
+from training.crop_numbers import (
+    BEYOND_SHARE,
+    COLOUR_CAST,
+    CROP_SIDE,
+    EDGE_QUANTILES,
+    EXPOSURE_DEVIATION,
+    FAMILIES,
+    FOCUS_RADII,
+    FOCUS_SHARE,
+    JPEG_QUALITIES,
+    JPEG_SHARE,
+    LARGEST_RADIUS,
+    LEVEL_SHARE,
+    MEAN_NOISE,
+    MOST_NOISE,
+    NOISE_SHARE,
+    RADII,
+    REDUCTIONS,
+    STEEPEST_RAMP,
+)
+from training.labels import UNDECIDED, choose_balanced, share_levels
 from training.sources import Sources
 
-#: Side in px of the part of a crop whose edge points are used; the picture reaches 20 px further.
-CROP_SIDE = 64
 #: Further px that are rendered and cut away, so that no mirrored border is blurred into the crop.
 _RENDER_MARGIN = 10
-#: Radii above the last level occur and are labelled with it.
-_LARGEST_RADIUS = 9.0
-_BEYOND_SHARE = 0.04
 #: A crop with a smaller share of edge points is drawn again, at most `_TRIES` times.
 _LEAST_EDGE_SHARE = 0.03
 _TRIES = 4
-#: How many of the composites have one layer in focus.
-_FOCUS_SHARE = 0.4
-#: How many of the uniform crops have the radius of a level; the others have any.
-_LEVEL_SHARE = 0.75
-#: Families of scenes and how often they occur.
-FAMILIES = {"uniform": 0.4, "gradual": 0.1, "composite": 0.35, "depth": 0.15}
 # Light of each 8-bit value.
 _LIGHT = decode_srgb(np.arange(256) / 255)
-Balance = Literal["radius", "depth edges"]
-#: E-NET's label of points too close to a depth edge to say, yet not on it.
-UNDECIDED = -1
-
-
-@dataclass(frozen=True)
-class CropBatch:
-    """Crops and labelled points of one training step.
-
-    Attributes
-    ----------
-    images : (B, 104, 104, 3) ndarray of float32
-        RGB in [0, 1].
-    points : (P, 3) ndarray of int32
-        Crop number, row and column in its inner 64×64 px.
-    levels : (P, 23) ndarray of float32
-        Share of each level: the radius lies between two.
-    radius : (P,) ndarray of float32
-        px, within the levels.
-    is_depth : (P,) ndarray of int8
-        1 depth edge, 0 pattern edge, -1 undecided.
-    valid : (P,) ndarray of float32
-        0 for padding.
-    """
-
-    images: NDArray[np.float32]
-    points: NDArray[np.int32]
-    levels: NDArray[np.float32]
-    radius: NDArray[np.float32]
-    is_depth: NDArray[np.int8]
-    valid: NDArray[np.float32]
 
 
 class CropSampler:
@@ -78,14 +56,27 @@ class CropSampler:
     sources : Sources
     families : dict, optional
         Family name to how often it occurs.
+    level_share : float
+        How many of the uniform crops have exactly the radius of a level.
+
+    Raises
+    ------
+    ValueError
+        See `check_families`.
     """
 
-    def __init__(self, sources: Sources, *, families: dict[str, float] | None = None) -> None:
+    def __init__(
+        self, sources: Sources, *, families: dict[str, float] | None = None, level_share: float = LEVEL_SHARE
+    ) -> None:
+        families = FAMILIES if families is None else families
+        check_families(families, sources)
         self.sources = sources
         self._rng = np.random.default_rng(0)
-        families = dict(FAMILIES if families is None else families)
-        self._names = list(families)
-        self._shares = np.array(list(families.values())) / sum(families.values())
+        self._level_share = level_share
+        # In one order, whatever the order of the settings: a seed gives the same crops.
+        self._names = [name for name in FAMILIES if name in families]
+        shares = np.array([families[name] for name in self._names])
+        self._shares = shares / shares.sum()
         self._draw: dict[str, Callable[[int, float], Scene]] = {
             "uniform": self._draw_uniform,
             "gradual": self._draw_gradual,
@@ -105,8 +96,7 @@ class CropSampler:
         crops, points_per_crop : int
         rng : numpy.random.Generator
         balance : {'radius', 'depth edges'}
-            What the points of a crop are balanced over: the blur levels of its pattern edges, or pattern and depth
-            edges. Sharp parts have more edge points than blurred ones.
+            See `Balance`.
         """
         self._rng = rng
         side = CROP_SIDE + 2 * PATCH_RADIUS
@@ -115,8 +105,10 @@ class CropSampler:
         radius = np.full((crops, points_per_crop), MIN_RADIUS, dtype=np.float32)
         is_depth = np.full((crops, points_per_crop), UNDECIDED, dtype=np.int8)
         valid = np.zeros((crops, points_per_crop), dtype=np.float32)
+        family = np.empty((crops, points_per_crop), dtype=f"<U{max(map(len, FAMILIES))}")
         for number in range(crops):
-            images[number], found, true_radius, label = self._draw_crop()
+            family[number] = name = str(self._rng.choice(self._names, p=self._shares))
+            images[number], found, true_radius, label = self._draw_crop(name)
             strata = label if balance == "depth edges" else np.where(label == 1, -1, radius_to_class(true_radius))
             chosen = choose_balanced(strata, points_per_crop, rng=self._rng)
             count = len(chosen)
@@ -127,14 +119,19 @@ class CropSampler:
             valid[number, :count] = 1
         truth = radius.reshape(-1)
         return CropBatch(
-            images, points.reshape(-1, 3), share_levels(truth), truth, is_depth.reshape(-1), valid.reshape(-1)
+            levels=share_levels(truth),
+            radius=truth,
+            is_depth=is_depth.reshape(-1),
+            valid=valid.reshape(-1),
+            family=family.reshape(-1),
+            images=images,
+            points=points.reshape(-1, 3),
         )
 
     def _draw_crop(
-        self,
+        self, family: str
     ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int8]]:
         """Picture, edge points of its inner part, their true radius and E-NET label."""
-        family = str(self._rng.choice(self._names, p=self._shares))
         radius = self._draw_radius()
         side = CROP_SIDE + 2 * PATCH_RADIUS
         for _ in range(_TRIES):
@@ -142,7 +139,7 @@ class CropSampler:
             picture = take_picture(scene.light, self._draw_sensor(), rng=self._rng)
             inner = slice(_RENDER_MARGIN, _RENDER_MARGIN + side)
             image: NDArray[np.float32] = picture[inner, inner].astype(np.float32) / np.float32(255)
-            settings = EdgeSettings(high_quantile=float(self._rng.uniform(0.4, 0.9)))
+            settings = EdgeSettings(high_quantile=float(self._rng.uniform(*EDGE_QUANTILES)))
             edges = find_edges(image, settings=settings)[PATCH_RADIUS:-PATCH_RADIUS, PATCH_RADIUS:-PATCH_RADIUS]
             if edges.mean() >= _LEAST_EDGE_SHARE:
                 break
@@ -154,34 +151,34 @@ class CropSampler:
 
     def _draw_radius(self) -> float:
         """A radius, balanced over the levels; sharp pictures and those beyond the last level occur."""
-        if self._rng.random() < _BEYOND_SHARE:
-            return float(self._rng.uniform(MAX_RADIUS, _LARGEST_RADIUS))
-        return float(self._rng.uniform(MIN_RADIUS - RADIUS_STEP, MAX_RADIUS + RADIUS_STEP / 2))
+        if self._rng.random() < BEYOND_SHARE:
+            return float(self._rng.uniform(MAX_RADIUS, LARGEST_RADIUS))
+        return float(self._rng.uniform(*RADII))
 
     def _draw_sensor(self) -> Sensor:
-        """Half of the pictures are clean: faint detail tells close radii apart and must be learnt, too."""
-        noise = float(self._rng.exponential(1.0)) if self._rng.random() < 0.45 else 0.0
-        quality = int(self._rng.integers(70, 99)) if self._rng.random() < 0.25 else None
-        return Sensor(min(noise, 6.0), quality)
+        noise = float(self._rng.exponential(MEAN_NOISE)) if self._rng.random() < NOISE_SHARE else 0.0
+        low, high = JPEG_QUALITIES
+        quality = int(self._rng.integers(low, high + 1)) if self._rng.random() < JPEG_SHARE else None
+        return Sensor(min(noise, MOST_NOISE), quality)
 
     def _draw_uniform(self, side: int, radius: float) -> Scene:
         """Mostly the 23 levels themselves, balanced, as in the paper."""
-        if self._rng.random() < _LEVEL_SHARE:
+        if self._rng.random() < self._level_share:
             radius = float(self._rng.choice(BLUR_LEVELS))
         return render_uniform(self._cut_sharp(side), radius)
 
     def _draw_gradual(self, side: int, radius: float) -> Scene:
         """A ramp across the crop in any direction, smooth or in steps of one level."""
-        angle, slope = self._rng.uniform(0, 2 * np.pi), self._rng.uniform(0, 0.03)
+        angle, slope = self._rng.uniform(0, 2 * np.pi), self._rng.uniform(0, STEEPEST_RAMP)
         axis = np.arange(side, dtype=np.float32) - side / 2
         ramp = radius + slope * (np.cos(angle) * axis[:, None] + np.sin(angle) * axis[None, :])
         if self._rng.random() < 0.5:
             ramp = np.rint(ramp / RADIUS_STEP) * RADIUS_STEP
-        return render_gradual(self._cut_sharp(side), np.clip(ramp, 0, _LARGEST_RADIUS).astype(np.float32))
+        return render_gradual(self._cut_sharp(side), np.clip(ramp, 0, LARGEST_RADIUS).astype(np.float32))
 
     def _draw_composite(self, side: int, radius: float) -> Scene:
         """An object over a background, one of them mostly in focus."""
-        other = float(self._rng.uniform(0, 1)) if self._rng.random() < _FOCUS_SHARE else self._draw_radius()
+        other = float(self._rng.uniform(*FOCUS_RADII)) if self._rng.random() < FOCUS_SHARE else self._draw_radius()
         near, far = (radius, other) if self._rng.random() < 0.5 else (other, radius)
         if self._rng.random() < 0.5 and self.sources.cutouts:
             light, matte = self._cut_object(side)
@@ -201,12 +198,12 @@ class CropSampler:
         focus = float(self._rng.uniform(low, high))
         signed = lens_radius(disparity, focus, radius, reach=max(high - focus, focus - low))
         turn = self._draw_turn()
-        return render_depth(turn(light) * self._draw_gain(), turn(np.clip(signed, -_LARGEST_RADIUS, _LARGEST_RADIUS)))
+        return render_depth(turn(light) * self._draw_gain(), turn(np.clip(signed, -LARGEST_RADIUS, LARGEST_RADIUS)))
 
     def _cut_sharp(self, side: int) -> NDArray[np.float32]:
         """Linear light of a random part of a random sharp picture, reduced, turned, brighter or darker."""
         picture = self.sources.sharp[self._rng.integers(len(self.sources.sharp))]
-        window = self._choose_window(picture.shape, side, float(self._rng.uniform(0.45, 0.8)))
+        window = self._choose_window(picture.shape, side, float(self._rng.uniform(*REDUCTIONS)))
         return self._draw_turn()(_reduce(_LIGHT[picture[window]], side)) * self._draw_gain()
 
     def _cut_object(self, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -214,7 +211,7 @@ class CropSampler:
         number = int(self._rng.integers(len(self.sources.cutouts)))
         cutout = self.sources.cutouts[number]
         window = self._choose_window(
-            cutout.mask.shape, side, float(self._rng.uniform(0.45, 0.8)), around=self._rims[number]
+            cutout.mask.shape, side, float(self._rng.uniform(*REDUCTIONS)), around=self._rims[number]
         )
         # The drawn rim lies on the border of the object: one px less keeps the old background out.
         mask = cv2.erode(cutout.mask[window], np.ones((3, 3), dtype=np.uint8))
@@ -256,34 +253,24 @@ class CropSampler:
 
     def _draw_gain(self) -> NDArray[np.float32]:
         """Exposure and a slight colour cast."""
-        return (np.exp(self._rng.normal(0, 0.25)) * self._rng.uniform(0.9, 1.1, 3)).astype(np.float32)
+        return (np.exp(self._rng.normal(0, EXPOSURE_DEVIATION)) * self._rng.uniform(*COLOUR_CAST, 3)).astype(np.float32)
 
 
-def share_levels(radius: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(P,) radii within the levels to (P, 23) shares of the two levels around each: their mean is the radius."""
-    position = (radius - MIN_RADIUS) / RADIUS_STEP
-    return np.maximum(1 - np.abs(position[:, None] - np.arange(N_LEVELS)), 0).astype(np.float32)
+def check_families(families: Iterable[str], sources: Sources) -> None:
+    """Refuse families that cannot be drawn.
 
-
-def choose_balanced(strata: NDArray[np.integer], count: int, *, rng: np.random.Generator) -> NDArray[np.intp]:
-    """At most `count` random indices, as many of each stratum as there are; negative strata only fill up.
-
-    Parameters
-    ----------
-    strata : (P,) ndarray of int
-    count : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    (min(P, count),) ndarray of int
+    Raises
+    ------
+    ValueError
+        If a family is unknown, or one with depth has no picture with disparity.
     """
-    order = rng.permutation(len(strata))
-    rank = np.empty(len(strata), dtype=np.intp)
-    for stratum in np.unique(strata):
-        members = order[strata[order] == stratum]
-        rank[members] = np.arange(len(members)) + (len(strata) if stratum < 0 else 0)
-    return order[np.argsort(rank[order], kind="stable")][:count]
+    for name in families:
+        if name not in FAMILIES:
+            msg = f"families must be of {', '.join(FAMILIES)}. Got: {name!r}."
+            raise ValueError(msg)
+        if name == "depth" and not sources.depth:
+            msg = "families must not name 'depth' where no picture with disparity is left for it. Got: 'depth'."
+            raise ValueError(msg)
 
 
 def label_depth_edges(scene: Scene) -> NDArray[np.int8]:

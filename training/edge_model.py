@@ -1,8 +1,9 @@
-"""B-NET or E-NET on dense crops as one trainable Keras model, and its losses."""
+"""B-NET or E-NET on dense crops or on patches as one trainable Keras model, its losses and optimizers."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,8 +11,8 @@ from keras import ops
 from defocus_edge.blur_levels import BLUR_LEVELS
 from defocus_edge.networks.dense import DenseFeatures, PointHead, gather_head_input
 from defocus_edge.networks.edge_networks import EdgeNetworks
+from training.settings import Head, TrainingSettings
 
-Head = Literal["blur", "edge"]
 _SMALLEST_PROBABILITY = 1e-7
 
 
@@ -40,6 +41,34 @@ class PointModel(keras.Model):
         coarse, fine = self.features(inputs["images"])
         grid = gather_head_input(coarse, fine, inputs["points"])
         return self.head(ops.cast(grid, "float32"))
+
+
+class PatchModel(PointModel):
+    """The same head on patches, each computed on its own as in the paper.
+
+    It has the variables of `PointModel` in the same order: a checkpoint of one fits the other.
+
+    Parameters
+    ----------
+    networks : EdgeNetworks
+    head : {'blur', 'edge'}
+    """
+
+    def __init__(self, networks: EdgeNetworks, head: Head) -> None:
+        super().__init__(networks, head)
+        self.features.built = self.head.built = True  # never called: they only hold the layers in their order
+        self.network = networks.b_net if head == "blur" else networks.e_net
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        """``patches`` (P, 41, 41, 3) to (P, classes) softmax."""
+        return self.network(inputs["patches"])
+
+
+def build_model(networks: EdgeNetworks, settings: TrainingSettings) -> PointModel:
+    """The model that a stage trains."""
+    if settings.sampler == "patches":
+        return PatchModel(networks, settings.head)
+    return PointModel(networks, settings.head, precision=settings.precision)
 
 
 def blur_level_loss(shares: Any, probabilities: Any) -> Any:
@@ -81,8 +110,38 @@ class KernelMuon(keras.optimizers.Muon):
         self.assign_sub(variable, ops.reshape(update, variable.shape))
 
 
-def compile_point_model(model: PointModel, head: Head, *, learning_rate: Any) -> None:
+class WarmStableDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, constant, linear decay to a hundredth."""
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        self.settings = settings
+
+    def __call__(self, step: Any) -> Any:
+        """Rate of a step, counted from 0."""
+        settings = self.settings
+        step = ops.cast(step, "float32")
+        rise = (step + 1) / max(settings.warmup, 1)
+        fall = (settings.steps - step) / max(settings.decay * settings.steps, 1)
+        return settings.learning_rate * ops.clip(ops.minimum(rise, fall), 0.01, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings."""
+        return asdict(self.settings)
+
+
+def compile_model(model: PointModel, settings: TrainingSettings) -> None:
     """Give a model its optimizer and loss."""
-    optimizer = KernelMuon(learning_rate=learning_rate, weight_decay=0.0, adam_weight_decay=0.0)
-    loss = blur_level_loss if head == "blur" else keras.losses.SparseCategoricalCrossentropy()
+    rate: keras.optimizers.schedules.LearningRateSchedule
+    if settings.schedule == "steps":
+        rate = keras.optimizers.schedules.ExponentialDecay(
+            settings.learning_rate, decay_steps=settings.drop_steps, decay_rate=0.1, staircase=True
+        )
+    else:
+        rate = WarmStableDecay(settings)
+    if settings.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(learning_rate=rate)
+    else:
+        optimizer = KernelMuon(learning_rate=rate, weight_decay=0.0, adam_weight_decay=0.0)
+    loss = blur_level_loss if settings.loss == "levels" else keras.losses.SparseCategoricalCrossentropy()
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 
 from defocus_edge.edges import edge_points, find_edges
 from defocus_edge.pipeline import BlurEstimate, BlurEstimator, EstimatorSettings, spread_points
-from training.crops import UNDECIDED
+from defocus_edge.propagation.propagate import NoEdgesError
 from training.development import DevelopmentScene
+from training.labels import UNDECIDED
+from training.tables import Row, average_known, divide
 
 #: Name of the row whose edge points carry their true radius and label: what is left is the propagation's error.
 TRUE_RADII = "true radii"
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """Scores of one scene.
+    """Scores of one scene; all NaN where the estimator found no pattern edge and so made no map.
 
     Attributes
     ----------
     weights, family, scene : str
     sparse_mae : float
-        Mean absolute error in px at true pattern edge points.
+        Mean absolute error in px at true pattern edge points, NaN where the scene has none.
     dense_mae, dense_mae_no_penalty : float
         Mean absolute error in px of the whole map, with the depth-edge penalty and without it.
     accuracy, precision, recall : float
@@ -34,16 +38,20 @@ class EdgeScore:
     weights: str
     family: str
     scene: str
-    sparse_mae: float
-    dense_mae: float
-    dense_mae_no_penalty: float
-    accuracy: float
-    precision: float
-    recall: float
+    sparse_mae: float = NAN
+    dense_mae: float = NAN
+    dense_mae_no_penalty: float = NAN
+    accuracy: float = NAN
+    precision: float = NAN
+    recall: float = NAN
 
 
 def score_estimators(
-    scenes: Iterable[DevelopmentScene], estimators: dict[str, BlurEstimator], *, settings: EstimatorSettings
+    scenes: Iterable[DevelopmentScene],
+    estimators: dict[str, BlurEstimator],
+    *,
+    settings: EstimatorSettings,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[EdgeScore]:
     """Score estimators on scenes.
 
@@ -54,6 +62,8 @@ def score_estimators(
         Name of the weights to an estimator.
     settings : EstimatorSettings
         Edges and propagation for the row with true radii.
+    say : callable, optional
+        Called with a line for each scene that an estimator has no map for.
 
     Returns
     -------
@@ -63,9 +73,20 @@ def score_estimators(
     scores = []
     for scene in scenes:
         for name, estimator in estimators.items():
-            scores.append(_score_estimate(scene, name, estimator.estimate(scene.image)))
-        scores.append(_score_estimate(scene, TRUE_RADII, estimate_with_truth(scene, settings)))
+            estimate = try_estimate(partial(estimator.estimate, scene.image), f"{scene.name}, {name}", say)
+            scores.append(_score_estimate(scene, name, estimate))
+        truth = try_estimate(partial(estimate_with_truth, scene, settings), f"{scene.name}, {TRUE_RADII}", say)
+        scores.append(_score_estimate(scene, TRUE_RADII, truth))
     return scores
+
+
+def try_estimate(make: Callable[[], BlurEstimate], name: str, say: Callable[[str], None]) -> BlurEstimate | None:
+    """Make an estimate; None, and a line with its name said, if no pattern edge was found."""
+    try:
+        return make()
+    except NoEdgesError as error:
+        say(f"{name}: {error}")
+        return None
 
 
 def estimate_with_truth(scene: DevelopmentScene, settings: EstimatorSettings) -> BlurEstimate:
@@ -78,11 +99,24 @@ def estimate_with_truth(scene: DevelopmentScene, settings: EstimatorSettings) ->
     return BlurEstimate(radius, confidence, points, truth, certain, is_depth_edge, settings)
 
 
-def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate) -> EdgeScore:
-    rows, cols = estimate.points.T
-    label = scene.edge_label[rows, cols]
-    pattern, decided = label == 0, label != UNDECIDED
-    truth = scene.radius[rows, cols]
+def measure_sparse_error(scene: DevelopmentScene, estimate: BlurEstimate) -> float:
+    """Mean absolute error in px at true pattern edge points; NaN without one."""
+    at = tuple(estimate.points.T)
+    pattern = scene.edge_label[at] == 0
+    return float(np.abs(estimate.point_radius - scene.radius[at])[pattern].mean()) if pattern.any() else NAN
+
+
+def measure_dense_error(scene: DevelopmentScene, estimate: BlurEstimate) -> float:
+    """Mean absolute error in px of the whole map."""
+    return float(np.abs(estimate.radius - scene.radius).mean())
+
+
+def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate | None) -> EdgeScore:
+    if estimate is None:
+        return EdgeScore(name, scene.family, scene.name)
+    label = scene.edge_label[tuple(estimate.points.T)]
+    decided = label != UNDECIDED
+    # The networks ran once: without the penalty only the last stage differs.
     free = replace(estimate.settings, propagation=replace(estimate.settings.propagation, depth_penalty=0.0))
     no_penalty, _ = spread_points(
         scene.image,
@@ -94,46 +128,44 @@ def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate) 
     )
     found = estimate.is_depth_edge & decided
     hits = float((found & (label == 1)).sum())
+    right = estimate.is_depth_edge == (label == 1)
     return EdgeScore(
         weights=name,
         family=scene.family,
         scene=scene.name,
-        sparse_mae=float(np.abs(estimate.point_radius - truth)[pattern].mean()),
-        dense_mae=float(np.abs(estimate.radius - scene.radius).mean()),
+        sparse_mae=measure_sparse_error(scene, estimate),
+        dense_mae=measure_dense_error(scene, estimate),
         dense_mae_no_penalty=float(np.abs(no_penalty - scene.radius).mean()),
-        accuracy=float((estimate.is_depth_edge == (label == 1))[decided].mean()),
-        precision=hits / found.sum() if found.any() else float("nan"),
-        recall=hits / (label == 1).sum() if (label == 1).any() else float("nan"),
+        accuracy=float(right[decided].mean()) if decided.any() else NAN,
+        precision=hits / found.sum() if found.any() else NAN,
+        recall=hits / (label == 1).sum() if (label == 1).any() else NAN,
     )
 
 
-def summarize_scores(scores: Sequence[EdgeScore]) -> list[dict[str, str | float]]:
+def summarize_scores(scores: Sequence[EdgeScore], *, reference: str | None = None) -> list[Row]:
     """Mean of each score over the scenes of a family, one row for each family and weights, in order of appearance.
+
+    Parameters
+    ----------
+    scores : sequence of EdgeScore
+    reference : str, optional
+        Name of weights whose dense error in the same family the others' is divided by.
 
     Returns
     -------
     list of dict
-        ``family``, ``weights``, ``scenes`` and the scores of `EdgeScore`; NaN scores are left out of their mean.
+        ``family``, ``weights``, ``scenes`` (those with a map) and the scores of `EdgeScore`; NaN scores are left out of
+        their mean. With a reference ``dense_ratio`` comes last.
     """
-    rows: list[dict[str, str | float]] = []
+    rows: list[Row] = []
     names = [field.name for field in fields(EdgeScore) if field.type == "float"]
     for family, weights in dict.fromkeys((score.family, score.weights) for score in scores):
         members = [score for score in scores if (score.family, score.weights) == (family, weights)]
-        row: dict[str, str | float] = {"family": family, "weights": weights, "scenes": len(members)}
-        for name in names:
-            values = np.array([getattr(score, name) for score in members])
-            known = values[np.isfinite(values)]
-            row[name] = float(known.mean()) if len(known) else float("nan")
-        rows.append(row)
+        mapped = sum(not np.isnan(score.dense_mae) for score in members)
+        row: Row = {"family": family, "weights": weights, "scenes": mapped}
+        rows.append(row | {name: average_known(getattr(score, name) for score in members) for name in names})
+    if reference is not None:
+        errors = {row["family"]: float(row["dense_mae"]) for row in rows if row["weights"] == reference}
+        for row in rows:
+            row["dense_ratio"] = divide(float(row["dense_mae"]), errors.get(row["family"], NAN))
     return rows
-
-
-def format_table(rows: Sequence[dict[str, str | float]]) -> str:
-    """Rows as a Markdown table, numbers with three decimals."""
-    if not rows:
-        return ""
-    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
-    for row in rows:
-        cells = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()]
-        lines.append("| " + " | ".join("–" if cell == "nan" else cell for cell in cells) + " |")
-    return "\n".join(lines)

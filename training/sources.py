@@ -69,9 +69,9 @@ class Sources:
     depth: list[DepthPicture] = field(default_factory=list)
 
 
-def split_paths(paths: Sequence[Path], *, development: bool) -> list[Path]:
-    """Every tenth path by sorted name, or all the others."""
-    return [path for number, path in enumerate(sorted(paths)) if (number % DEVELOPMENT_STRIDE == 0) == development]
+def split_paths(paths: Sequence[Path], *, development: bool, stride: int = DEVELOPMENT_STRIDE) -> list[Path]:
+    """Every `stride`-th path by sorted name, or all the others."""
+    return [path for number, path in enumerate(sorted(paths)) if (number % stride == 0) == development]
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -89,7 +89,7 @@ def list_pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def load_sources(root: str | Path, *, development: bool) -> Sources:
+def load_sources(root: str | Path, *, development: bool, stride: int = DEVELOPMENT_STRIDE) -> Sources:
     """Read one side of the split.
 
     Parameters
@@ -98,7 +98,9 @@ def load_sources(root: str | Path, *, development: bool) -> Sources:
         Folder with ``sharp/*``, ``objects`` (NNNN.jpg with NNNN_mask.png), ``focus_masks`` and ``rgbd``
         (NAME_rgb.png with NAME_disparity.png; 0 = hole).
     development : bool
-        The development tenth, or the rest.
+        The pictures that are kept out of training, or the rest.
+    stride : int
+        Every so many-th file is kept out.
 
     Returns
     -------
@@ -112,22 +114,22 @@ def load_sources(root: str | Path, *, development: bool) -> Sources:
     root = Path(root)
     sources = Sources()
     for folder in SHARP_FOLDERS:
-        paths = split_paths(list_pictures(root / folder), development=development)
+        paths = split_paths(list_pictures(root / folder), development=development, stride=stride)
         sources.sharp += [_read_8_bit(path) for path in paths]
     objects = [path for path in list_pictures(root / "objects") if not path.stem.endswith("_mask")]
-    for path in split_paths(objects, development=development):
+    for path in split_paths(objects, development=development, stride=stride):
         mask = _read_8_bit(path.with_name(f"{path.stem}_mask.png"))[..., 0]
         sources.cutouts.append(Cutout(_read_8_bit(path), mask))
-    for path in split_paths(list_pictures(root / "focus_masks"), development=development):
+    for path in split_paths(list_pictures(root / "focus_masks"), development=development, stride=stride):
         sources.shapes.append(_read_8_bit(path)[..., 0])
-    sources.depth = _read_depth(root / "rgbd", development=development)
+    sources.depth = _read_depth(root / "rgbd", development=development, stride=stride)
     return sources
 
 
-def _read_depth(folder: Path, *, development: bool) -> list[DepthPicture]:
+def _read_depth(folder: Path, *, development: bool, stride: int) -> list[DepthPicture]:
     """Depth pictures; all views of a scene of the development set are kept out of training."""
     paths = [path for path in list_pictures(folder) if path.stem.endswith("_rgb")]
-    kept = split_paths(paths, development=True)
+    kept = split_paths(paths, development=True, stride=stride)
     if development:
         chosen = kept
     else:

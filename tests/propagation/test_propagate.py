@@ -1,5 +1,7 @@
 """From points to a blur map: properties, fall-backs and refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -82,16 +84,20 @@ def test_equals_the_formula_of_the_paper():
     expected = numpy_recursive_filter(weights * values, guide, **numbers)
     expected /= numpy_recursive_filter(weights, guide, **numbers)
 
-    radius, _ = propagate_blur(image, points, point_radius, point_weight, depth_edges)
+    radius, _ = propagate_blur(
+        image, points, point_radius, point_weight, depth_edges, settings=PropagationSettings.paper()
+    )
     np.testing.assert_allclose(radius, expected, atol=2e-4)
 
 
 def test_a_repeated_point_counts_twice():
     image, points, point_radius, point_weight, walls = plain_scene()
-    once, _ = propagate_blur(image, points, point_radius, np.array([0.5, 1.0]), walls)
-    twice, _ = propagate_blur(image, points[[0, 1, 1]], point_radius[[0, 1, 1]], np.array([0.5, 0.5, 0.5]), walls)
+    settings = PropagationSettings.paper()
+    once, _ = propagate_blur(image, points, point_radius, np.array([0.5, 1.0]), walls, settings=settings)
+    again = np.array([0, 1, 1])
+    twice, _ = propagate_blur(image, points[again], point_radius[again], np.full(3, 0.5), walls, settings=settings)
     np.testing.assert_allclose(twice, once, atol=1e-6)
-    assert propagate_blur(image, points, point_radius, point_weight, walls)[0].mean() < once.mean()
+    assert propagate_blur(image, points, point_radius, point_weight, walls, settings=settings)[0].mean() < once.mean()
 
 
 def test_blur_does_not_pass_depth_edges_unless_told_to():
@@ -130,6 +136,47 @@ def test_confidence_is_one_on_an_edge_of_sure_points_and_falls_with_distance(wei
     assert (np.diff(line[80:]) <= 1e-6).all()
 
 
+def test_robust_passes_follow_the_majority():
+    """Nine points of 2 px and one of 6 px: the mean is 2.4 px, the median 2 px."""
+    image = np.full((30, 30, 3), 0.5, dtype=np.float32)
+    points = np.array([[row, col] for row in (10, 15) for col in (5, 10, 15, 20, 25)])
+    radius = np.full(10, 2.0)
+    radius[7] = 6.0
+    weight, no_walls = np.ones(10), np.zeros((30, 30), dtype=bool)
+    off, sure = [], []
+    for passes in (0, 1, 2, 4):
+        settings = PropagationSettings(sigma_s=20.0, robust_passes=passes)
+        found, confidence = propagate_blur(image, points, radius, weight, no_walls, settings=settings)
+        off.append(float(np.abs(found - 2).mean()))
+        sure.append(float(confidence[15, 15]))
+    assert off[0] > 0.3
+    assert off[1] < 0.5 * off[0]
+    assert off[3] < off[2] < off[1]
+    assert off[3] < 0.05
+    same, _ = propagate_blur(image, points, np.full(10, 2.0), weight, no_walls)
+    np.testing.assert_allclose(same, 2.0, atol=1e-6)
+
+
+def test_boundaries_are_closed_unless_told_otherwise():
+    """A line of depth edges with a gap along an outline of the picture: blur does not leak through the gap."""
+    image = np.full((60, 60, 3), 0.3, dtype=np.float32)
+    image[:, 30:] = 0.6
+    points = np.array([[row, col] for row in range(5, 60, 10) for col in (8, 52)])
+    radius = np.where(points[:, 1] < 30, 1.0, 4.0)
+    walls = np.zeros((60, 60), dtype=bool)
+    walls[:, 30] = True
+    walls[22:38, 30] = False
+    scene = (image, points, radius, np.ones(len(points)), walls)
+    truth = np.where(np.arange(60) < 30, 1.0, 4.0)[None, :]
+    settings = PropagationSettings(sigma_s=20.0, sigma_r=10.0)
+    closed, _ = propagate_blur(*scene, settings=settings)
+    leaky, _ = propagate_blur(*scene, settings=replace(settings, close_boundaries=False))
+    ignored, _ = propagate_blur(*scene, settings=replace(settings, depth_penalty=0.0))
+    assert np.abs(closed - truth).max() < 0.02
+    assert np.abs(leaky - truth).max() > 0.3
+    assert np.abs(ignored - truth).max() > 1
+
+
 def test_inputs_are_not_modified():
     scene = plain_scene()
     scene[4][3] = True
@@ -153,10 +200,12 @@ def test_simplified_guide_loses_texture_and_keeps_outlines():
 
 
 def test_settings_of_the_paper_and_of_the_code():
-    assert PropagationSettings.paper() == PropagationSettings()
-    assert PropagationSettings.paper().depth_penalty == 100
-    assert PropagationSettings.authors_code().depth_penalty == 20
-    assert PropagationSettings().compute_sigma_s(360, 480) == 45
+    paper = PropagationSettings.paper()
+    assert (paper.sigma_r, paper.iterations, paper.depth_penalty) == (3.75, 5, 100)
+    assert (paper.guide_sigma_s, paper.guide_sigma_r) == (7, 0.5)
+    assert (paper.close_boundaries, paper.robust_passes) == (False, 0)
+    assert paper.compute_sigma_s(360, 480) == 45
+    assert PropagationSettings.authors_code() == replace(paper, depth_penalty=20)
     assert PropagationSettings(sigma_s=11.0).compute_sigma_s(360, 480) == 11
 
 
@@ -207,6 +256,9 @@ def test_wrong_arguments_are_refused(position, value, error, match):
         ("iterations", 0, ValueError, "iterations must be at least 1. Got: 0"),
         ("guide_iterations", 1.5, TypeError, r"guide_iterations must be an integer. Got: 1\.5"),
         ("depth_penalty", -1.0, ValueError, r"depth_penalty must be finite and at least 0. Got: -1\.0"),
+        ("boundary_penalty", np.nan, ValueError, "boundary_penalty must be finite and at least 0. Got: nan"),
+        ("robust_passes", -1, ValueError, "robust_passes must be at least 0. Got: -1"),
+        ("robust_scale", 0.0, ValueError, "robust_scale must be finite and greater than 0"),
     ],
 )
 def test_wrong_settings_are_refused(name, value, error, match):

@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS, radius_to_class
 from defocus_edge.patches import PATCH_RADIUS
 from synth.scenes import Layer, Scene, render_layers, render_uniform
-from training.crops import (
-    CROP_SIDE,
-    FAMILIES,
-    UNDECIDED,
-    CropBatch,
-    CropSampler,
-    choose_balanced,
-    label_depth_edges,
-    share_levels,
-)
+from training.batches import CropBatch
+from training.crop_numbers import CROP_SIDE, FAMILIES
+from training.crops import CropSampler, label_depth_edges
+from training.labels import UNDECIDED, choose_balanced, share_levels
 from training.sources import load_sources
 
 CROPS, POINTS = 6, 100
@@ -77,8 +71,39 @@ def test_points_of_a_crop_are_different(sources):
 
 
 def test_unknown_family_is_refused(sources):
-    with pytest.raises(KeyError, match="macro"):
+    with pytest.raises(ValueError, match=r"families must be of uniform, .*depth\. Got: 'macro'"):
         draw(sources, "macro")
+
+
+def test_depth_needs_pictures_with_disparity(sources):
+    flat = dataclasses.replace(sources, depth=[])
+    with pytest.raises(ValueError, match="families must not name 'depth' where no picture with disparity"):
+        CropSampler(flat)
+    assert draw(flat, "uniform", crops=1).valid.any()
+
+
+def test_each_point_knows_its_family(sources):
+    batch = draw(sources, crops=12)
+    of_crops = batch.family.reshape(12, POINTS)
+    assert (of_crops == of_crops[:, :1]).all()
+    assert len(set(of_crops[:, 0])) > 1
+    assert set(draw(sources, "composite").family) == {"composite"}
+    assert (batch.is_depth[np.isin(batch.family, ["uniform", "gradual"])] != 1).all()
+
+
+def test_order_of_the_families_changes_nothing(sources):
+    one, other = ({"uniform": 0.7, "composite": 0.3}, {"composite": 0.3, "uniform": 0.7})
+    batches = [
+        CropSampler(sources, families=families).draw_batch(4, 10, rng=np.random.default_rng(0))
+        for families in (one, other)
+    ]
+    assert_equal(*batches)
+
+
+def test_uniform_crops_of_levels_only(sources):
+    sampler = CropSampler(sources, families={"uniform": 1.0}, level_share=1.0)
+    batch = sampler.draw_batch(12, 20, rng=np.random.default_rng(0))
+    assert set(batch.radius[batch.valid > 0]) <= set(BLUR_LEVELS)
 
 
 @pytest.mark.parametrize("family", [None, *FAMILIES])

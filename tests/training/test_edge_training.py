@@ -1,63 +1,64 @@
-"""The training loop: it learns, it logs, it can be killed, and each stage trains what it should."""
+"""The training loop: it learns, it logs, it can be killed and interrupted, and goes on as if nothing had been."""
 
-import csv
 import dataclasses
 import functools
 import importlib.util
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from defocus_edge.blur_levels import BLUR_LEVELS, N_LEVELS
-from defocus_edge.networks.dense import DenseEvaluator
-from defocus_edge.networks.edge_networks import EdgeNetworks, EdgeNetworksConfig, build_edge_networks
-from defocus_edge.patches import PATCH_RADIUS
-from training import edge_training
-from training.crops import CropSampler
-from training.edge_model import PointModel, blur_level_loss, compile_point_model
-from training.edge_training import (
-    TrainingSettings,
-    load_checkpoint,
-    save_checkpoint,
-    score_model,
-    train_edge_network,
+from defocus_edge.networks.edge_networks import EdgeNetworks
+from tests.training.training_cases import (
+    BLUR,
+    SETTINGS,
+    FixedSampler,
+    compile_eagerly,
+    copy_networks,
+    find_changed,
+    get_weights,
+    read_rows,
 )
+from training import edge_training, training_log
+from training.checkpoints import CheckpointError, describe_run
+from training.crops import CropSampler
+from training.edge_training import build_sampler, train_edge_network
+from training.patch_sampler import PatchSampler
+from training.settings import TrainingSettings
 from training.sources import load_sources
-
-F1 = [f"{branch}_conv{number}" for branch in ("b1", "b2", "b3") for number in (1, 2, 3, 4)]
-SETTINGS = TrainingSettings("blur", steps=4, crops=2, points=40, warmup=1)
-
-
-class FixedSampler:
-    """The batches of a list, one after the other, whatever is asked for; the last one again and again."""
-
-    def __init__(self, *batches):
-        self.batches = list(batches)
-
-    def draw_batch(self, *_, **__):
-        return self.batches.pop(0) if len(self.batches) > 1 else self.batches[0]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _short_runs():
-    """Score few crops and log each step."""
+    """Log each step, and trace no graphs: `test_training_kill.py` does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edge_training, "_DEVELOPMENT_CROPS", 2)
-        patch.setattr(edge_training, "LOG_STEPS", 1)
+        patch.setattr(edge_training, "compile_model", compile_eagerly)
+        patch.setattr(training_log, "LOG_STEPS", 1)
         yield
 
 
 @pytest.fixture(scope="module")
-def samplers(training_root):
-    return tuple(CropSampler(load_sources(training_root, development=development)) for development in (False, True))
+def sources(training_root):
+    return load_sources(training_root, development=False)
 
 
 @pytest.fixture(scope="module")
-def batches(samplers):
-    return [samplers[0].draw_batch(2, 40, rng=np.random.default_rng(seed)) for seed in (1, 2)]
+def development(training_root):
+    return CropSampler(load_sources(training_root, development=True))
+
+
+@pytest.fixture(scope="module")
+def batches(sources):
+    sampler = CropSampler(sources)
+    return [sampler.draw_batch(2, 40, rng=np.random.default_rng(seed)) for seed in (1, 2)]
+
+
+def train(networks, settings, sampler, development, **options):
+    return train_edge_network(networks, settings, sampler, development, scored_crops=2, **options)
 
 
 @dataclasses.dataclass
@@ -71,14 +72,15 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def runs(small_networks, samplers, tmp_path_factory):
+def runs(small_networks, sources, development, tmp_path_factory):
     """Makes the run of a head once; tests must not change it."""
 
     @functools.cache
     def make_run(head):
-        settings, networks = dataclasses.replace(SETTINGS, head=head), copy_networks(small_networks)
+        settings, networks = SETTINGS[head], copy_networks(small_networks)
         folder = tmp_path_factory.mktemp("runs") / "new" / head
-        return Run(settings, networks, train_edge_network(networks, settings, *samplers, folder=folder), folder)
+        scores = train(networks, settings, build_sampler(sources, settings), development, folder=folder)
+        return Run(settings, networks, scores, folder)
 
     return make_run
 
@@ -87,36 +89,6 @@ def runs(small_networks, samplers, tmp_path_factory):
 def networks(small_networks):
     """Networks that a test may train."""
     return copy_networks(small_networks)
-
-
-def copy_networks(networks):
-    copied = build_edge_networks(networks.config)
-    copied.joint.set_weights(networks.joint.get_weights())
-    return copied
-
-
-def get_weights(networks):
-    return {layer.name: layer.get_weights() for layer in networks.joint.layers if layer.weights}
-
-
-def find_changed(before, after):
-    return {
-        name
-        for name in before
-        if any((one != other).any() for one, other in zip(before[name], after[name], strict=True))
-    }
-
-
-def read_log(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def make_model(networks, head="blur", *, learning_rate=1e-3):
-    model = PointModel(networks, head)
-    compile_point_model(model, head, learning_rate=learning_rate)
-    model.optimizer.build(model.trainable_variables)
-    return model
 
 
 @pytest.mark.parametrize("head", ["blur", "edge"])
@@ -128,182 +100,153 @@ def test_a_run_writes_checkpoint_and_log_and_returns_scores(head, runs):
     assert sorted(path.name for path in run.folder.iterdir()) == [f"{head}.csv", f"{head}.npz", *board]
     with np.load(run.folder / f"{head}.npz") as checkpoint:
         assert checkpoint["step"] == run.settings.steps
-        assert json.loads(str(checkpoint["settings"])) == dataclasses.asdict(run.settings)
+        assert json.loads(str(checkpoint["settings"])) == describe_run(run.settings, run.networks.config)
 
 
-def test_half_precision_trains(networks, samplers, tmp_path):
-    settings = dataclasses.replace(SETTINGS, steps=1, precision="mixed_bfloat16")
-    train_edge_network(networks, settings, *samplers, folder=tmp_path)
-    assert float(read_log(tmp_path / "blur.csv")[0]["loss"]) > 0
+def test_half_precision_trains(networks, batches, development, tmp_path):
+    settings = dataclasses.replace(BLUR, steps=1, precision="mixed_bfloat16")
+    train(networks, settings, FixedSampler(batches[0]), development, folder=tmp_path)
+    assert float(read_rows(tmp_path / "blur.csv")[0]["loss"]) > 0
     assert {weight.dtype for weight in networks.joint.weights} == {"float32"}
 
 
-def test_unknown_head_is_refused():
-    with pytest.raises(ValueError, match=r"head must be 'blur' or 'edge'\. Got: 'depth'"):
-        TrainingSettings("depth", steps=1)
+def test_settings_choose_the_sampler(sources):
+    settings = dataclasses.replace(BLUR, families={"uniform": 1.0}, level_share=1.0)
+    dense = build_sampler(sources, settings)
+    assert isinstance(dense, CropSampler)
+    assert set(dense.draw_batch(3, 5, rng=np.random.default_rng(0)).family) == {"uniform"}
+    assert isinstance(build_sampler(sources, dataclasses.replace(settings, sampler="patches")), PatchSampler)
 
 
-@pytest.mark.parametrize("values", [{"steps": 0}, {"steps": 1, "crops": 0}, {"steps": 1, "points": -1}])
-def test_counts_must_be_positive(values):
-    with pytest.raises(ValueError, match=r"steps, crops and points must be positive\. Got: "):
-        TrainingSettings("blur", **values)
-
-
-def test_checkpoint_of_another_model_is_refused(networks, tmp_path):
-    save_checkpoint(tmp_path / "blur.npz", make_model(networks), 3, SETTINGS)
-    other = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8,)))
-    with pytest.raises(ValueError, match=r"blur\.npz must hold \d+ arrays of this model\. Got: \d+"):
-        load_checkpoint(tmp_path / "blur.npz", make_model(other))
-
-
-def test_no_checkpoint_starts_at_the_first_step(networks, tmp_path):
-    assert load_checkpoint(tmp_path / "none.npz", make_model(networks)) == 0
-
-
-def test_checkpoint_brings_back_weights_and_optimizer(networks, batches, tmp_path):
-    model = make_model(networks)
-    edge_training._take_step(model, "blur", batches[0])
-    save_checkpoint(tmp_path / "blur.npz", model, 7, SETTINGS)
-    expected = [np.asarray(variable) for variable in (*model.variables, *model.optimizer.variables)]
-    edge_training._take_step(model, "blur", batches[1])
-    assert load_checkpoint(tmp_path / "blur.npz", model) == 7
-    for variable, value in zip((*model.variables, *model.optimizer.variables), expected, strict=True):
-        np.testing.assert_array_equal(np.asarray(variable), value)
-
-
-@pytest.mark.parametrize("head", ["blur", "edge"])
-def test_model_gives_what_the_dense_evaluator_gives(head, networks, batches):
-    batch = batches[0]
-    model = make_model(networks, head)
-    output = np.asarray(model({"images": batch.images, "points": batch.points}))
-    inner = slice(PATCH_RADIUS, -PATCH_RADIUS)
-    for number in range(2):
-        here = (batch.points[:, 0] == number) & (batch.valid > 0)
-        near = batch.points[here, 1:] + PATCH_RADIUS
-        expected = DenseEvaluator(networks, tile_side=128).predict(batch.images[number], near)
-        np.testing.assert_allclose(output[here], getattr(expected, head), atol=1e-5)
-        assert batch.images[number][inner, inner].shape == (64, 64, 3)
-
-
-def test_loss_is_zero_for_the_truth_and_grows_with_the_error():
-    shares = np.eye(N_LEVELS, dtype=np.float32)[[4, 4, 4]]
-    guesses = np.eye(N_LEVELS, dtype=np.float32)[[4, 5, 12]]
-    loss = np.asarray(blur_level_loss(shares, guesses))
-    assert loss[0] == pytest.approx(0, abs=1e-6)
-    assert loss[2] - loss[1] == pytest.approx(float(BLUR_LEVELS[12] - BLUR_LEVELS[5]), abs=1e-4)
-    even = np.full((1, N_LEVELS), 1 / N_LEVELS, dtype=np.float32)
-    expected = np.log(N_LEVELS) + abs(BLUR_LEVELS.mean() - BLUR_LEVELS[4])
-    assert np.asarray(blur_level_loss(shares[:1], even))[0] == pytest.approx(expected, rel=1e-5)
+def test_patches_train_and_are_scored_on_crops(networks, sources, development, tmp_path):
+    settings = dataclasses.replace(BLUR, sampler="patches", optimizer="adam", loss="cross entropy", steps=1)
+    scores = train(networks, settings, build_sampler(sources, settings), development, folder=tmp_path)
+    assert scores["mae_px"] > 0
+    assert (tmp_path / "blur.npz").is_file()
 
 
 @pytest.mark.parametrize("head", ["blur", "edge"])
 def test_loss_falls_on_a_fixed_batch_and_the_log_has_a_row_for_each_interval(
     head, networks, batches, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(edge_training, "LOG_STEPS", 5)
-    settings = dataclasses.replace(SETTINGS, head=head, steps=12, learning_rate=5e-3)
+    monkeypatch.setattr(training_log, "LOG_STEPS", 3)
+    settings = dataclasses.replace(SETTINGS[head], steps=7, learning_rate=5e-3)
     sampler = FixedSampler(batches[0])
-    train_edge_network(networks, settings, sampler, sampler, folder=tmp_path)
-    rows = read_log(tmp_path / f"{head}.csv")
+    train(networks, settings, sampler, sampler, folder=tmp_path)
+    rows = read_rows(tmp_path / f"{head}.csv")
     assert list(rows[0]) == ["step", "loss", "steps_per_second"]
-    assert [int(row["step"]) for row in rows] == [5, 10, 12]
+    assert [int(row["step"]) for row in rows] == [3, 6, 7]
     assert 0 < float(rows[2]["loss"]) < float(rows[0]["loss"])
     assert all(float(row["steps_per_second"]) > 0 for row in rows)
 
 
 def test_logged_loss_is_that_of_its_own_steps(networks, batches, tmp_path):
     """With a learning rate of 0 a batch has the same loss whenever it comes."""
-    settings = dataclasses.replace(SETTINGS, steps=4, learning_rate=0.0)
+    settings = dataclasses.replace(BLUR, steps=4, learning_rate=0.0)
     sampler = FixedSampler(*batches, *batches)
-    train_edge_network(networks, settings, sampler, FixedSampler(batches[0]), folder=tmp_path)
-    one, other, *again = (float(row["loss"]) for row in read_log(tmp_path / "blur.csv"))
+    train(networks, settings, sampler, FixedSampler(batches[0]), folder=tmp_path)
+    one, other, *again = (float(row["loss"]) for row in read_rows(tmp_path / "blur.csv"))
     assert one != pytest.approx(other, rel=1e-3)
     assert again == pytest.approx([one, other], rel=1e-4)
 
 
-def test_b_net_stage_trains_f1_and_its_head_only(small_networks, runs):
-    changed = find_changed(get_weights(small_networks), get_weights(runs("blur").networks))
-    assert set(F1) <= changed
-    assert all(name.startswith(("b1", "b2", "b3", "blur_head")) for name in changed)
+def stop_after(monkeypatch, steps, stop):
+    """Do something in the place of the step that follows the first so many."""
+    take_step, taken = edge_training._take_step, []
+
+    def take_few_steps(*arguments):
+        if len(taken) == steps:
+            stop()
+        taken.append(arguments)
+        return take_step(*arguments)
+
+    monkeypatch.setattr(edge_training, "_take_step", take_few_steps)
 
 
-def test_e_net_stage_leaves_b_net_untouched(small_networks, runs):
-    changed = find_changed(get_weights(small_networks), get_weights(runs("edge").networks))
-    assert {"f2_conv1", "f2_conv4", "edge_head_conv1", "edge_head_dense3"} <= changed
-    assert all(name.startswith(("f2", "edge_head")) for name in changed)
-
-
-def test_padding_and_depth_edges_do_not_move_b_net(networks, batches):
-    batch = batches[0]
-    nothing = dataclasses.replace(batch, valid=np.zeros_like(batch.valid))
-    depth = dataclasses.replace(batch, is_depth=np.ones_like(batch.is_depth))
-    before = get_weights(networks)
-    model = make_model(networks)
-    for useless in (nothing, depth):
-        assert edge_training._take_step(model, "blur", useless) == 0
-    assert not find_changed(before, get_weights(networks))
+def assert_same_run(folder, networks, scores, whole):
+    """The networks, scores and log of a run that went on are those of a whole one."""
+    for name, values in get_weights(whole.networks).items():
+        for one, other in zip(values, get_weights(networks)[name], strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert scores == pytest.approx(whole.scores, abs=2e-4)
+    rows = read_rows(folder / f"{whole.settings.head}.csv")
+    assert [int(row["step"]) for row in rows] == list(range(1, whole.settings.steps + 1))
 
 
 @pytest.mark.parametrize("head", ["blur", "edge"])
-def test_killed_and_resumed_equals_uninterrupted(head, runs, small_networks, samplers, tmp_path, monkeypatch):
+def test_killed_and_resumed_equals_uninterrupted(
+    head, runs, small_networks, sources, development, tmp_path, monkeypatch
+):
+    """The checkpoint is of step 2, the log of step 3: what the log knows more is done again."""
     whole = runs(head)
-    take_step, steps = edge_training._take_step, []
+    sampler = build_sampler(sources, whole.settings)
 
-    def take_two_steps(*arguments):
-        if len(steps) == 2:
-            raise KeyboardInterrupt
-        steps.append(arguments)
-        return take_step(*arguments)
+    def be_killed():
+        raise MemoryError
 
-    killed = copy_networks(small_networks)
     with monkeypatch.context() as patch:
-        patch.setattr(edge_training, "CHECKPOINT_SECONDS", -1)
-        patch.setattr(edge_training, "_take_step", take_two_steps)
-        with pytest.raises(KeyboardInterrupt):
-            train_edge_network(killed, whole.settings, *samplers, folder=tmp_path)
+        stop_after(patch, 3, be_killed)
+        save = edge_training.save_checkpoint
+        patch.setattr(edge_training, "save_checkpoint", lambda *args: save(*args) if args[2] <= 2 else None)
+        with pytest.raises(MemoryError):
+            train(
+                copy_networks(small_networks),
+                whole.settings,
+                sampler,
+                development,
+                folder=tmp_path,
+                checkpoint_seconds=0,
+            )
+    assert [int(row["step"]) for row in read_rows(tmp_path / f"{head}.csv")] == [1, 2, 3]
 
     resumed = copy_networks(small_networks)  # nothing but the checkpoint is left of the killed run
-    scores = train_edge_network(resumed, whole.settings, *samplers, folder=tmp_path, resume=True)
-    for name, values in get_weights(whole.networks).items():
-        for one, other in zip(values, get_weights(resumed)[name], strict=True):
-            np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6, err_msg=name)
-    assert scores == pytest.approx(whole.scores, abs=2e-4)
-    assert [int(row["step"]) for row in read_log(tmp_path / f"{head}.csv")] == [1, 2, 3, 4]
+    scores = train(resumed, whole.settings, sampler, development, folder=tmp_path, resume=True)
+    assert_same_run(tmp_path, resumed, scores, whole)
 
 
-def test_a_finished_run_resumed_takes_no_step(runs, small_networks, samplers, tmp_path):
+def test_ctrl_c_ends_the_step_writes_a_checkpoint_and_the_run_goes_on(
+    runs, small_networks, sources, development, tmp_path, monkeypatch
+):
+    whole = runs("blur")
+    sampler = build_sampler(sources, whole.settings)
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            train(copy_networks(small_networks), whole.settings, sampler, development, folder=tmp_path)
+    assert signal.getsignal(signal.SIGINT) is before
+    with np.load(tmp_path / "blur.npz") as checkpoint:
+        assert checkpoint["step"] == 2
+    resumed = copy_networks(small_networks)
+    scores = train(resumed, whole.settings, sampler, development, folder=tmp_path, resume=True)
+    assert_same_run(tmp_path, resumed, scores, whole)
+
+
+def test_a_finished_run_resumed_takes_no_step(runs, small_networks, sources, development, tmp_path):
     run = runs("blur")
     shutil.copytree(run.folder, tmp_path, dirs_exist_ok=True)
     again = copy_networks(small_networks)
-    assert train_edge_network(again, run.settings, *samplers, folder=tmp_path, resume=True) == run.scores
+    sampler = build_sampler(sources, run.settings)
+    assert train(again, run.settings, sampler, development, folder=tmp_path, resume=True) == run.scores
     assert not find_changed(get_weights(run.networks), get_weights(again))
-    assert len(read_log(tmp_path / "blur.csv")) == run.settings.steps
+    assert len(read_rows(tmp_path / "blur.csv")) == run.settings.steps
 
 
-def test_scores_of_a_model_that_knows_the_truth(batches):
-    batch = batches[0]
-
-    class Oracle:
-        def __init__(self, output):
-            self.output = output
-
-        def predict_on_batch(self, _):
-            return self.output
-
-    assert score_model(Oracle(batch.levels), "blur", [batch]) == {"mae_px": 0.0, "p95_px": 0.0}
-    labels = dataclasses.replace(batch, is_depth=(np.arange(len(batch.valid)) % 2).astype(np.int8))
-    right = np.eye(2, dtype=np.float32)[labels.is_depth.astype(int)]
-    assert score_model(Oracle(right), "edge", [labels]) == {"accuracy": 1.0, "precision": 1.0, "recall": 1.0}
-    assert score_model(Oracle(1 - right), "edge", [labels]) == {"accuracy": 0.0, "precision": 0.0, "recall": 0.0}
+def test_a_new_run_does_not_overwrite_a_checkpoint(runs, networks, development):
+    run = runs("blur")
+    with pytest.raises(CheckpointError, match=r"blur\.npz must not exist for a new run\. Got: a checkpoint"):
+        train(networks, run.settings, development, development, folder=run.folder)
 
 
-def test_inner_kernels_turn_by_muon_and_all_other_weights_by_adam(networks, batches):
-    rate = 1e-3
-    before = get_weights(networks)
-    edge_training._take_step(make_model(networks, learning_rate=rate), "blur", batches[0])
-    after = get_weights(networks)
-    inner = (after["b2_conv2"][0] - before["b2_conv2"][0]).reshape(-1, 4)
-    stretch = np.linalg.svd(inner, compute_uv=False)
-    assert stretch.max() / stretch.min() < 3  # all directions alike
-    first = np.abs(after["b1_conv1"][0] - before["b1_conv1"][0])
-    assert np.median(first[first > 0]) == pytest.approx(rate, rel=0.02)  # Adam's first step is the rate
+def test_other_settings_are_refused(runs, networks, development):
+    run = runs("blur")
+    other = dataclasses.replace(run.settings, learning_rate=1e-4)
+    with pytest.raises(CheckpointError, match=r"learning_rate is 0\.0001, was 0\.002"):
+        train(networks, other, development, development, folder=run.folder, resume=True)
+
+
+def test_e_net_of_another_b_net_is_refused(runs, development):
+    """Its checkpoint holds the frozen f1: loading it would spoil a B-NET that was trained on."""
+    run, other = runs("edge"), copy_networks(runs("blur").networks)
+    with pytest.raises(CheckpointError, match=r"edge\.npz must be of an E-NET over the B-NET at hand"):
+        train(other, run.settings, development, development, folder=run.folder, resume=True)

@@ -1,5 +1,7 @@
 """Scores against cases whose errors are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,6 @@ from training.evaluate_edges import (
     TRUE_RADII,
     EdgeScore,
     estimate_with_truth,
-    format_table,
     score_estimators,
     summarize_scores,
 )
@@ -71,11 +72,48 @@ def test_summary_has_one_row_for_each_family_and_weights():
     assert [(row["family"], row["weights"]) for row in summarize_scores(scores)] == [("f", "w"), ("f", "v"), ("g", "w")]
 
 
-def test_table_is_markdown_with_three_decimals_and_dashes_for_nothing():
-    lines = format_table(summarize_scores([make_score(recall=float("nan"))])).splitlines()
-    assert lines[0].startswith("| family | weights | scenes | sparse_mae |")
-    assert lines[2] == "| f | w | 1 | 1.000 | 2.000 | 3.000 | 0.500 | 0.500 | – |"
+def test_ratio_is_the_dense_error_over_that_of_the_reference_in_the_same_family():
+    scores = [
+        make_score(weights="own", dense_mae=1.0),
+        make_score(weights="theirs", dense_mae=2.0),
+        make_score(weights="theirs", dense_mae=6.0),
+        make_score(weights="own", family="g", dense_mae=1.5),
+        make_score(weights="theirs", family="g", dense_mae=1.0),
+    ]
+    rows = summarize_scores(scores, reference="theirs")
+    assert [(row["family"], row["weights"], row["dense_ratio"]) for row in rows] == [
+        ("f", "own", 0.25),
+        ("f", "theirs", 1.0),
+        ("g", "own", 1.5),
+        ("g", "theirs", 1.0),
+    ]
+    assert list(rows[0])[-1] == "dense_ratio"
+    assert "dense_ratio" not in summarize_scores(scores)[0]
 
 
-def test_no_rows_make_no_table():
-    assert format_table([]) == ""
+def test_ratio_to_a_reference_that_has_no_error_or_no_map_is_left_open():
+    (_, row) = summarize_scores([make_score(weights="theirs", dense_mae=0.0), make_score()], reference="theirs")
+    assert np.isnan(row["dense_ratio"])
+    (row,) = summarize_scores([make_score()], reference="theirs")
+    assert np.isnan(row["dense_ratio"])
+
+
+def test_scene_without_a_map_has_no_scores_and_is_not_counted(scene, small_networks):
+    plain = replace(scene, name="plain", image=np.full_like(scene.image, 0.5))
+    lines = []
+    estimator = BlurEstimator(small_networks)
+    scores = score_estimators([scene, plain], {"own": estimator}, settings=SETTINGS, say=lines.append)
+    own = [score for score in scores if score.weights == "own"]
+    truth = [score for score in scores if score.weights == TRUE_RADII]
+    assert [np.isnan(score.dense_mae) for score in own] == [False, True]
+    assert [np.isnan(score.dense_mae) for score in truth] == [False, True]
+    assert summarize_scores(own)[0] == summarize_scores(own[:1])[0]
+    assert [line.split(":")[0] for line in lines] == ["plain, own", "plain, true radii"]
+    assert "No edges found" in lines[0]
+
+
+def test_scene_of_undecided_points_has_a_dense_score_only(scene, small_networks):
+    unlabelled = replace(scene, edge_label=np.full_like(scene.edge_label, -1))
+    score, _ = score_estimators([unlabelled], {"own": BlurEstimator(small_networks)}, settings=SETTINGS)
+    assert np.isfinite(score.dense_mae)
+    assert np.isnan([score.sparse_mae, score.accuracy, score.precision, score.recall]).all()

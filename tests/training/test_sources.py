@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defocus_edge.images import ImageReadError
+from training.settings import VALIDATION_STRIDES
 from training.sources import SHARP_FOLDERS, list_pictures, load_sources, shrink, split_paths
 
 
@@ -64,14 +65,26 @@ def test_damaged_picture_is_named(root):
         load_sources(root, development=True)
 
 
-@given(st.integers(0, 60), st.randoms())
-def test_split_is_every_tenth_by_name_disjoint_and_complete(count, random):
+@given(st.integers(0, 60), st.sampled_from([2, 5, 10]), st.randoms())
+def test_split_is_every_nth_by_name_disjoint_and_complete(count, stride, random):
     paths = [Path(f"{number:03}.png") for number in range(count)]
     shuffled = random.sample(paths, count)
-    kept, learnt = (split_paths(shuffled, development=development) for development in (True, False))
-    assert kept == paths[::10]
+    kept, learnt = (split_paths(shuffled, development=development, stride=stride) for development in (True, False))
+    assert kept == paths[::stride]
     assert not set(kept) & set(learnt)
     assert sorted([*kept, *learnt]) == paths
+
+
+def test_no_stride_trains_on_the_development_set():
+    paths = [Path(f"{number:03}.png") for number in range(60)]
+    development = set(split_paths(paths, development=True))
+    for stride in VALIDATION_STRIDES:
+        assert not development & set(split_paths(paths, development=False, stride=stride))
+
+
+def test_four_fifths_of_the_pictures_train_with_stride_5(training_root):
+    kept, learnt = (load_sources(training_root, development=side, stride=5) for side in (True, False))
+    assert (len(kept.sharp), len(learnt.sharp)) == (6, 12)  # of 12, 2, 2 and 2
 
 
 def test_pictures_are_listed_by_name(tmp_path):

@@ -1,0 +1,150 @@
+"""Checkpoints: all variables of a model and its optimizer, the step, and the settings that belong to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from defocus_edge.images import atomic_write
+from training.settings import Head, TrainingSettings
+
+if TYPE_CHECKING:  # settings are compared before Keras is loaded
+    from defocus_edge.networks.edge_networks import EdgeNetworks, EdgeNetworksConfig
+    from training.edge_model import PointModel
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is in the way, is missing, or does not belong to the run."""
+
+
+# Arrays beside the variables: step and settings.
+_OTHER_ARRAYS = 2
+
+
+def find_checkpoint(folder: Path, head: Head) -> Path:
+    """Where a run keeps the checkpoint of a stage."""
+    return folder / f"{head}.npz"
+
+
+def describe_run(settings: TrainingSettings, config: EdgeNetworksConfig) -> dict[str, Any]:
+    """What a checkpoint says of its run: settings, and the networks but for the threshold, which comes later."""
+    networks = {name: value for name, value in asdict(config).items() if name != "depth_threshold"}
+    return json.loads(json.dumps({**asdict(settings), "networks": networks}))
+
+
+def check_new(path: Path) -> None:
+    """Refuse to begin a run where it would overwrite a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If there is one.
+    """
+    if path.is_file():
+        msg = f"{path} must not exist for a new run. Got: a checkpoint. Go on from it (resume) or name another folder."
+        raise CheckpointError(msg)
+
+
+def save_checkpoint(path: Path, model: PointModel, step: int, settings: TrainingSettings) -> None:
+    """Write all variables of a model and its optimizer, whole or not at all."""
+    import keras
+
+    arrays = {f"v{number}": keras.ops.convert_to_numpy(value) for number, value in enumerate(_list_variables(model))}
+    description = json.dumps(describe_run(settings, model.features.config))
+    with atomic_write(path) as temporary:
+        np.savez(temporary, step=step, settings=description, **arrays)
+
+
+def load_checkpoint(path: Path, model: PointModel) -> int:
+    """Fill a model and its optimizer from a checkpoint.
+
+    Returns
+    -------
+    int
+        The step after which it was written; 0 if there is no checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If it was written by another model.
+    """
+    if not path.is_file():
+        return 0
+    variables = _list_variables(model)
+    with np.load(path) as arrays:
+        if len(arrays.files) != len(variables) + _OTHER_ARRAYS:
+            got = len(arrays.files) - _OTHER_ARRAYS
+            msg = f"{path} must hold {len(variables)} arrays of this model. Got: {got}."
+            raise CheckpointError(msg)
+        _fill(variables, arrays, path)
+        return int(arrays["step"])
+
+
+def load_network(path: Path, networks: EdgeNetworks, head: Head) -> int:
+    """Fill B-NET or E-NET from a checkpoint, whatever sampler and optimizer it was trained with.
+
+    Returns
+    -------
+    int
+        The step after which it was written.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is of other networks.
+    """
+    from training.edge_model import PointModel
+
+    with np.load(path) as arrays:
+        _fill(PointModel(networks, head).variables, arrays, path)
+        return int(arrays["step"])
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a checkpoint, as `describe_run` made them; older ones lack some."""
+    with np.load(path) as arrays:
+        return json.loads(str(arrays["settings"]))
+
+
+def check_resumable(path: Path, settings: TrainingSettings, config: EdgeNetworksConfig) -> None:
+    """Refuse to go on from a checkpoint with other settings than it was written with; more steps may follow.
+
+    Raises
+    ------
+    CheckpointError
+        If a setting differs, or the steps are fewer. No checkpoint is fine.
+    """
+    if not path.is_file():
+        return
+    now, then = describe_run(settings, config), read_settings(path)
+    changed = [
+        f"{name} is {now[name]!r}, was {value!r}"
+        for name, value in then.items()
+        if name in now and (now[name] < value if name == "steps" else now[name] != value)
+    ]
+    if changed:
+        msg = (
+            f"{path} must be resumed with the settings that it was written with, or more steps. "
+            f"Got: {'; '.join(changed)}. Restore them or train in another folder."
+        )
+        raise CheckpointError(msg)
+
+
+def _list_variables(model: PointModel) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _fill(variables: Sequence[Any], arrays: Any, path: Path) -> None:
+    """Assign the first arrays of a checkpoint to variables, all or none of them."""
+    for number, variable in enumerate(variables):
+        shape = arrays[f"v{number}"].shape if f"v{number}" in arrays else None
+        if shape != tuple(variable.shape):
+            msg = f"{path} must hold arrays of this model; v{number} must have {tuple(variable.shape)}. Got: {shape}."
+            raise CheckpointError(msg)
+    for number, variable in enumerate(variables):
+        variable.assign(arrays[f"v{number}"])
