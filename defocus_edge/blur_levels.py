@@ -22,7 +22,7 @@ BLUR_LEVELS.flags.writeable = False
 N_LEVELS = len(BLUR_LEVELS)
 
 #: How a distribution over the levels becomes one radius.
-ReadOut = Literal["expectation", "argmax"]
+ReadOut = Literal["median", "expectation", "argmax"]
 READ_OUTS: tuple[str, ...] = get_args(ReadOut)
 
 
@@ -78,15 +78,16 @@ def sigma_to_radius(sigma: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(sigma, dtype=np.float64) * 2.0
 
 
-def read_radius(probabilities: ArrayLike, *, read_out: ReadOut = "expectation") -> NDArray[np.float32]:
+def read_radius(probabilities: ArrayLike, *, read_out: ReadOut = "median") -> NDArray[np.float32]:
     """One radius for each distribution over the levels.
 
     Parameters
     ----------
     probabilities : (..., 23) array_like of float
         Softmax output, last axis sums to one.
-    read_out : {'expectation', 'argmax'}
-        The mean of the levels under the distribution, or the most probable level as in the paper.
+    read_out : {'median', 'expectation', 'argmax'}
+        The median level of the distribution, which has the smallest expected absolute error; the mean of the levels,
+        which has the smallest expected squared error; or the most probable level as in the paper.
 
     Returns
     -------
@@ -102,6 +103,9 @@ def read_radius(probabilities: ArrayLike, *, read_out: ReadOut = "expectation") 
     if values.ndim == 0 or values.shape[-1] != N_LEVELS:
         msg = f"probabilities must have {N_LEVELS} values on the last axis. Got: shape {values.shape}."
         raise ValueError(msg)
+    if read_out == "median":
+        reached = np.cumsum(values, axis=-1) >= values.sum(axis=-1, keepdims=True) / 2
+        return BLUR_LEVELS[np.argmax(reached, axis=-1)]
     if read_out == "expectation":
         return np.clip(values @ BLUR_LEVELS, MIN_RADIUS, MAX_RADIUS)
     if read_out == "argmax":

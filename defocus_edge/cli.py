@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 class ReadOutChoice(StrEnum):
     """`blur_levels.READ_OUTS`, without importing NumPy for it."""
 
+    MEDIAN = "median"
     EXPECTATION = "expectation"
     ARGMAX = "argmax"
 
@@ -98,7 +99,8 @@ Preset = Annotated[
     ),
 ]
 ReadOutOption = Annotated[
-    ReadOutChoice, typer.Option(help="Radius at an edge: mean of the levels, or the likeliest one as in the paper.")
+    ReadOutChoice,
+    typer.Option(help="Radius at an edge: median or mean of the levels, or the likeliest one as in the paper."),
 ]
 DepthPenalty = Annotated[
     float | None,
@@ -139,7 +141,7 @@ def estimate(
     photos: Photos,
     out: Out = None,
     preset: Preset = None,
-    read_out: ReadOutOption = ReadOutChoice.EXPECTATION,
+    read_out: ReadOutOption = ReadOutChoice.MEDIAN,
     depth_penalty: DepthPenalty = None,
     propagation: PropagationOption = PropagationChoice.DEFAULT,
     max_radius: Annotated[
@@ -200,7 +202,7 @@ def mask(
     ] = None,
     out: Out = None,
     preset: Preset = None,
-    read_out: ReadOutOption = ReadOutChoice.EXPECTATION,
+    read_out: ReadOutOption = ReadOutChoice.MEDIAN,
     depth_penalty: DepthPenalty = None,
     propagation: PropagationOption = PropagationChoice.DEFAULT,
     json_output: Json = False,

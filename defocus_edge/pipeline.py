@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,13 +23,10 @@ if TYPE_CHECKING:
 
 #: A point's confidence is the probability that its radius is within this many px of the one read out.
 CONFIDENCE_REACH = 2 * RADIUS_STEP
-#: How much each pattern edge point counts in the propagation.
-Weighting = Literal["confidence", "equal"]
-WEIGHTINGS: tuple[str, ...] = get_args(Weighting)
 #: What the settings name as preset for networks that were handed over in memory.
 OWN_NETWORKS = "networks in memory"
-# Least weight of a point: all points count, if barely.
-_LEAST_WEIGHT = 1e-3
+# All points count, if barely.
+_LEAST_CONFIDENCE = np.float32(1e-3)
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,8 @@ class EstimatorSettings:
     ----------
     preset : str
         Where the weights came from.
-    read_out : {'expectation', 'argmax'}
-        Mean of the levels under the softmax, or the most probable level as in the paper.
-    weighting : {'confidence', 'equal'}
-        Weight of a point in the propagation: its confidence, or 1 as in the paper.
+    read_out : {'median', 'expectation', 'argmax'}
+        Median or mean of the levels under the softmax, or the most probable level as in the paper.
     depth_threshold : float
         Probability of E-NET above which a point counts as a depth edge.
     edges : EdgeSettings
@@ -53,8 +48,7 @@ class EstimatorSettings:
     """
 
     preset: str
-    read_out: ReadOut = "expectation"
-    weighting: Weighting = "confidence"
+    read_out: ReadOut = "median"
     depth_threshold: float = 0.5
     edges: EdgeSettings = field(default_factory=EdgeSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
@@ -63,9 +57,6 @@ class EstimatorSettings:
     def __post_init__(self) -> None:
         if self.read_out not in READ_OUTS:
             msg = f"read_out must be one of {READ_OUTS}. Got: {self.read_out!r}."
-            raise ValueError(msg)
-        if self.weighting not in WEIGHTINGS:
-            msg = f"weighting must be one of {WEIGHTINGS}. Got: {self.weighting!r}."
             raise ValueError(msg)
         if not 0 < self.depth_threshold < 1:
             msg = f"depth_threshold must be between 0 and 1. Got: {self.depth_threshold}."
@@ -136,20 +127,17 @@ class BlurEstimator:
     ----------
     preset : str, Path or EdgeNetworks
         Name of the weights, see `list_presets`, a folder that `python -m training` wrote, or networks in memory.
-    read_out : {'expectation', 'argmax'}
-        Mean of the 23 levels under the softmax, or the most probable one as in the paper.
+    read_out : {'median', 'expectation', 'argmax'}
+        Median or mean of the 23 levels under the softmax, or the most probable one as in the paper.
     depth_penalty : float, optional
         How much depth edges stop the propagation (Ψ in the paper); 0 switches that off. That of `propagation` unless
         given.
-    weighting : {'confidence', 'equal'}, optional
-        Weight of an edge point in the propagation: its confidence, or 1 as in the paper. Confidence unless given, but
-        for ``propagation="paper"``.
     depth_threshold : float, optional
         Probability of E-NET above which a point counts as a depth edge; the one calibrated for the preset unless given.
     edge_settings : EdgeSettings, optional
         How edges are found.
     propagation : PropagationSettings or 'paper', optional
-        How blur spreads; ``"paper"`` is `PropagationSettings.paper` with equal weights.
+        How blur spreads; ``"paper"`` is `PropagationSettings.paper`.
     tile_side : int
         Side in px of the tiles that the networks see; smaller needs less memory, the result is the same.
 
@@ -175,9 +163,8 @@ class BlurEstimator:
         self,
         preset: str | Path | EdgeNetworks = DEFAULT_PRESET,
         *,
-        read_out: ReadOut = "expectation",
+        read_out: ReadOut = "median",
         depth_penalty: float | None = None,
-        weighting: Weighting | None = None,
         depth_threshold: float | None = None,
         edge_settings: EdgeSettings | None = None,
         propagation: PropagationSettings | Literal["paper"] | None = None,
@@ -187,7 +174,6 @@ class BlurEstimator:
         self.settings = EstimatorSettings(
             preset=str(preset) if isinstance(preset, str | Path) else OWN_NETWORKS,
             read_out=read_out,
-            weighting=weighting or ("equal" if propagation == "paper" else "confidence"),
             depth_threshold=networks.config.depth_threshold if depth_threshold is None else depth_threshold,
             edges=edge_settings or EdgeSettings(),
             propagation=_choose_propagation(propagation, depth_penalty),
@@ -206,7 +192,7 @@ class BlurEstimator:
             package).
         **options
             As for `BlurEstimator`, but for `preset`. The defaults are the settings of the authors' code:
-            ``read_out="argmax"``, ``weighting="equal"``, ``depth_penalty=20`` and their propagation.
+            ``read_out="argmax"`` and `PropagationSettings.authors_code`.
 
         Returns
         -------
@@ -219,7 +205,7 @@ class BlurEstimator:
         PresetError
             If a file does not fit the networks.
         """
-        defaults = {"read_out": "argmax", "weighting": "equal", "propagation": PropagationSettings.authors_code()}
+        defaults = {"read_out": "argmax", "propagation": PropagationSettings.authors_code()}
         return cls(import_authors_weights(folder), **{**defaults, **options})
 
     def estimate(
@@ -320,7 +306,7 @@ def spread_points(
     is_depth_edge : (N,) ndarray of bool
         These points stop the propagation; the others are its source.
     settings : EstimatorSettings
-        Its `weighting` and `propagation` are used.
+        Its `propagation` is used.
 
     Returns
     -------
@@ -332,14 +318,13 @@ def spread_points(
         If all points are depth edges.
     """
     pattern = ~is_depth_edge
-    weight = np.maximum(point_confidence[pattern], _LEAST_WEIGHT)
     depth_edges = np.zeros(image.shape[:2], dtype=bool)
     depth_edges[tuple(points[is_depth_edge].T)] = True
     return propagate_blur(
         image,
         points[pattern],
         point_radius[pattern],
-        weight if settings.weighting == "confidence" else np.ones_like(weight),
+        np.maximum(point_confidence[pattern], _LEAST_CONFIDENCE),
         depth_edges,
         settings=settings.propagation,
     )

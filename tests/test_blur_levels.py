@@ -55,8 +55,8 @@ def test_wrong_number_of_probabilities_is_refused(shape):
 
 
 def test_unknown_read_out_is_refused():
-    with pytest.raises(ValueError, match=r"read_out must be one of .*expectation.*Got: 'median'"):
-        read_radius(np.zeros(N_LEVELS), read_out="median")
+    with pytest.raises(ValueError, match=r"read_out must be one of .*expectation.*Got: 'mean'"):
+        read_radius(np.zeros(N_LEVELS), read_out="mean")
 
 
 def test_class_and_radius_are_inverse():
@@ -84,10 +84,19 @@ def test_a_certain_level_is_read_out_as_itself(read_out):
 def test_read_outs_differ_between_two_levels():
     probabilities = np.zeros(N_LEVELS)
     probabilities[[4, 6]] = 0.6, 0.4  # 1.5 and 2.0 px
-    assert read_radius(probabilities) == pytest.approx(1.7)
+    assert read_radius(probabilities, read_out="expectation") == pytest.approx(1.7)
+    assert read_radius(probabilities) == read_radius(probabilities, read_out="median") == 1.5
     assert read_radius(probabilities, read_out="argmax") == 1.5
 
 
 def test_rounding_cannot_leave_the_levels():
     assert read_radius(np.eye(N_LEVELS)[-1] * 1.00001) == MAX_RADIUS
     assert read_radius(np.eye(N_LEVELS)[0] * 0.99999) == MIN_RADIUS
+
+
+def test_median_halves_the_distribution():
+    probabilities = np.zeros((3, N_LEVELS))
+    probabilities[0, [0, 10, 22]] = 0.3, 0.3, 0.4  # most probable is the last
+    probabilities[1, [2, 3]] = 0.5, 0.5
+    probabilities[2] = 1 / N_LEVELS
+    np.testing.assert_array_equal(read_radius(probabilities), [3.0, 1.0, 3.25])

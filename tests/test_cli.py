@@ -129,7 +129,7 @@ def test_defaults_are_those_of_the_library(capsys):
         (["estimate"], "Missing argument"),
         (["estimate", "x.png", "--colour"], "No such option"),
         (["develop"], "No such command"),
-        (["estimate", "x.png", "--read-out", "median"], "'median' is not one of"),
+        (["estimate", "x.png", "--read-out", "mean"], "'mean' is not one of"),
         (["estimate", "x.png", "--depth-penalty", "-1"], "must be a finite number, 0 or more. Got: -1.0."),
         (["estimate", "x.png", "--depth-penalty", "nan"], "must be a finite number, 0 or more. Got: nan."),
         (["estimate", "x.png", "--max-radius", "0"], "must be a finite number greater than 0. Got: 0.0."),
@@ -187,7 +187,7 @@ def test_map_says_where_it_comes_from(run, photo, preset, tmp_path):
         "source": "photo.png",
         "software": f"defocus_edge {__version__}",
         "preset": str(preset),
-        "read_out": "expectation",
+        "read_out": "median",
         "depth_penalty": 100.0,
         "propagation": "default",
     }

@@ -115,8 +115,8 @@ def test_unknown_preset_is_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"read_out": "median"}, r"read_out must be one of .*Got: 'median'"),
-        ({"weighting": "none"}, r"weighting must be one of .*Got: 'none'"),
+        ({"read_out": "mean"}, r"read_out must be one of .*Got: 'mean'"),
+        ({"propagation": "theirs"}, r"propagation must be 'paper' or .*Got: 'theirs'"),
         ({"depth_penalty": -1}, r"depth_penalty must be .*Got: -1"),
         ({"depth_penalty": np.nan}, r"depth_penalty must be .*Got: nan"),
         ({"tile_side": 0}, r"tile_side must be a positive number of pixels\. Got: 0"),
@@ -290,15 +290,15 @@ def test_tile_side_changes_nothing(pattern_networks, texture):
     np.testing.assert_allclose(small.radius, large.radius, atol=1e-4)
 
 
-def test_argmax_reads_levels_and_the_expectation_lies_between(pattern_networks, estimator, texture):
-    estimate = BlurEstimator(pattern_networks, read_out="argmax").estimate(texture)
-    assert np.isin(estimate.point_radius, BLUR_LEVELS).all()
-    assert not np.isin(estimator.estimate(texture).point_radius, BLUR_LEVELS).all()
+@pytest.mark.parametrize(("read_out", "is_level"), [("argmax", True), ("median", True), ("expectation", False)])
+def test_argmax_and_median_read_levels_and_the_expectation_lies_between(pattern_networks, texture, read_out, is_level):
+    estimate = BlurEstimator(pattern_networks, read_out=read_out).estimate(texture)
+    assert np.isin(estimate.point_radius, BLUR_LEVELS).all() == is_level
 
 
 def test_weighting_changes_the_map_and_not_the_points(pattern_networks, estimator, texture):
     equal, weighted = (
-        BlurEstimator(pattern_networks, weighting="equal").estimate(texture),
+        BlurEstimator(pattern_networks, propagation=PropagationSettings(confidence_power=0.0)).estimate(texture),
         estimator.estimate(texture),
     )
     np.testing.assert_allclose(equal.point_radius, weighted.point_radius, atol=1e-5)
@@ -325,12 +325,12 @@ def test_radius_of_depth_edges_is_not_used(mixed_networks, texture):
 
 def test_settings_say_what_was_done(pattern_networks, texture):
     propagation = PropagationSettings(sigma_s=5.0, depth_penalty=3)
-    estimator = BlurEstimator(pattern_networks, depth_penalty=20, propagation=propagation, weighting="equal")
+    estimator = BlurEstimator(pattern_networks, depth_penalty=20, propagation=propagation)
     settings = estimator.estimate(texture).settings
     assert settings is estimator.settings
     assert settings.preset == OWN_NETWORKS
     assert settings.propagation == dataclasses.replace(propagation, depth_penalty=20)
-    assert settings == EstimatorSettings(OWN_NETWORKS, weighting="equal", propagation=settings.propagation)
+    assert settings == EstimatorSettings(OWN_NETWORKS, propagation=settings.propagation)
 
 
 def test_progress_is_told(estimator, texture):

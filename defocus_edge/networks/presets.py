@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Where the presets of the package lie.
 PRESETS_FOLDER = Path(__file__).resolve().parent.parent / "presets"
 #: The preset that is used when none is named.
-DEFAULT_PRESET = "edge-v0"
+DEFAULT_PRESET = "edge-v1"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 METADATA_FILE = "metadata.json"

@@ -39,14 +39,10 @@ class PropagationSettings:
         Iterations of the propagation.
     depth_penalty : float
         Added to the derivative of the domain transform at depth edges, in pixels; 0 lets blur pass them.
+    confidence_power : float
+        A point counts in proportion to this power of its confidence; 0 lets all points count alike.
     close_boundaries : bool
         Link depth edges along the contours of the picture, see `close_depth_edges`.
-    boundary_penalty : float
-        As `depth_penalty`, on the boundaries so closed; not used if that is 0.
-    robust_passes : int
-        How often the points are weighted again by how well they agree with the map around them; 0 for never.
-    robust_scale : float
-        Points whose radius is off the map by more than this, in pixels, lose weight in inverse proportion.
     guide_sigma_s : float
         Spatial standard deviation of the guide's own smoothing, in pixels.
     guide_sigma_r : float
@@ -68,38 +64,36 @@ class PropagationSettings:
     """
 
     sigma_s: float | None = None
-    sigma_s_fraction: float = 0.125
-    sigma_r: float = 3.75
+    sigma_s_fraction: float = 0.25
+    sigma_r: float = 1.5
     iterations: int = 5
     depth_penalty: float = 100.0
+    confidence_power: float = 4.0
     close_boundaries: bool = True
-    boundary_penalty: float = 1000.0
-    robust_passes: int = 2
-    robust_scale: float = 0.2
     guide_sigma_s: float = 7.0
     guide_sigma_r: float = 0.5
     guide_iterations: int = 5
 
     def __post_init__(self) -> None:
         """Refuse numbers that the filter could not use."""
-        positive = ["sigma_s_fraction", "sigma_r", "robust_scale", "guide_sigma_s", "guide_sigma_r"]
+        positive = ["sigma_s_fraction", "sigma_r", "guide_sigma_s", "guide_sigma_r"]
         for name in positive if self.sigma_s is None else ["sigma_s", *positive]:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 msg = f"{name} must be finite and greater than 0. Got: {value}; leave it out for the paper's value"
                 raise ValueError(msg)
-        for name, least in (("iterations", 1), ("guide_iterations", 1), ("robust_passes", 0)):
+        for name in ("iterations", "guide_iterations"):
             count: Any = getattr(self, name)
             if not isinstance(count, int):
-                msg = f"{name} must be an integer. Got: {count!r}; {max(least, 2)} to 5 are usual"
+                msg = f"{name} must be an integer. Got: {count!r}; 3 to 5 are usual"
                 raise TypeError(msg)
-            if count < least:
-                msg = f"{name} must be at least {least}. Got: {count}; {max(least, 2)} to 5 are usual"
+            if count < 1:
+                msg = f"{name} must be at least 1. Got: {count}; 3 to 5 are usual"
                 raise ValueError(msg)
-        for name in ("depth_penalty", "boundary_penalty"):
+        for name in ("depth_penalty", "confidence_power"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
-                msg = f"{name} must be finite and at least 0. Got: {value}; use depth_penalty=0 to ignore depth edges"
+                msg = f"{name} must be finite and at least 0. Got: {value}; 0 switches it off"
                 raise ValueError(msg)
 
     @classmethod
@@ -110,8 +104,8 @@ class PropagationSettings:
             sigma_r=3.75,
             iterations=5,
             depth_penalty=100.0,
+            confidence_power=0.0,
             close_boundaries=False,
-            robust_passes=0,
         )
 
     @classmethod
@@ -161,7 +155,7 @@ def propagate_blur(
     image: npt.NDArray[np.floating],
     points: npt.NDArray[np.integer],
     point_radius: npt.NDArray[np.floating],
-    point_weight: npt.NDArray[np.floating],
+    point_confidence: npt.NDArray[np.floating],
     depth_edges: npt.NDArray[np.bool_],
     *,
     settings: PropagationSettings | None = None,
@@ -176,7 +170,7 @@ def propagate_blur(
         Pattern edge points ``(row, col)``. A point may occur more than once; its weights add up.
     point_radius : (N,) float array
         Blur radius at each point, in pixels.
-    point_weight : (N,) float array
+    point_confidence : (N,) float array
         Confidence in each radius, in (0, 1].
     depth_edges : (H, W) bool array
         Where depth jumps: blur does not spread across.
@@ -201,19 +195,15 @@ def propagate_blur(
 
     Notes
     -----
-    With :math:`F` the `domain_transform_filter` along the guide of `simplify_guide`, :math:`w` and :math:`I_S` the
-    weights and radii of the points and 0 elsewhere [1]_:
+    With :math:`F` the `domain_transform_filter` along the guide of `simplify_guide`, :math:`c` and :math:`I_S` the
+    confidences and radii of the points and 0 elsewhere, and the weights :math:`w = c^p` [1]_:
 
     .. math:: B = \frac{F(w \cdot I_S)}{F(w)}
 
-    Points that disagree with the map around them by more than a scale :math:`s` are then given the weight
-    :math:`w \cdot s / |I_S - B|`, and the map is computed again, `robust_passes` times: iteratively reweighted least
-    squares, which moves the local mean towards the local median [2]_.
-
     Where :math:`F(w)` is 0, the radius is that of the nearest pixel where it is not. The confidence is the mean
-    weight of the points behind a value times the support they lend it:
+    confidence of the points behind a value times the support they lend it:
 
-    .. math:: C = \frac{F(w^2)}{F(w)} \cdot \min\left(1, \sqrt{2 \pi} \, \sigma_s \, F(w)\right)
+    .. math:: C = \frac{F(w \, c)}{F(w)} \cdot \min\left(1, \sqrt{2 \pi} \, \sigma_s \, F(c)\right)
 
     The support is scaled such that a straight edge of certain points in a plain picture has 1 on itself and about
     :math:`e^{-d^2 / 2 \sigma_s^2}` at a distance of d pixels (F is a little more peaked than a Gaussian: 1.26 times
@@ -223,8 +213,6 @@ def propagate_blur(
     ----------
     .. [1] A. Karaali, N. Harte and C. R. Jung, "Deep multi-scale feature learning for defocus blur estimation", IEEE
        Transactions on Image Processing 31, 2022. https://arxiv.org/abs/2009.11939
-    .. [2] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35(1), 1964.
-       https://doi.org/10.1214/aoms/1177703732
 
     Examples
     --------
@@ -241,28 +229,30 @@ def propagate_blur(
     shape = (picture.shape[0], picture.shape[1])
     rows, columns = _check_points(points, shape)
     radii = _check_per_point("point_radius", point_radius, len(rows), math.inf)
-    weights = _check_per_point("point_weight", point_weight, len(rows), 1.0)
+    confidences = _check_per_point("point_confidence", point_confidence, len(rows), 1.0)
     walls = _check_depth_edges(depth_edges, shape)
 
     guide = simplify_guide(picture, settings=chosen)
     penalty = _build_penalty(picture, walls, rows, columns, chosen)
     sigma_s = chosen.compute_sigma_s(*shape)
 
-    def spread(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        # w·I_S, w and w² are channels of one call: they share the guide's coefficients.
-        sparse = np.zeros((*shape, 3), np.float32)
-        np.add.at(sparse, (rows, columns), np.stack([weights * radii, weights, weights * weights], axis=1))
-        dense = domain_transform_filter(
-            sparse, guide, sigma_s=sigma_s, sigma_r=chosen.sigma_r, iterations=chosen.iterations, penalty=penalty
-        )
-        del sparse  # at 12 megapixels 144 MB that the steps below need
-        return _divide(dense, np.float32(math.sqrt(2 * math.pi) * sigma_s))
+    weights = confidences ** np.float32(chosen.confidence_power)
+    # Channels of one call share the guide's coefficients.
+    sparse = np.zeros((*shape, 4), np.float32)
+    spread = np.stack([weights * radii, weights, weights * confidences, confidences], axis=1)
+    np.add.at(sparse, (rows, columns), spread)
+    dense = domain_transform_filter(
+        sparse, guide, sigma_s=sigma_s, sigma_r=chosen.sigma_r, iterations=chosen.iterations, penalty=penalty
+    )
+    del sparse  # at 12 megapixels 192 MB that the steps below need
 
-    radius, confidence = spread(weights)
-    for _ in range(chosen.robust_passes):
-        off = np.abs(radius[rows, columns] - radii)
-        again = weights * np.minimum(np.float32(chosen.robust_scale) / np.maximum(off, np.float32(1e-6)), 1)
-        radius, confidence = spread(again)
+    weight = dense[..., 1]
+    supported = weight > SUPPORT_FLOOR * weight.max()
+    radius = np.divide(dense[..., 0], weight, out=np.zeros(shape, np.float32), where=supported)
+    confidence = np.divide(dense[..., 2], weight, out=np.zeros(shape, np.float32), where=supported)
+    confidence *= np.minimum(np.float32(math.sqrt(2 * math.pi) * sigma_s) * dense[..., 3], np.float32(1.0))
+    if not supported.all():
+        _fill_from_nearest(radius, supported)
     # In exact arithmetic a convex combination needs no clipping; rounding may leave the range by the last bit.
     return np.clip(radius, radii.min(), radii.max(), out=radius), np.clip(confidence, 0.0, 1.0, out=confidence)
 
@@ -277,24 +267,11 @@ def _build_penalty(
     """What depth edges, and boundaries closed along them, add to the derivative of the domain transform, in pixels."""
     if settings.depth_penalty == 0 or not walls.any():
         return None
-    penalty = walls * np.float32(settings.depth_penalty)
     if settings.close_boundaries:
         pattern = np.zeros(walls.shape, bool)
         pattern[rows, columns] = True
-        penalty[close_depth_edges(picture, walls, pattern)] = settings.boundary_penalty
-    return penalty
-
-
-def _divide(dense: FloatArray, scale: np.float32) -> tuple[FloatArray, FloatArray]:
-    """Radius and confidence from the filtered w·I_S, w and w²."""
-    weight = dense[..., 1]
-    supported = weight > SUPPORT_FLOOR * weight.max()
-    radius = np.divide(dense[..., 0], weight, out=np.zeros(weight.shape, np.float32), where=supported)
-    confidence = np.divide(dense[..., 2], weight, out=np.zeros(weight.shape, np.float32), where=supported)
-    confidence *= np.minimum(scale * weight, np.float32(1.0))
-    if not supported.all():
-        _fill_from_nearest(radius, supported)
-    return radius, confidence
+        walls = walls | close_depth_edges(picture, walls, pattern)
+    return walls * np.float32(settings.depth_penalty)
 
 
 def _fill_from_nearest(radius: FloatArray, supported: npt.NDArray[np.bool_]) -> None:

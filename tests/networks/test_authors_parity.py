@@ -38,7 +38,6 @@ def test_map_of_the_authors_is_reproduced(reference, shared_reference):
     published = cv2.imread(str(shared_reference / "blur_map_01_authors.png"), cv2.IMREAD_GRAYSCALE)
     estimator = BlurEstimator.from_authors_weights(shared_reference / "weights")
     assert estimator.settings.read_out == "argmax"
-    assert estimator.settings.weighting == "equal"
     assert estimator.settings.propagation == PropagationSettings.authors_code()
     estimate = estimator.estimate(shared_reference / "image_01.png", edges=edges)
     np.testing.assert_array_equal(estimate.points, reference[1][np.lexsort(reference[1].T[::-1])])
@@ -50,7 +49,7 @@ def test_map_of_the_authors_is_reproduced(reference, shared_reference):
 
 def test_options_replace_the_settings_of_the_authors(shared_reference):
     settings = BlurEstimator.from_authors_weights(
-        shared_reference / "weights", read_out="expectation", weighting="confidence", depth_penalty=100
+        shared_reference / "weights", read_out="expectation", depth_penalty=100
     ).settings
-    assert (settings.read_out, settings.weighting) == ("expectation", "confidence")
+    assert settings.read_out == "expectation"
     assert settings.propagation.depth_penalty == 100

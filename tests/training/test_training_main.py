@@ -140,7 +140,7 @@ def test_e_net_needs_a_b_net(training_root, tmp_path):
 
 @pytest.mark.parametrize(
     ("bnet", "complaint"),
-    [("nobody", "preset must be one of"), ("edge-v0", "bnet must have the networks of the configuration")],
+    [("nobody", "preset must be one of"), ("edge-v1", "bnet must have the networks of the configuration")],
 )
 def test_e_net_over_no_b_net_or_a_larger_one(bnet, complaint, training_root, tmp_path):
     result = run("enet", training_root, tmp_path / "new", "--bnet", bnet)
