@@ -34,8 +34,8 @@ class EdgeSettings:
     Notes
     -----
     Chosen by the mean dense error over the families of the development set, 0.488 px with an earlier preset. Close
-    by, the error is flat: 0.479 at quantile 0.4 (6 % more points), 0.502 at 0.6; 0.504 at floor 0.004, 0.497 at 0.02; 0.489
-    at σ = 0.8 px, 0.492 at 1.5 px; 0.488 at a low ratio of 0.25, 0.487 at 0.6.
+    by, the error is flat: 0.479 at quantile 0.4 (6 % more points), 0.502 at 0.6; 0.504 at floor 0.004, 0.497 at 0.02;
+    0.489 at σ = 0.8 px, 0.492 at 1.5 px; 0.488 at a low ratio of 0.25, 0.487 at 0.6.
     """
 
     sigma: float = 1.0
