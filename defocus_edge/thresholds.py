@@ -57,4 +57,7 @@ def threshold_blur_map(
     if not 0 <= alpha <= 1:
         msg = f"alpha must be between 0 and 1. Got: {alpha}."
         raise ValueError(msg)
-    return np.asarray(blur_map > alpha * blur_map.max() + (1 - alpha) * blur_map.min())
+    low, high = float(blur_map.min()), float(blur_map.max())
+    # In this form, in double precision, rounding neither lifts a plain map above its threshold nor breaks the order of
+    # two alphas.
+    return np.asarray(blur_map > min(low + alpha * (high - low), high))

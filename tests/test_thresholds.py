@@ -57,6 +57,11 @@ def test_map_without_contrast_has_no_blurred_pixel():
     assert not threshold_blur_map(np.full((3, 3), 4, dtype=np.float32)).any()
 
 
+@given(st.floats(0.5, 6, width=32), st.floats(0, 1))
+def test_no_rounding_makes_a_plain_map_blurred(radius, alpha):
+    assert not threshold_blur_map(np.full((2, 2), radius, dtype=np.float32), alpha=alpha).any()
+
+
 @given(hnp.arrays(np.float32, (4, 5), elements=st.floats(0.5, 6, width=32)), st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_alpha_marks_no_further_pixel(blur_map, one, other):
     low, high = sorted((one, other))
