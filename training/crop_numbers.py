@@ -26,9 +26,9 @@ REDUCTIONS = (0.55, 0.8)
 EXPOSURE_DEVIATION = 0.25
 COLOUR_CAST = (0.9, 1.1)
 #: Noise: how many crops have some, and its standard deviation in 8-bit steps, exponentially distributed up to a limit.
-#: Most pictures are clean: the faint detail that tells close radii apart is lost in noise and must be learnt, too.
-NOISE_SHARE = 0.35
-MEAN_NOISE = 1.0
+#: Half of them stay clean: the faint detail that tells close radii apart is lost in noise and must be learnt, too.
+NOISE_SHARE = 0.45
+MEAN_NOISE = 1.5
 MOST_NOISE = 6.0
 #: JPEG: how many crops were compressed, and the quality, both ends included.
 JPEG_SHARE = 0.2
