@@ -24,6 +24,9 @@ Config = Annotated[str, typer.Option(help="default, paper, small, or a TOML file
 Steps = Annotated[int | None, typer.Option(min=1, help="Instead of those of the configuration.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Instead of that of the configuration.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")]
+Start = Annotated[
+    str | None, typer.Option(help="Begin with the weights of another run's folder, or of a preset.", show_default=False)
+]
 BNet = Annotated[str | None, typer.Option(help="Another run's folder, or a preset, to take B-NET from.")]
 
 
@@ -36,6 +39,7 @@ class _Call:
     out: Path
     config: str
     bnet: str | None = None
+    start: str | None = None
     steps: int | None = None
     seed: int | None = None
     resume: bool = False
@@ -43,7 +47,8 @@ class _Call:
 
     def format(self, **changed: Any) -> str:
         """The command line, with other values for some options."""
-        values = {name: getattr(self, name) for name in ("config", "root", "out", "bnet", "steps", "seed", "resume")}
+        names = ("config", "root", "out", "bnet", "start", "steps", "seed", "resume")
+        values = {name: getattr(self, name) for name in names}
         words = ["python", "-m", "training", self.command]
         for name, value in (values | changed).items():
             if value is not None and value is not False:
@@ -52,15 +57,21 @@ class _Call:
 
     def format_for_others(self) -> str:
         """The command line without paths of this machine."""
-        bnet = None if self.bnet is None else Path(self.bnet).name
-        return self.format(config=Path(self.config).name, root="DATA", out=self.out.name, bnet=bnet, resume=False)
+        named = {name: value and Path(value).name for name, value in (("bnet", self.bnet), ("start", self.start))}
+        return self.format(config=Path(self.config).name, root="DATA", out=self.out.name, resume=False, **named)
 
 
 def train_bnet(
-    root: Root, out: Out, config: Config = "default", steps: Steps = None, seed: Seed = None, resume: Resume = False
+    root: Root,
+    out: Out,
+    config: Config = "default",
+    start: Start = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    resume: Resume = False,
 ) -> None:
     """Train B-NET, which tells the blur radius of an edge point."""
-    call = _Call("bnet", root, out, config, steps=steps, seed=seed, resume=resume)
+    call = _Call("bnet", root, out, config, start=start, steps=steps, seed=seed, resume=resume)
     with _explain(call):
         plan = _read_plan(call)
         run = _open_run(call, plan, [plan.bnet])
@@ -72,12 +83,13 @@ def train_enet(
     out: Out,
     config: Config = "default",
     bnet: BNet = None,
+    start: Start = None,
     steps: Steps = None,
     seed: Seed = None,
     resume: Resume = False,
 ) -> None:
     """Train E-NET over OUT's B-NET, calibrate, and write a preset with both that BlurEstimator(OUT/preset) loads."""
-    call = _Call("enet", root, out, config, bnet=bnet, steps=steps, seed=seed, resume=resume)
+    call = _Call("enet", root, out, config, bnet=bnet, start=start, steps=steps, seed=seed, resume=resume)
     with _explain(call):
         plan = _read_plan(call)
         run = _open_run(call, plan, [plan.enet])
@@ -85,9 +97,11 @@ def train_enet(
         _write_preset(call, run, stages)
 
 
-def train_edges(root: Root, out: Out, config: Config = "default", seed: Seed = None, resume: Resume = False) -> None:
+def train_edges(
+    root: Root, out: Out, config: Config = "default", start: Start = None, seed: Seed = None, resume: Resume = False
+) -> None:
     """Train B-NET, then E-NET over it, calibrate, and write a preset that BlurEstimator(OUT/preset) loads."""
-    call = _Call("edges", root, out, config, seed=seed, resume=resume)
+    call = _Call("edges", root, out, config, start=start, seed=seed, resume=resume)
     with _explain(call):
         plan = _read_plan(call)
         run = _open_run(call, plan, [plan.bnet, plan.enet])
@@ -120,6 +134,8 @@ def _read_plan(call: _Call) -> TrainingConfig:
         raise typer.BadParameter(str(error), param_hint="--config") from error
     if call.seed is not None:
         plan = plan.with_seed(call.seed)
+    if call.start is not None:
+        plan = plan.with_start(Path(call.start).name)
     return plan if call.steps is None else plan.with_steps(call.steps)
 
 
@@ -144,9 +160,12 @@ def _open_run(call: _Call, plan: TrainingConfig, stages: Sequence[TrainingSettin
         msg = f"out must be a folder that can be written. Got: {error}."
         raise typer.BadParameter(msg, param_hint="--out") from error
     try:
-        return open_run(plan, root=call.root, folder=call.out, resume=call.resume)
+        run = open_run(plan, root=call.root, folder=call.out, resume=call.resume)
     except (OSError, ValueError) as error:  # missing or broken pictures, or none for a family
         raise typer.BadParameter(str(error), param_hint="--root") from error
+    if call.start is not None:
+        run.start_from(call.start, [settings.head for settings in stages])
+    return run
 
 
 def _write_preset(call: _Call, run: TrainingRun, stages: Sequence[dict[str, Any]]) -> None:

@@ -88,6 +88,10 @@ class TrainingConfig:
         """The same with another seed."""
         return replace(self, bnet=replace(self.bnet, seed=seed), enet=replace(self.enet, seed=seed))
 
+    def with_start(self, start: str) -> TrainingConfig:
+        """The same from the weights of a run or preset of that name."""
+        return replace(self, bnet=replace(self.bnet, start=start), enet=replace(self.enet, start=start))
+
     def with_steps(self, steps: int) -> TrainingConfig:
         """The same with other lengths of both stages."""
         return replace(self, bnet=replace(self.bnet, steps=steps), enet=replace(self.enet, steps=steps))

@@ -62,6 +62,8 @@ class TrainingSettings:
         How many of the uniform crops have exactly the radius of a level.
     validation_stride : int
         Every n-th file of each folder is kept out of training.
+    start : str, optional
+        Name of the run or preset whose weights the stage begins with; random ones of the seed otherwise.
     """
 
     head: Head
@@ -81,6 +83,7 @@ class TrainingSettings:
     families: dict[str, float] = field(default_factory=lambda: dict(FAMILIES))
     level_share: float = LEVEL_SHARE
     validation_stride: int = DEVELOPMENT_STRIDE
+    start: str | None = None
 
     def __post_init__(self) -> None:
         for name, (rule, holds) in RULES.items():

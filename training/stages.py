@@ -18,7 +18,7 @@ from training.config import TrainingConfig
 from training.crops import CropSampler, check_families
 from training.development import render_development_set
 from training.edge_training import SCORED_CROPS, build_sampler, train_edge_network
-from training.settings import TrainingSettings
+from training.settings import Head, TrainingSettings
 from training.sources import Sources, load_sources
 from training.validation import validate_network
 
@@ -93,21 +93,48 @@ class TrainingRun:
         PresetError
             If `bnet` is neither a run nor a preset.
         """
-        checkpoint = find_checkpoint(self.folder if bnet is None else Path(bnet), "blur")
-        if checkpoint.is_file():
-            step = load_network(checkpoint, self.networks, "blur")
-            return {**read_settings(checkpoint), "step": step}
-        if bnet is None:
+        if bnet is not None:
+            return self._fill("blur", bnet)
+        checkpoint = find_checkpoint(self.folder, "blur")
+        if not checkpoint.is_file():
             msg = f"{self.folder} must hold {checkpoint.name}, a trained B-NET. Got: none. Train it there or name one."
             raise CheckpointError(msg)
-        given = load_edge_networks(bnet)
-        ours, theirs = (replace(one.config, depth_threshold=0.5) for one in (self.networks, given))
+        return self._fill("blur", str(self.folder))
+
+    def start_from(self, given: str, heads: Sequence[Head]) -> None:
+        """Begin with trained weights instead of random ones.
+
+        Parameters
+        ----------
+        given : str
+            A run's folder, or a preset by name or folder.
+        heads : sequence of {'blur', 'edge'}
+            The stages that are to begin so.
+
+        Raises
+        ------
+        CheckpointError
+            If they are of other networks than the configuration's.
+        PresetError
+            If `given` is neither a run that has these stages nor a preset.
+        """
+        for head in sorted(heads, reverse=True):  # E-NET first: it brings its own f1, which B-NET's replaces
+            self._fill(head, given)
+
+    def _fill(self, head: Head, given: str) -> dict[str, Any]:
+        """Take the layers of B-NET or E-NET from a run or a preset; what the metadata say of them."""
+        checkpoint = find_checkpoint(Path(given), head)
+        if checkpoint.is_file():
+            step = load_network(checkpoint, self.networks, head)
+            return {**read_settings(checkpoint), "step": step}
+        networks = load_edge_networks(given)
+        ours, theirs = (replace(one.config, depth_threshold=0.5) for one in (self.networks, networks))
         if ours != theirs:
-            msg = f"bnet must have the networks of the configuration, {ours}. Got: {theirs}."
+            msg = f"{given} must have the networks of the configuration, {ours}. Got: {theirs}."
             raise CheckpointError(msg)
-        for layer in given.b_net.layers:
+        for layer in (networks.b_net if head == "blur" else networks.e_net).layers:
             self.networks.joint.get_layer(layer.name).set_weights(layer.get_weights())
-        return {"head": "blur", "preset": Path(bnet).name}
+        return {"head": head, "preset": Path(given).name}
 
     def write_preset(self, stages: Sequence[dict[str, Any]], *, command: str, hours: float) -> Path:
         """Calibrate E-NET's threshold and write ``preset`` into the folder.

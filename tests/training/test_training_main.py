@@ -132,6 +132,31 @@ def test_e_net_over_the_b_net_of_another(source, trained, training_root, tmp_pat
     assert str(tmp_path) not in json.dumps(metadata)
 
 
+@pytest.mark.parametrize("source", ["run", "preset"])
+@pytest.mark.parametrize("command", ["edges", "enet"])
+def test_start_from_trained_weights(command, source, trained, training_root, tmp_path):
+    """Another seed's weights would lie far off; one or two steps at the beginning of the warm-up change hardly any."""
+    given = trained if source == "run" else trained / "preset"
+    out = tmp_path / "other"
+    options = ["--start", str(given), "--seed", "5", *(["--bnet", str(trained)] if command == "enet" else [])]
+    result = run(command, training_root, out, *options)
+    assert result.exit_code == 0, result.output
+    theirs, ours = (get_weights(load_edge_networks(folder / "preset")) for folder in (trained, out))
+    for name, values in theirs.items():
+        for one, other in zip(values, ours[name], strict=True):
+            np.testing.assert_allclose(other, one, atol=5e-4, err_msg=name)
+    metadata = json.loads((out / "preset" / "metadata.json").read_text(encoding="utf-8"))
+    assert f"--start {given.name}" in metadata["command"]
+    assert metadata["stages"][1]["start"] == given.name
+    assert str(tmp_path) not in json.dumps(metadata)
+
+
+def test_resume_from_another_start_is_refused(trained, training_root):
+    result = run("edges", training_root, trained, "--resume", "--start", "edge-v1")
+    assert result.exit_code == 2
+    assert "start is 'edge-v1', was None" in read_words(result)
+
+
 def test_e_net_needs_a_b_net(training_root, tmp_path):
     result = run("enet", training_root, tmp_path / "new")
     assert result.exit_code == 2
@@ -140,10 +165,11 @@ def test_e_net_needs_a_b_net(training_root, tmp_path):
 
 @pytest.mark.parametrize(
     ("bnet", "complaint"),
-    [("nobody", "preset must be one of"), ("edge-v1", "bnet must have the networks of the configuration")],
+    [("nobody", "preset must be one of"), ("edge-v1", "edge-v1 must have the networks of the configuration")],
 )
-def test_e_net_over_no_b_net_or_a_larger_one(bnet, complaint, training_root, tmp_path):
-    result = run("enet", training_root, tmp_path / "new", "--bnet", bnet)
+@pytest.mark.parametrize("option", ["--bnet", "--start"])
+def test_weights_of_nobody_or_of_larger_networks(option, bnet, complaint, training_root, tmp_path):
+    result = run("enet", training_root, tmp_path / "new", option, bnet)
     assert result.exit_code == 2
     assert complaint in read_words(result)
 
