@@ -15,7 +15,7 @@ from tests.benchmarks.measuring import measure_medians, print_table
 from training.batches import CropBatch, PatchBatch
 from training.config import read_config
 from training.crop_numbers import CROP_SIDE
-from training.edge_model import PointModel, build_model, compile_model, make_target
+from training.edge_model import PointModel, build_model, compile_model
 from training.labels import share_levels
 from training.patch_sampler import PATCHES_PER_CROP, cut_patches
 from training.settings import TrainingSettings
@@ -37,7 +37,7 @@ def run() -> list[dict[str, Any]]:
 
     def take_step(name: str) -> None:
         batch = batches[name]
-        models[name].train_on_batch(batch.inputs, make_target(batch, sides[name]))
+        models[name].train_on_batch(batch.inputs, batch.make_target(sides[name]))
 
     times = measure_medians({name: lambda name=name: take_step(name) for name in sides}, ROUNDS)
     rates = {name: len(batches[name].radius) / times[name] for name in sides}
