@@ -66,10 +66,10 @@ class CropBatch(PointBatch):
 
     Attributes
     ----------
-    images : (B, 104, 104, 3) ndarray of float32
+    images : (B, 64, 64, 3) ndarray of float32
         RGB in [0, 1].
     points : (P, 3) ndarray of int32
-        Crop number, row and column in its inner 64×64 px.
+        Crop number, row and column in its inner 24×24 px.
     """
 
     images: NDArray[np.float32]

@@ -5,12 +5,17 @@ A pair is the range of an even distribution.
 
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, RADIUS_STEP
 
-#: Side in px of the part of a crop whose edge points are used; the picture reaches 20 px further.
-CROP_SIDE = 64
+#: Side in px of the part of a crop whose edge points are used; the picture reaches 20 px further. Points of one crop
+#: are much alike: small crops of many pictures teach more in the same time than large ones of few (with 64 px it is a
+#: quarter of the pictures per second).
+CROP_SIDE = 24
+#: A crop that is to show the rim of an object has its centre at most this many px from it, along each axis: the rim is
+#: mostly among its edge points, and sometimes near them.
+RIM_DISTANCE = 18
 #: Families of scenes and how often they occur. Uniform blur is what B-NET is worst at for longest.
-FAMILIES = {"uniform": 0.5, "gradual": 0.08, "composite": 0.3, "depth": 0.12}
+FAMILIES = {"uniform": 0.62, "gradual": 0.06, "composite": 0.22, "depth": 0.1}
 #: How many of the uniform crops have the radius of a level; the others have any.
-LEVEL_SHARE = 0.75
+LEVEL_SHARE = 0.85
 #: Radii in px, balanced over the levels; a few lie beyond the last one and are labelled with it.
 RADII = (MIN_RADIUS - RADIUS_STEP, MAX_RADIUS + RADIUS_STEP / 2)
 LARGEST_RADIUS = 9.0
@@ -20,8 +25,9 @@ FOCUS_SHARE = 0.4
 FOCUS_RADII = (0.0, 1.0)
 #: The steepest ramp of blur, px of radius per px.
 STEEPEST_RAMP = 0.03
-#: Pictures are reduced by a factor of this range first: they are never perfectly sharp as they come.
-REDUCTIONS = (0.55, 0.8)
+#: Pictures are reduced by a factor of this range first: they are never perfectly sharp as they come, and at 0.75 their
+#: own blur still adds up to 0.2 px to the smallest radii.
+REDUCTIONS = (0.45, 0.75)
 #: Logarithm of the exposure: standard deviation. Colour cast: factor of each channel.
 EXPOSURE_DEVIATION = 0.25
 COLOUR_CAST = (0.9, 1.1)

@@ -34,6 +34,7 @@ from training.crop_numbers import (
     NOISE_SHARE,
     RADII,
     REDUCTIONS,
+    RIM_DISTANCE,
     STEEPEST_RAMP,
 )
 from training.labels import UNDECIDED, choose_balanced, share_levels
@@ -236,7 +237,7 @@ class CropSampler:
         length = min(round(side / factor), shape[0], shape[1])
         corner = [int(self._rng.integers(size - length + 1)) for size in shape[:2]]
         if around is not None and len(around):
-            spread = length // 4
+            spread = round(RIM_DISTANCE * length / side)
             centre = around[self._rng.integers(len(around))] + self._rng.integers(-spread, spread + 1, 2)
             corner = [int(np.clip(c - length // 2, 0, size - length)) for c, size in zip(centre, shape, strict=False)]
         return slice(corner[0], corner[0] + length), slice(corner[1], corner[1] + length)

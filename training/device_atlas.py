@@ -19,8 +19,8 @@ from training.sources import Sources
 
 #: Side in px of the pictures of a batch.
 IMAGE_SIDE = CROP_SIDE + 2 * PATCH_RADIUS
-#: Side in px of what is cut and blurred: a power of two, for the Fourier transform.
-SIDE = 128
+#: Side in px of what is cut and blurred: of small prime factors, for the Fourier transform.
+SIDE = 96
 #: Px of it on each side that are cut away: the transform wraps around, a disk of the largest radius reaches 9 px.
 MARGIN = (SIDE - IMAGE_SIDE) // 2
 #: First picture in an atlas of the kinds ``sharp``, ``object`` and ``shape``, and how many there are.
@@ -162,7 +162,7 @@ def _find_rim(matte: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def cut_pixels(pixels: Any, cut: Cut) -> Any:
-    """(B, 128, 128, 4) bytes 0 to 255 as float32: colours and matte."""
+    """(B, 96, 96, 4) bytes 0 to 255 as float32: colours and matte."""
     step = ops.arange(SIDE, dtype=index_dtype())
     start, row_step, col_step = (values[:, None, None] for values in cut)
     words = ops.take(pixels, start + step[:, None] * row_step + step * col_step, axis=0)

@@ -48,7 +48,7 @@ class DeviceCropBatch:
     valid : (P,) tensor of float32
     family : (P,) tensor of float32
         Its number in `DEVICE_FAMILIES`.
-    images : (B, 104, 104, 3) tensor of float32
+    images : (B, 64, 64, 3) tensor of float32
     points : (P, 3) tensor of integers
     """
 
@@ -109,7 +109,7 @@ class DeviceCropSampler:
     ------
     ValueError
         For no family or one that cannot be drawn here; for sources without a sharp picture, and with the family
-        ``composite`` without an object or mask, that holds a window of 128×128 px at one of the sizes; for factors
+        ``composite`` without an object or mask, that holds a window of 96×96 px at one of the sizes; for factors
         outside (0, 1].
 
     Notes
@@ -172,7 +172,7 @@ class DeviceCropSampler:
         Raises
         ------
         ValueError
-            If there is to be no crop, or crops are to have no points, or more than their 64×64 px.
+            If there is to be no crop, or crops are to have no points, or more than their 24×24 px.
         """
         if crops < 1:
             msg = f"crops must be at least 1. Got: {crops}."
@@ -229,7 +229,7 @@ class DeviceCropSampler:
 
 
 def find_truth(recipe: Recipe, matte: Any) -> tuple[Any, Any]:
-    """Radius within the levels and E-NET label of each pixel of the inner part of crops, (B, 64, 64) each."""
+    """Radius within the levels and E-NET label of each pixel of the inner part of crops, (B, 24, 24) each."""
     inner = MARGIN + PATCH_RADIUS
     far, near = _trim(recipe.far_step, inner) / STEPS_PER_PIXEL, recipe.near_step / STEPS_PER_PIXEL
     radius = ops.where(_trim(matte, inner) >= 0.5, near[:, None, None], far)

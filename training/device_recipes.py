@@ -23,6 +23,7 @@ from training.crop_numbers import (
     MOST_NOISE,
     NOISE_SHARE,
     RADII,
+    RIM_DISTANCE,
     STEEPEST_RAMP,
 )
 from training.device_atlas import SIDE, Atlas, Cut, Kinds, index_dtype
@@ -32,8 +33,6 @@ from training.device_scenes import LARGEST_STEP, STEPS_PER_PIXEL
 DEVICE_FAMILIES = ("uniform", "gradual", "composite")
 # Numbers that are drawn at once for each crop; all of them are enough for a recipe.
 _DRAWS = 64
-# A window around a rim has its centre within so many px of it.
-_SPREAD = SIDE // 4
 # Seeds are two integers, of the type that each backend draws with.
 _SEED_DTYPES = {"jax": np.uint32, "tensorflow": np.int32, "torch": np.int64}
 
@@ -50,7 +49,7 @@ class Recipe(NamedTuple):
     far_gain, near_gain : (B, 3) tensor of float32
     is_inverted : (B,) tensor of bool
         The nearer layer lies where the matte is 0.
-    far_step : (B, 128, 128) tensor of float32
+    far_step : (B, 96, 96) tensor of float32
         Radius of the background in 1/16 px.
     near_step : (B,) tensor of float32
         Radius of the nearer layer in 1/16 px.
@@ -183,7 +182,7 @@ def _draw_radius(chance: _Chance) -> Any:
 
 
 def _draw_ramp(chance: _Chance, is_gradual: Any) -> Any:
-    """(B, 128, 128) difference to the radius in the middle; 0 for crops that have no ramp."""
+    """(B, 96, 96) difference to the radius in the middle; 0 for crops that have no ramp."""
     axis = ops.arange(SIDE, dtype="float32") - SIDE / 2
     angle = chance.draw(0, 2 * np.pi)
     slope = ops.where(is_gradual, chance.draw(0, STEEPEST_RAMP), 0.0)
@@ -220,7 +219,7 @@ def _draw_cut(atlas: Atlas, kinds: Kinds, kind: str, chance: _Chance) -> Cut:
     if kind != "sharp":
         rim = ops.take(atlas.rims, first_rim + ops.cast(chance.count(rims), dtype), axis=0)
         for axis, size in enumerate((height, width)):
-            centre = rim[:, axis] + chance.count(2 * _SPREAD + 1) - _SPREAD
+            centre = rim[:, axis] + chance.count(2 * RIM_DISTANCE + 1) - RIM_DISTANCE
             around = ops.maximum(ops.minimum(centre - SIDE // 2, ops.cast(size - SIDE, "float32")), 0)
             corners[axis] = ops.where(rims > 0, around, corners[axis])
     # The eight turns and mirrorings: rows and columns each forwards or backwards, and exchanged or not.

@@ -28,7 +28,7 @@ class Optics(NamedTuple):
 
     Attributes
     ----------
-    transfer : (145, 128, 128) tensor of float32
+    transfer : (145, 96, 96) tensor of float32
         Fourier transform of each; a disk is symmetric, so it is real.
     moment : (145,) tensor of float32
         Second moment along one axis, px².
@@ -70,9 +70,9 @@ def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSION
 
     Parameters
     ----------
-    light : (B, 128, 128, 3) tensor of float32
+    light : (B, 96, 96, 3) tensor of float32
         Linear light.
-    step : (B, 128, 128) tensor of float32
+    step : (B, 96, 96) tensor of float32
         Radius of each pixel in steps of 1/16 px, whole numbers.
     optics : Optics
     versions : int
@@ -80,7 +80,7 @@ def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSION
 
     Returns
     -------
-    (B, 128, 128, 3) tensor of float32
+    (B, 96, 96, 3) tensor of float32
         Right except for `MARGIN` px at each side.
 
     Notes
@@ -96,7 +96,7 @@ def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSION
     numbers = ops.cast(numbers, index_dtype())
     transfer = ops.take(optics.transfer, numbers, axis=0)[:, :, None]
     real, imaginary = (ops.expand_dims(part, axis=1) * transfer for part in spectrum)
-    blurred = ops.stack(ops.ifft2((real, imaginary)), axis=3)  # (B, versions, 2, 2, 128, 128): a pair, its parts
+    blurred = ops.stack(ops.ifft2((real, imaginary)), axis=3)  # (B, versions, 2, 2, 96, 96): a pair, its parts
     result = blurred[:, 0]
     if versions > 1:
         known = ops.take(optics.moment, numbers, axis=0)[..., None, None]
@@ -112,11 +112,11 @@ def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
 
     Parameters
     ----------
-    far : (B, 128, 128, 3) tensor of float32
+    far : (B, 96, 96, 3) tensor of float32
         Blurred light.
-    light : (B, 128, 128, 3) tensor of float32
+    light : (B, 96, 96, 3) tensor of float32
         Sharp light of the layer.
-    matte : (B, 128, 128) tensor of float32
+    matte : (B, 96, 96) tensor of float32
         Share of the pixel that it covers.
     step : (B,) tensor of float32
         Its radius in steps of 1/16 px.
@@ -124,7 +124,7 @@ def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
 
     Returns
     -------
-    (B, 128, 128, 3) tensor of float32
+    (B, 96, 96, 3) tensor of float32
     """
     matte = matte[..., None]
     transfer = ops.take(optics.transfer, ops.cast(step, index_dtype()), axis=0)[:, None]

@@ -68,11 +68,11 @@ class TrainingSettings:
 
     head: Head
     steps: int
-    crops: int = 8
-    points: int = 256
+    crops: int = 20
+    points: int = 96
     learning_rate: float = 2e-3
     warmup: int = 50
-    decay: float = 0.25
+    decay: float = 0.5
     precision: Precision = "float32"
     seed: int = 0
     sampler: SamplerName = "dense"

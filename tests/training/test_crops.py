@@ -145,7 +145,7 @@ def test_gradual_crops_have_many_radii_and_pattern_edges(sources):
 
 @pytest.mark.parametrize("family", ["composite", "depth"])
 def test_scenes_with_depth_have_edges_of_both_kinds(sources, family):
-    labels = draw(sources, family, crops=12, balance="depth edges").is_depth
+    labels = draw(sources, family, crops=30, balance="depth edges").is_depth
     assert (labels == 0).sum() >= 100
     assert (labels == 1).sum() >= 100
 

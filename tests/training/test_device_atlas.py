@@ -27,7 +27,7 @@ def test_pictures_come_back_byte_for_byte():
 
 
 def test_small_reductions_are_dropped_and_large_ones_kept():
-    atlas, kinds = build_atlas(make_sources((300, 200)), [0.5, 0.7, 0.9])
+    atlas, kinds = build_atlas(make_sources((300, 200)), [0.4, 0.7, 0.9])
     assert kinds["sharp"] == (0, 1)
     np.testing.assert_array_equal(to_array(atlas.reductions)[:, 1:3], [[210, 140], [270, 180]])
     np.testing.assert_array_equal(to_array(atlas.pictures), [[0, 2]])
@@ -62,7 +62,7 @@ def test_factors_must_reduce(factors):
 
 @pytest.mark.parametrize(("count", "got"), [(0, "none"), (2, "160×150, 160×150"), (9, "160×150, …")])
 def test_pictures_that_are_all_too_small_are_refused(count, got):
-    with pytest.raises(ValueError, match=rf"sharp picture that has 128×128 px .* by one of \(0\.5,\)\. Got: .*{got}\."):
+    with pytest.raises(ValueError, match=rf"sharp picture that has 96×96 px .* by one of \(0\.5,\)\. Got: .*{got}\."):
         build_atlas(make_sources(count=count), (0.5,))
 
 

@@ -28,11 +28,11 @@ def test_configurations_of_the_package():
 def test_default_is_ours():
     config = read_config("default")
     ours = TrainingSettings(
-        "blur", 24000, crops=8, points=256, learning_rate=2e-3, precision="mixed_bfloat16", optimizer="muon"
+        "blur", 24000, crops=20, points=96, learning_rate=2e-3, precision="mixed_bfloat16", optimizer="muon"
     )
     assert config.bnet == ours
     assert config.enet == dataclasses.replace(
-        ours, head="edge", steps=6000, loss="cross entropy", families=config.enet.families
+        ours, head="edge", steps=8000, loss="cross entropy", families=config.enet.families
     )
     assert config.enet.families["composite"] + config.enet.families["depth"] > 0.8  # where depth edges are
     assert config.networks == EdgeNetworksConfig()
@@ -52,9 +52,9 @@ def test_gpu_is_ours_with_crops_from_the_device():
 
 def test_small_is_ours_in_short():
     default, small = read_config("default"), read_config("small")
-    assert (small.bnet.steps, small.enet.steps) == (900, 500)
-    assert small.bnet == dataclasses.replace(default.bnet, steps=900)
-    assert small.enet == dataclasses.replace(default.enet, steps=500)
+    assert (small.bnet.steps, small.enet.steps) == (2200, 1000)
+    assert small.bnet == dataclasses.replace(default.bnet, steps=2200)
+    assert small.enet == dataclasses.replace(default.enet, steps=1000)
     assert small.networks == default.networks
 
 
