@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from defocus_edge.blur_levels import BLUR_LEVELS, RADIUS_STEP, READ_OUTS, ReadOut, read_radius
 from defocus_edge.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.images import load_image
+from defocus_edge.networks.authors_weights import import_authors_weights
 from defocus_edge.networks.dense import TILE_SIDE, DenseEvaluator
-from defocus_edge.networks.presets import DEFAULT_PRESET, import_authors_weights, load_edge_networks
+from defocus_edge.networks.presets import DEFAULT_PRESET, load_edge_networks
 from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings, propagate_blur
 from defocus_edge.thresholds import threshold_blur_map
 

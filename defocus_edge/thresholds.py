@@ -45,6 +45,11 @@ def threshold_blur_map(
     >>> threshold_blur_map(np.array([[1.0, 2.0, 5.0]]), radius=1.5)
     array([[False,  True,  True]])
     """
+    return np.asarray(blur_map > find_threshold(blur_map, alpha=alpha, radius=radius))
+
+
+def find_threshold(blur_map: NDArray[np.float32], *, alpha: float | None = None, radius: float | None = None) -> float:
+    """The threshold in px of `threshold_blur_map`, whose parameters and errors it shares."""
     if alpha is not None and radius is not None:
         msg = f"Give alpha or radius, not both. Got: alpha={alpha}, radius={radius}."
         raise ValueError(msg)
@@ -52,7 +57,7 @@ def threshold_blur_map(
         if not radius >= 0:
             msg = f"radius must be a number of pixels >= 0. Got: {radius}."
             raise ValueError(msg)
-        return np.asarray(blur_map > radius)
+        return radius
     alpha = DEFAULT_ALPHA if alpha is None else alpha
     if not 0 <= alpha <= 1:
         msg = f"alpha must be between 0 and 1. Got: {alpha}."
@@ -60,4 +65,4 @@ def threshold_blur_map(
     low, high = float(blur_map.min()), float(blur_map.max())
     # In this form, in double precision, rounding neither lifts a plain map above its threshold nor breaks the order of
     # two alphas.
-    return np.asarray(blur_map > min(low + alpha * (high - low), high))
+    return min(low + alpha * (high - low), high)

@@ -71,9 +71,9 @@ def fill_networks(networks: EdgeNetworks, rng: np.random.Generator) -> None:
 @pytest.fixture(scope="session")
 def small_preset(small_networks, tmp_path_factory) -> Path:
     """Folder of a preset with the weights of `small_networks`; tests must not change it."""
-    from defocus_edge.networks.presets import save_preset
+    from defocus_edge.networks.presets import save_edge_preset
 
-    return save_preset(small_networks, tmp_path_factory.mktemp("presets") / "small", {"name": "small", "seed": 1})
+    return save_edge_preset(small_networks, tmp_path_factory.mktemp("presets") / "small", {"name": "small", "seed": 1})
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ def make_preset(folder, edge_bias):
     keras.utils.set_random_seed(0)
     networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 8)))
     networks.joint.get_layer("edge_head_dense3").bias.assign(edge_bias)
-    return presets.save_preset(networks, folder, {"name": "small", "licence": "none"})
+    return presets.save_edge_preset(networks, folder, {"name": "small", "licence": "none"})
 
 
 @pytest.fixture(scope="session")

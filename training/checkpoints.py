@@ -14,8 +14,9 @@ from defocus_edge.images import atomic_write
 from training.settings import Head, TrainingSettings
 
 if TYPE_CHECKING:  # settings are compared before Keras is loaded
+    import keras
+
     from defocus_edge.networks.edge_networks import EdgeNetworks, EdgeNetworksConfig
-    from training.edge_model import PointModel
 
 
 class CheckpointError(ValueError):
@@ -26,9 +27,9 @@ class CheckpointError(ValueError):
 _OTHER_ARRAYS = 2
 
 
-def find_checkpoint(folder: Path, head: Head) -> Path:
-    """Where a run keeps the checkpoint of a stage."""
-    return folder / f"{head}.npz"
+def find_checkpoint(folder: Path, stage: str) -> Path:
+    """Where a run keeps the checkpoint of a stage: ``blur``, ``edge`` or the name of a segmentation network."""
+    return folder / f"{stage}.npz"
 
 
 def describe_run(settings: TrainingSettings, config: EdgeNetworksConfig) -> dict[str, Any]:
@@ -50,18 +51,22 @@ def check_new(path: Path) -> None:
         raise CheckpointError(msg)
 
 
-def save_checkpoint(path: Path, model: PointModel, step: int, settings: TrainingSettings) -> None:
-    """Write all variables of a model and its optimizer, whole or not at all."""
+def list_variables(model: keras.Model) -> list[Any]:
+    """All variables of a compiled model and its optimizer, in a fixed order."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def save_checkpoint(path: Path, variables: Sequence[Any], step: int, description: dict[str, Any]) -> None:
+    """Write variables, the step and what is said of the run, whole or not at all."""
     import keras
 
-    arrays = {f"v{number}": keras.ops.convert_to_numpy(value) for number, value in enumerate(_list_variables(model))}
-    description = json.dumps(describe_run(settings, model.features.config))
+    arrays = {f"v{number}": keras.ops.convert_to_numpy(value) for number, value in enumerate(variables)}
     with atomic_write(path) as temporary:
-        np.savez(temporary, step=step, settings=description, **arrays)
+        np.savez(temporary, step=step, settings=json.dumps(description), **arrays)
 
 
-def load_checkpoint(path: Path, model: PointModel) -> int:
-    """Fill a model and its optimizer from a checkpoint.
+def load_checkpoint(path: Path, variables: Sequence[Any]) -> int:
+    """Fill variables from a checkpoint.
 
     Returns
     -------
@@ -75,7 +80,6 @@ def load_checkpoint(path: Path, model: PointModel) -> int:
     """
     if not path.is_file():
         return 0
-    variables = _list_variables(model)
     with np.load(path) as arrays:
         if len(arrays.files) != len(variables) + _OTHER_ARRAYS:
             got = len(arrays.files) - _OTHER_ARRAYS
@@ -111,8 +115,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         return json.loads(str(arrays["settings"]))
 
 
-def check_resumable(path: Path, settings: TrainingSettings, config: EdgeNetworksConfig) -> None:
-    """Refuse to go on from a checkpoint with other settings than it was written with; more steps may follow.
+def check_resumable(path: Path, description: dict[str, Any]) -> None:
+    """Refuse to go on from a checkpoint of a run of which other things were said; more steps may follow.
 
     Raises
     ------
@@ -121,7 +125,7 @@ def check_resumable(path: Path, settings: TrainingSettings, config: EdgeNetworks
     """
     if not path.is_file():
         return
-    now, then = describe_run(settings, config), read_settings(path)
+    now, then = description, read_settings(path)
     changed = [
         f"{name} is {now[name]!r}, was {value!r}"
         for name, value in then.items()
@@ -133,10 +137,6 @@ def check_resumable(path: Path, settings: TrainingSettings, config: EdgeNetworks
             f"Got: {'; '.join(changed)}. Restore them or train in another folder."
         )
         raise CheckpointError(msg)
-
-
-def _list_variables(model: PointModel) -> list[Any]:
-    return [*model.variables, *model.optimizer.variables]
 
 
 def _fill(variables: Sequence[Any], arrays: Any, path: Path) -> None:

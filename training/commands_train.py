@@ -143,12 +143,12 @@ def _open_run(call: _Call, plan: TrainingConfig, stages: Sequence[TrainingSettin
     """Look at checkpoints and folders first, then load: what is wrong is said at once."""
     import cv2
 
-    from training.checkpoints import check_new, check_resumable, find_checkpoint
+    from training.checkpoints import check_new, check_resumable, describe_run, find_checkpoint
 
     for settings in stages:
         checkpoint = find_checkpoint(call.out, settings.head)
         if call.resume:
-            check_resumable(checkpoint, settings, plan.networks)
+            check_resumable(checkpoint, describe_run(settings, plan.networks))
         else:
             check_new(checkpoint)
     from training.stages import open_run

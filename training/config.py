@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.config_rules import (
+    COUNT,
+    LENGTH_KEYS,
+    NUMBER,
+    SCHEDULE_KEYS,
+    TABLE,
+    Rule,
+    check_keys,
+    check_rules,
+    count_steps,
+    name_place,
+    read_tables,
+)
 from training.patch_sampler import PATCHES_PER_CROP
 from training.settings import (
     CHECKPOINT_SECONDS,
@@ -26,10 +37,6 @@ if TYPE_CHECKING:
 #: Where the configurations of the package lie.
 CONFIGS_FOLDER = Path(__file__).resolve().parent / "configs"
 
-Rule = tuple[str, Callable[[Any], bool]]
-_COUNT: Rule = ("a positive integer", is_integer)
-_NUMBER: Rule = ("a number", lambda value: is_number(value, -1e6, 1e6))
-_TABLE: Rule = ("a table", lambda value: isinstance(value, dict))
 # Settings that both stages share stand above the tables.
 _SHARED_KEYS = ("seed", "validation_stride")
 # The tables of stages, and what is true of each stage whatever its table says.
@@ -38,24 +45,22 @@ _STAGES: dict[str, dict[str, Any]] = {
     "enet": {"head": "edge", "loss": "cross entropy"},
 }
 _COMMON_RULES: dict[str, Rule] = {
-    "validation_crops": _COUNT,
+    "validation_crops": COUNT,
     "checkpoint_seconds": ("a number of 0 or more", lambda value: is_number(value, 0, 1e9)),
 }
 _NETWORK_RULES: dict[str, Rule] = {
-    "filters": _COUNT,
+    "filters": COUNT,
     "dense_units": (
         "a list of positive integers",
         lambda value: isinstance(value, list) and bool(value) and all(map(is_integer, value)),
     ),
-    "input_mean": _NUMBER,
-    "input_gain": _NUMBER,
+    "input_mean": NUMBER,
+    "input_gain": NUMBER,
     "crop_shift": ("0 or 1", lambda value: is_integer(value, 0) and value <= 1),
 }
 # Keys of a stage: always, with a sampler, with a schedule. A key that would change nothing is refused, too.
 _STAGE_KEYS = ("sampler", "optimizer", "learning_rate", "schedule", "loss", "precision", "families", "level_share")
-_LENGTH_KEYS = ("steps", "epochs", "steps_per_epoch")
 _SAMPLER_KEYS = {"dense": ("crops", "points"), "device": ("crops", "points"), "patches": ("batch",)}
-_SCHEDULE_KEYS = {"stable-decay": ("warmup", "decay"), "steps": ("drop_epochs",)}
 
 
 @dataclass(frozen=True)
@@ -120,31 +125,26 @@ def read_config(config: str) -> TrainingConfig:
         If there is none, or a key is unknown, missing, of the wrong type or out of range; file and key are named.
     """
     path = CONFIGS_FOLDER / f"{config}.toml" if config in list_configs() else Path(config)
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # not there, a folder, not UTF-8, not TOML
-        reason = error.strerror if isinstance(error, OSError) else error
-        msg = f"config must be one of {list_configs()} or a TOML file. Got: {config!r}: {reason}."
-        raise ValueError(msg) from error
-    with _name_place(f"{path.name}: "):
+    tables = read_tables(path, list_configs(), config)
+    with name_place(f"{path.name}: "):
         return _build_config(path.stem, tables)
 
 
 def _build_config(name: str, tables: dict[str, Any]) -> TrainingConfig:
-    _check_keys(tables, (*_SHARED_KEYS, *_COMMON_RULES, *_STAGES, "networks"))
+    check_keys(tables, (*_SHARED_KEYS, *_COMMON_RULES, *_STAGES, "networks"))
     given = {key: value for key, value in tables.items() if key in _COMMON_RULES}
-    _check_rules(given, _COMMON_RULES)
+    check_rules(given, _COMMON_RULES)
     shared = {key: tables[key] for key in _SHARED_KEYS if key in tables}
-    _check_rules(shared, RULES)
+    check_rules(shared, RULES)
     networks = tables.get("networks", {})
-    check_value("networks", networks, *_TABLE)
-    with _name_place("networks."):
-        _check_keys(networks, _NETWORK_RULES)
-        _check_rules(networks, _NETWORK_RULES)
+    check_value("networks", networks, *TABLE)
+    with name_place("networks."):
+        check_keys(networks, _NETWORK_RULES)
+        check_rules(networks, _NETWORK_RULES)
     stages = {}
     for stage in _STAGES:
-        check_value(stage, tables.get(stage), *_TABLE)
-        with _name_place(f"{stage}."):
+        check_value(stage, tables.get(stage), *TABLE)
+        with name_place(f"{stage}."):
             stages[stage] = _build_settings(stage, tables[stage], shared)
     # Keras is loaded last: what is wrong is said at once.
     from defocus_edge.networks.edge_networks import EdgeNetworksConfig
@@ -165,29 +165,11 @@ def _build_settings(stage: str, table: dict[str, Any], shared: dict[str, Any]) -
     """Settings of a stage; epochs are counted in steps, a batch of patches in crops."""
     choices = {"sampler": "dense", "schedule": "stable-decay"} | table
     sampler_keys = _find_keys(_SAMPLER_KEYS, choices["sampler"])
-    schedule_keys = _find_keys(_SCHEDULE_KEYS, choices["schedule"])
-    _check_keys(table, {*_STAGE_KEYS, *_LENGTH_KEYS, *sampler_keys, *schedule_keys})
-    counted = {key: table[key] for key in (*_LENGTH_KEYS, "drop_epochs", "batch") if key in table}
-    _check_rules(counted, dict.fromkeys(counted, _COUNT))
+    schedule_keys = _find_keys(SCHEDULE_KEYS, choices["schedule"])
+    check_keys(table, {*_STAGE_KEYS, *LENGTH_KEYS, *sampler_keys, *schedule_keys})
+    counted = {key for key in (*LENGTH_KEYS, "drop_epochs", "batch") if key in table}
     direct = {key: value for key, value in table.items() if key not in counted}
-    return TrainingSettings(**{**_STAGES[stage], **shared, **direct, **_count_steps(table), **_count_crops(table)})
-
-
-def _count_steps(table: dict[str, Any]) -> dict[str, int]:
-    """Steps of a stage and between drops of its rate."""
-    if ("steps" in table) == ("epochs" in table):
-        msg = f"steps must be given, or else epochs with steps_per_epoch. Got: {' and '.join(table)}."
-        raise ValueError(msg)
-    if table.get("schedule") == "steps" and "drop_epochs" not in table:
-        msg = f"drop_epochs must go with the schedule 'steps'. Got: {' and '.join(table)}."
-        raise ValueError(msg)
-    in_epochs = [key for key in ("epochs", "drop_epochs") if key in table]
-    if bool(in_epochs) != ("steps_per_epoch" in table):
-        msg = f"steps_per_epoch must go with epochs or drop_epochs. Got: {' and '.join(table)}."
-        raise ValueError(msg)
-    length = table.get("steps_per_epoch", 0)
-    steps = table["steps"] if "steps" in table else table["epochs"] * length
-    return {"steps": steps, "drop_steps": table.get("drop_epochs", 0) * length}
+    return TrainingSettings(**{**_STAGES[stage], **shared, **direct, **count_steps(table), **_count_crops(table)})
 
 
 def _count_crops(table: dict[str, Any]) -> dict[str, int]:
@@ -195,6 +177,7 @@ def _count_crops(table: dict[str, Any]) -> dict[str, int]:
     if table.get("sampler") != "patches":
         return {}
     batch = table.get("batch", 0)
+    check_rules({"batch": batch} if "batch" in table else {}, {"batch": COUNT})
     rule = f"a positive multiple of {PATCHES_PER_CROP}, the patches of one crop"
     check_value("batch", batch, rule, lambda value: value > 0 and value % PATCHES_PER_CROP == 0)
     return {"crops": batch // PATCHES_PER_CROP, "points": PATCHES_PER_CROP}
@@ -204,26 +187,3 @@ def _find_keys(keys: dict[str, tuple[str, ...]], choice: Any) -> Iterable[str]:
     """Keys that go with a choice; all of them if it is none, which the settings report."""
     known = isinstance(choice, str) and choice in keys
     return keys[choice] if known else [key for some in keys.values() for key in some]
-
-
-def _check_keys(table: dict[str, Any], known: Iterable[str]) -> None:
-    """Refuse an unknown key."""
-    allowed = set(known)
-    for key in table:
-        if key not in allowed:
-            msg = f"{key} must not be there. Known keys here: {', '.join(sorted(allowed))}. Got: {table[key]!r}."
-            raise ValueError(msg)
-
-
-def _check_rules(table: dict[str, Any], rules: dict[str, Rule]) -> None:
-    for key, value in table.items():
-        check_value(key, value, *rules[key])
-
-
-@contextmanager
-def _name_place(place: str) -> Iterator[None]:
-    """Put file or table in front of the key that an error names."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{place}{error}") from error

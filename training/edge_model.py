@@ -1,8 +1,7 @@
-"""B-NET or E-NET on dense crops or on patches as one trainable Keras model, its losses and optimizers."""
+"""B-NET or E-NET on dense crops or on patches as one trainable Keras model, and its losses."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -11,6 +10,7 @@ from keras import ops
 from defocus_edge.blur_levels import BLUR_LEVELS
 from defocus_edge.networks.dense import DenseFeatures, PointHead, gather_head_input
 from defocus_edge.networks.edge_networks import EdgeNetworks
+from training.optimizers import KernelMuon, make_rate
 from training.settings import Head, TrainingSettings
 
 _SMALLEST_PROBABILITY = 1e-7
@@ -37,7 +37,7 @@ class PointModel(keras.Model):
                 layer.trainable = head == "blur"
 
     def call(self, inputs: dict[str, Any]) -> Any:
-        """``images`` (B, 104, 104, 3) and ``points`` (P, 3) to (P, classes) softmax."""
+        """``images`` (B, 64, 64, 3) and ``points`` (P, 3) to (P, classes) softmax."""
         coarse, fine = self.features(inputs["images"])
         grid = gather_head_input(coarse, fine, inputs["points"])
         return self.head(ops.cast(grid, "float32"))
@@ -88,56 +88,9 @@ def blur_level_loss(shares: Any, probabilities: Any) -> Any:
     return entropy + error
 
 
-class KernelMuon(keras.optimizers.Muon):
-    """Muon on the inner convolution kernels, Adam on everything else.
-
-    Keras applies Muon to matrices only; a kernel (h, w, in, out) is the matrix (h · w · in, out) of its convolution.
-    First convolutions (3 channels in), dense layers and biases use Adam.
-
-    References
-    ----------
-    K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; J. Liu et al., "Muon is
-    scalable for LLM training", arXiv:2502.16982.
-    """
-
-    def _should_use_adamw(self, variable: Any) -> bool:
-        return len(variable.shape) != 4 or variable.shape[2] <= 3
-
-    def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
-        self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
-        matrix = ops.reshape(ops.add(gradient, self.momentum * m), (-1, variable.shape[-1]))
-        update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
-        self.assign_sub(variable, ops.reshape(update, variable.shape))
-
-
-class WarmStableDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, constant, linear decay to a hundredth."""
-
-    def __init__(self, settings: TrainingSettings) -> None:
-        self.settings = settings
-
-    def __call__(self, step: Any) -> Any:
-        """Rate of a step, counted from 0."""
-        settings = self.settings
-        step = ops.cast(step, "float32")
-        rise = (step + 1) / max(settings.warmup, 1)
-        fall = (settings.steps - step) / max(settings.decay * settings.steps, 1)
-        return settings.learning_rate * ops.clip(ops.minimum(rise, fall), 0.01, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """The settings."""
-        return asdict(self.settings)
-
-
 def compile_model(model: PointModel, settings: TrainingSettings) -> None:
     """Give a model its optimizer and loss."""
-    rate: keras.optimizers.schedules.LearningRateSchedule
-    if settings.schedule == "steps":
-        rate = keras.optimizers.schedules.ExponentialDecay(
-            settings.learning_rate, decay_steps=settings.drop_steps, decay_rate=0.1, staircase=True
-        )
-    else:
-        rate = WarmStableDecay(settings)
+    rate = make_rate(settings)
     if settings.optimizer == "adam":
         optimizer = keras.optimizers.Adam(learning_rate=rate)
     else:

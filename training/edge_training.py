@@ -1,11 +1,7 @@
-"""The training loop of the edge networks: endless random crops, checkpoints, a log."""
+"""How B-NET and E-NET are trained: random crops without end, through the loop that all networks share."""
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +12,15 @@ from training.checkpoints import (
     CheckpointError,
     check_new,
     check_resumable,
+    describe_run,
     find_checkpoint,
+    list_variables,
     load_checkpoint,
     save_checkpoint,
 )
 from training.crops import CropSampler
 from training.edge_model import PointModel, build_model, compile_model
-from training.interrupts import hold_interrupt
+from training.loop import Loop
 from training.patch_sampler import PatchSampler
 from training.settings import CHECKPOINT_SECONDS, TrainingSettings
 from training.sources import Sources
@@ -31,8 +29,6 @@ from training.validation import BALANCE, draw_validation, score_points, summariz
 
 #: Held-back crops that are scored at each checkpoint.
 SCORED_CROPS = 128
-# Batches drawn ahead of the one in use.
-_AHEAD = 4
 
 
 def build_sampler(sources: Sources, settings: TrainingSettings) -> BatchSampler:
@@ -99,29 +95,29 @@ def train_edge_network(
     # The dense model over the same layers gives what the patch model gives, and faster.
     scorer = PointModel(networks, settings.head) if settings.sampler == "patches" else model
     held_back = draw_validation(development, settings.head, scored_crops)
-    log = TrainingLog(folder, settings, first)
-    scores: dict[str, float] = {}
-    saved = time.monotonic()
-    with hold_interrupt() as is_interrupted:
-        for step, batch in _prefetch_batches(sampler, settings, first):
-            log.add_loss(step, _take_step(model, settings, batch))
-            is_due = step == settings.steps or time.monotonic() - saved >= checkpoint_seconds
-            if is_due or is_interrupted():
-                save_checkpoint(checkpoint, model, step, settings)
-            if is_interrupted():
-                break
-            if is_due:
-                scores = summarize(score_points(scorer, settings.head, held_back), settings.head)
-                log.add_scores(step, scores)
-                saved = time.monotonic()
-    return scores or summarize(score_points(scorer, settings.head, held_back), settings.head)
+
+    def draw(step: int) -> TrainingBatch:
+        rng = np.random.default_rng((settings.seed, step))
+        return sampler.draw_batch(settings.crops, settings.points, rng=rng, balance=BALANCE[settings.head])
+
+    return Loop(
+        settings.steps,
+        draw,
+        take_step=lambda batch: _take_step(model, settings, batch),
+        save=lambda step: save_checkpoint(
+            checkpoint, list_variables(model), step, describe_run(settings, networks.config)
+        ),
+        score=lambda: summarize(score_points(scorer, settings.head, held_back), settings.head),
+        log=TrainingLog(folder, settings.head, steps=settings.steps, first=first),
+        checkpoint_seconds=checkpoint_seconds,
+    ).run(first)
 
 
 def _resume_run(model: PointModel, settings: TrainingSettings, path: Path) -> int:
     """The step of the checkpoint, whose variables are in the model then."""
-    check_resumable(path, settings, model.features.config)
+    check_resumable(path, describe_run(settings, model.features.config))
     frozen = [np.array(variable) for variable in model.non_trainable_variables]
-    first = load_checkpoint(path, model)
+    first = load_checkpoint(path, list_variables(model))
     if any((np.array(now) != then).any() for now, then in zip(model.non_trainable_variables, frozen, strict=True)):
         msg = (
             f"{path} must be of an E-NET over the B-NET at hand. Got: one over other f1 layers. "
@@ -129,27 +125,6 @@ def _resume_run(model: PointModel, settings: TrainingSettings, path: Path) -> in
         )
         raise CheckpointError(msg)
     return first
-
-
-def _prefetch_batches(
-    sampler: BatchSampler, settings: TrainingSettings, first: int
-) -> Iterator[tuple[int, TrainingBatch]]:
-    """Batches of the steps after `first`, drawn ahead in a thread; each step has its own seed, so a run can go on."""
-
-    def draw(step: int) -> TrainingBatch:
-        rng = np.random.default_rng((settings.seed, step))
-        return sampler.draw_batch(settings.crops, settings.points, rng=rng, balance=BALANCE[settings.head])
-
-    executor = ThreadPoolExecutor(1)
-    try:
-        ahead = deque(executor.submit(draw, step) for step in range(first + 1, min(first + _AHEAD, settings.steps) + 1))
-        for step in range(first + 1, settings.steps + 1):
-            batch = ahead.popleft().result()
-            if step + _AHEAD <= settings.steps:
-                ahead.append(executor.submit(draw, step + _AHEAD))
-            yield step, batch
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _take_step(model: PointModel, settings: TrainingSettings, batch: TrainingBatch) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from defocus_edge.networks.edge_networks import EdgeNetworks, build_edge_networks
-from defocus_edge.networks.presets import load_edge_networks, save_preset
+from defocus_edge.networks.presets import load_edge_networks, save_edge_preset
 from training.calibration import calibrate_depth_threshold
 from training.checkpoints import CheckpointError, find_checkpoint, load_network, read_settings
 from training.config import TrainingConfig
@@ -169,7 +169,7 @@ class TrainingRun:
             "hardware": f"{platform.machine()}, keras {keras.version()} on {keras.backend.backend()}",
             "hours_of_last_run": round(hours, 2),
         }
-        return save_preset(networks, self.folder / "preset", metadata)
+        return save_edge_preset(networks, self.folder / "preset", metadata)
 
 
 def open_run(config: TrainingConfig, *, root: Path, folder: Path, resume: bool) -> TrainingRun:

@@ -13,7 +13,6 @@ import numpy as np
 from rich.console import Console
 
 from defocus_edge.images import atomic_write
-from training.settings import TrainingSettings
 
 #: Steps between lines.
 LOG_STEPS = 50
@@ -25,19 +24,20 @@ class TrainingLog:
     Parameters
     ----------
     folder : Path
-        Gets ``<head>.csv``, and ``tensorboard/<head>`` if that is installed (extra `train`).
-    settings : TrainingSettings
+        Gets ``<stage>.csv``, and ``tensorboard/<stage>`` if that is installed (extra `train`).
+    stage : str
+    steps : int
+        The last one.
     first : int
         The step that the run goes on from. Later rows of the CSV file are of steps that the checkpoint does not hold:
         they are taken out, for the steps are taken again.
     """
 
-    def __init__(self, folder: Path, settings: TrainingSettings, first: int) -> None:
-        self.settings = settings
-        self._first = first
-        self._csv = folder / f"{settings.head}.csv"
+    def __init__(self, folder: Path, stage: str, *, steps: int, first: int) -> None:
+        self._stage, self._steps, self._first = stage, steps, first
+        self._csv = folder / f"{stage}.csv"
         self._console = Console(stderr=True, soft_wrap=True)
-        self._board = _open_board(folder / "tensorboard" / settings.head)
+        self._board = _open_board(folder / "tensorboard" / stage)
         self._losses: list[float] = []
         self._started = time.monotonic()
         drop_rows(self._csv, after=first)
@@ -45,14 +45,13 @@ class TrainingLog:
     def add_loss(self, step: int, loss: float) -> None:
         """Note the loss of a step; every `LOG_STEPS` steps, and after the last one, their mean is written."""
         self._losses.append(loss)
-        settings = self.settings
-        if step % LOG_STEPS and step != settings.steps:
+        if step % LOG_STEPS and step != self._steps:
             return
         rate = (step - self._first) / (time.monotonic() - self._started)
         mean = float(np.mean(self._losses))
-        left = (settings.steps - step) / rate / 60
+        left = (self._steps - step) / rate / 60
         self._console.print(
-            f"{settings.head} {step}/{settings.steps} loss {mean:.4f}, {rate:.2f} steps/s, {left:.0f} min left"
+            f"{self._stage} {step}/{self._steps} loss {mean:.4f}, {rate:.2f} steps/s, {left:.0f} min left"
         )
         append_row(self._csv, {"step": step, "loss": mean, "steps_per_second": round(rate, 3)})
         self._draw(step, {"loss": mean})
@@ -60,7 +59,7 @@ class TrainingLog:
 
     def add_scores(self, step: int, scores: dict[str, float]) -> None:
         """Note scores on held-back crops."""
-        self._console.print(f"{self.settings.head} {step}: development {scores}")
+        self._console.print(f"{self._stage} {step}: development {scores}")
         self._draw(step, scores)
 
     def _draw(self, step: int, values: dict[str, float]) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 if TYPE_CHECKING:
+    import keras
+
     from defocus_edge.networks.edge_networks import EdgeNetworks, EdgeNetworksConfig
 
 #: Where the presets of the package lie.
@@ -22,17 +20,46 @@ DEFAULT_PRESET = "edge-v1"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 METADATA_FILE = "metadata.json"
-# The key of the array in each file of the authors' published weights.
-_AUTHORS_KEY = "weights"
+#: What config.json calls B-NET and E-NET, which share a preset.
+EDGE_NETWORKS = "edge"
 
 
 class PresetError(ValueError):
     """A preset is unknown, incomplete, changed or does not fit the networks."""
 
 
-def list_presets() -> list[str]:
-    """Names of the presets that come with the package, sorted."""
-    return sorted(folder.parent.name for folder in PRESETS_FOLDER.glob(f"*/{CONFIG_FILE}"))
+@dataclass(frozen=True, eq=False)
+class SegmentationPreset:
+    """A blur-detection network that is ready for use.
+
+    Attributes
+    ----------
+    network : str
+        Its name in `SEGMENTATION_NETWORKS`.
+    config : object
+        Its architecture.
+    model : keras.Model
+        (B, H, W, 3) RGB in [0, 1] to (B, H, W, K) logits, the last of them the answer.
+    threshold : float
+        Probability above which a pixel counts as blurred, calibrated for the weights.
+    """
+
+    network: str
+    config: Any
+    model: keras.Model
+    threshold: float
+
+
+def list_presets(network: str | None = None) -> list[str]:
+    """Names of the presets that come with the package, sorted.
+
+    Parameters
+    ----------
+    network : {'edge', 'msdu', 'defusion', 'maganet'}, optional
+        Only presets of this network; all of them otherwise.
+    """
+    paths = sorted(PRESETS_FOLDER.glob(f"*/{CONFIG_FILE}"))
+    return [path.parent.name for path in paths if network is None or _read_config(path)["network"] == network]
 
 
 def read_metadata(preset: str | Path) -> dict[str, Any]:
@@ -94,16 +121,51 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
     """
     folder = find_preset(preset)
     verify_preset(folder)
-    weights = folder / WEIGHTS_FILE
     from defocus_edge.networks.edge_networks import build_edge_networks
 
-    networks = build_edge_networks(_read_config(folder / CONFIG_FILE))
-    try:
-        networks.joint.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
-        msg = f"{weights} cannot be loaded into the networks of {folder / CONFIG_FILE}: {error}"
-        raise PresetError(msg) from error
+    networks = build_edge_networks(_read_edge_config(folder / CONFIG_FILE))
+    _load_weights(networks.joint, folder)
     return networks
+
+
+def load_segmentation_preset(preset: str | Path, *, network: str | None = None) -> SegmentationPreset:
+    """Build a blur-detection network and fill it with the weights of a preset.
+
+    Parameters
+    ----------
+    preset : str or Path
+        Name of a preset of the package, or a folder.
+    network : str, optional
+        Name of the network that it must be of.
+
+    Returns
+    -------
+    SegmentationPreset
+
+    Raises
+    ------
+    PresetError
+        As for `load_edge_networks`.
+    """
+    folder = find_preset(preset)
+    verify_preset(folder)
+    from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS, build_segmentation_network
+
+    path = folder / CONFIG_FILE
+    values = _read_config(path)
+    found = values.pop("network")
+    if found not in ([*SEGMENTATION_NETWORKS] if network is None else [network]):
+        msg = f"{path} must be of {network or ', '.join(SEGMENTATION_NETWORKS)}. Got: {found!r}."
+        raise PresetError(msg)
+    try:
+        threshold = float(values.pop("threshold"))
+        config = SEGMENTATION_NETWORKS[found].config_class(**values)
+    except (TypeError, KeyError, ValueError) as error:
+        msg = f"{path} does not describe {found}: {error}"
+        raise PresetError(msg) from error
+    model = build_segmentation_network(found, config)
+    _load_weights(model, folder)
+    return SegmentationPreset(found, config, model, threshold)
 
 
 def verify_preset(preset: str | Path) -> None:
@@ -135,7 +197,7 @@ def verify_preset(preset: str | Path) -> None:
         raise PresetError(msg)
 
 
-def save_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
+def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
     """Write a preset that `load_edge_networks` reads; each file is written whole or not at all.
 
     Parameters
@@ -151,21 +213,83 @@ def save_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, 
     Path
         The folder.
     """
+    config = {"network": EDGE_NETWORKS, **asdict(networks.config)}
+    return _save_preset(networks.joint, Path(folder), config, metadata)
+
+
+def save_segmentation_preset(
+    preset: SegmentationPreset, folder: str | Path, metadata: dict[str, Any], *, half: bool = True
+) -> Path:
+    """Write a preset that `load_segmentation_preset` reads; each file is written whole or not at all.
+
+    Parameters
+    ----------
+    preset : SegmentationPreset
+    folder : str or Path
+        Made if it does not exist.
+    metadata : dict
+        How the weights came about; the checksum is added.
+    half : bool
+        Store the kernels in float16: half the size. They are computed with in float32 all the same.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    config = {"network": preset.network, "threshold": preset.threshold, **asdict(preset.config)}
+    return _save_preset(preset.model, Path(folder), config, metadata, half=half)
+
+
+def _save_preset(
+    model: keras.Model, folder: Path, config: dict[str, Any], metadata: dict[str, Any], *, half: bool = False
+) -> Path:
     from defocus_edge.images import atomic_write  # here: it loads OpenCV, which finding a preset must not
 
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{WEIGHTS_FILE}"  # Keras insists on the end of the name
     try:
-        networks.joint.save_weights(temporary)
+        model.save_weights(temporary)
+        if half:
+            _store_kernels_in_half(temporary)
         metadata = {**metadata, "sha256": compute_sha256(temporary)}
         temporary.replace(folder / WEIGHTS_FILE)
     finally:
         temporary.unlink(missing_ok=True)
-    for name, values in ((CONFIG_FILE, asdict(networks.config)), (METADATA_FILE, metadata)):
+    for name, values in ((CONFIG_FILE, config), (METADATA_FILE, metadata)):
         with atomic_write(folder / name) as path:
             path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
+
+
+def _store_kernels_in_half(path: Path) -> None:
+    """Rewrite a weights file with arrays of two and more axes in float16; biases and statistics stay as they are."""
+    import h5py
+
+    rewritten = path.with_name(f".half{path.name}")
+
+    def copy(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            target.create_dataset(name, data=item, dtype="float16" if item.ndim > 1 else item.dtype)
+        else:
+            target.require_group(name)
+        target[name].attrs.update(item.attrs)
+
+    try:
+        with h5py.File(path) as source, h5py.File(rewritten, "w") as target:
+            target.attrs.update(source.attrs)
+            source.visititems(copy)
+        rewritten.replace(path)
+    finally:
+        rewritten.unlink(missing_ok=True)
+
+
+def _load_weights(model: keras.Model, folder: Path) -> None:
+    try:
+        model.load_weights(folder / WEIGHTS_FILE)
+    except (OSError, ValueError, KeyError) as error:
+        msg = f"{folder / WEIGHTS_FILE} cannot be loaded into the networks of {folder / CONFIG_FILE}: {error}"
+        raise PresetError(msg) from error
 
 
 def compute_sha256(path: Path) -> str:
@@ -174,87 +298,22 @@ def compute_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def import_authors_weights(folder: str | Path) -> EdgeNetworks:
-    """Networks with the weights that the authors of the TIP 2022 paper published.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Holds the folders ``blur`` (0.mat to 21.mat) and ``edge`` (0.mat to 25.mat), one array under the key
-        ``weights`` in each file. Their licence is GPL-3.0; they are no part of this package.
-
-    Returns
-    -------
-    EdgeNetworks
-        With ``crop_shift=1`` and inputs as they are, as those weights were trained.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing.
-    PresetError
-        If an array has another shape than its layer, or the f1 layers of both folders differ.
-    """
-    from defocus_edge.networks.edge_networks import EdgeNetworksConfig, build_edge_networks
-
-    networks = build_edge_networks(EdgeNetworksConfig(crop_shift=1, input_mean=0.0, input_gain=1.0))
-    folder = Path(folder)
-    _fill_layers(networks, folder / "blur", [*_conv_names("b1", "b2", "b3", "blur_head"), *_dense_names("blur")])
-    f1 = {name: networks.joint.get_layer(name).get_weights()[0] for name in _conv_names("b1", "b2", "b3")}
-    _fill_layers(networks, folder / "edge", [*_conv_names("b1", "f2", "b2", "b3", "edge_head"), *_dense_names("edge")])
-    for name, kernel in f1.items():
-        if not (networks.joint.get_layer(name).get_weights()[0] == kernel).all():
-            msg = f"The layer {name} must be the same in {folder / 'blur'} and {folder / 'edge'}; it is not."
-            raise PresetError(msg)
-    return networks
+def _read_config(path: Path) -> dict[str, Any]:
+    """What config.json says; `network` is among it."""
+    values = _read_json(path)
+    if not isinstance(values, dict) or not isinstance(values.get("network"), str):
+        msg = f"{path} must be a JSON object that names its network. Got: {values!r}."
+        raise PresetError(msg)
+    return values
 
 
-def _conv_names(*groups: str) -> list[str]:
-    """Names of the four convolutions of branches and heads, in the order of the authors' files."""
-    return [f"{group}_conv{number}" for group in groups for number in (1, 2, 3, 4)]
-
-
-def _dense_names(head: str) -> list[str]:
-    return [f"{head}_head_dense{number}" for number in (1, 2, 3)]
-
-
-def _fill_layers(networks: EdgeNetworks, folder: Path, names: list[str]) -> None:
-    """Fill layers from files numbered in the order of their arrays."""
-    number = 0
-    for name in names:
-        layer = networks.joint.get_layer(name)
-        arrays = []
-        for variable in layer.weights:
-            path = folder / f"{number}.mat"
-            # MATLAB has no 1-D arrays: a bias comes as one row.
-            array = np.squeeze(_read_authors_array(path)) if len(variable.shape) == 1 else _read_authors_array(path)
-            if array.shape != tuple(variable.shape):
-                msg = f"{path} must hold the {tuple(variable.shape)} array of {name}. Got: shape {array.shape}."
-                raise PresetError(msg)
-            arrays.append(array)
-            number += 1
-        layer.set_weights(arrays)
-
-
-def _read_authors_array(path: Path) -> NDArray[np.float32]:
-    """The one array of a .mat file of the authors."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    if not path.is_file():
-        msg = f"The authors' weights are one .mat file for each array. Not found: {path}."
-        raise FileNotFoundError(msg)
-    try:
-        return np.asarray(loadmat(path)[_AUTHORS_KEY], dtype=np.float32)
-    except (MatReadError, KeyError, ValueError, IndexError, OSError, zlib.error) as error:
-        msg = f"{path} is not a MATLAB file with the key {_AUTHORS_KEY!r}: {error}"
-        raise PresetError(msg) from error
-
-
-def _read_config(path: Path) -> EdgeNetworksConfig:
+def _read_edge_config(path: Path) -> EdgeNetworksConfig:
     from defocus_edge.networks.edge_networks import EdgeNetworksConfig
 
-    values = _read_json(path)
+    values = _read_config(path)
+    if values.pop("network") != EDGE_NETWORKS:
+        msg = f"{path} must be of the networks {EDGE_NETWORKS!r}; presets of them: {list_presets(EDGE_NETWORKS)}."
+        raise PresetError(msg)
     try:
         return EdgeNetworksConfig(**{**values, "dense_units": tuple(values["dense_units"])})
     except (TypeError, KeyError, ValueError) as error:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from defocus_edge.images import read_image
+from defocus_edge.networks.authors_weights import import_authors_weights
 from defocus_edge.networks.dense import DenseEvaluator, PatchEvaluator
-from defocus_edge.networks.presets import import_authors_weights
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.propagate import PropagationSettings
 

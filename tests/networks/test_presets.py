@@ -5,10 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from scipy.io import savemat
 
 from defocus_edge.networks import presets
-from defocus_edge.networks.edge_networks import EdgeNetworksConfig, build_edge_networks
 from defocus_edge.networks.presets import (
     CONFIG_FILE,
     METADATA_FILE,
@@ -16,16 +14,12 @@ from defocus_edge.networks.presets import (
     PresetError,
     compute_sha256,
     find_preset,
-    import_authors_weights,
     list_presets,
     load_edge_networks,
     read_metadata,
-    save_preset,
+    save_edge_preset,
     verify_preset,
 )
-
-BLUR_LAYERS = [f"{group}_conv{number}" for group in ("b1", "b2", "b3", "blur_head") for number in (1, 2, 3, 4)]
-EDGE_LAYERS = [f"{group}_conv{number}" for group in ("b1", "f2", "b2", "b3", "edge_head") for number in (1, 2, 3, 4)]
 
 
 @pytest.fixture
@@ -54,27 +48,6 @@ def sign_again(folder):
     edit_json(folder / METADATA_FILE, sha256=compute_sha256(folder / WEIGHTS_FILE))
 
 
-def list_arrays(folder, head, layers):
-    """Path of each of the authors' files with the layer and the shape of its array."""
-    networks = build_edge_networks()
-    names = [*layers, *(f"{head}_head_dense{number}" for number in (1, 2, 3))]
-    variables = [(name, tuple(weight.shape)) for name in names for weight in networks.joint.get_layer(name).weights]
-    return [(folder / head / f"{number}.mat", name, shape) for number, (name, shape) in enumerate(variables)]
-
-
-@pytest.fixture
-def authors_folder(tmp_path):
-    """Made-up files in the layout of the authors' weights: each array full of a number that tells its layer."""
-    folder = tmp_path / "authors"
-    for head, layers in (("blur", BLUR_LAYERS), ("edge", EDGE_LAYERS)):
-        (folder / head).mkdir(parents=True)
-        for number, (path, name, shape) in enumerate(list_arrays(folder, head, layers)):
-            value = BLUR_LAYERS.index(name) if name in BLUR_LAYERS else number + 100
-            array = np.full(shape, value, dtype=np.float32)
-            savemat(path, {"weights": array}, do_compression=True)  # a bias becomes a row, as in their files
-    return folder
-
-
 def test_what_is_saved_is_loaded(small_networks, preset, rng):
     loaded = load_edge_networks(preset)
     assert loaded.config == small_networks.config
@@ -87,18 +60,19 @@ def test_a_preset_is_three_files(preset):
     assert sorted(path.name for path in preset.iterdir()) == [CONFIG_FILE, METADATA_FILE, WEIGHTS_FILE]
     config = json.loads((preset / CONFIG_FILE).read_text(encoding="utf-8"))
     assert config.pop("depth_threshold") == 0.5
+    assert config.pop("network") == "edge"
     assert config == {"filters": 4, "dense_units": [8, 6], "crop_shift": 0, "input_mean": 0.5, "input_gain": 4.0}
 
 
 def test_saving_makes_folders_and_returns_the_preset(small_networks, tmp_path):
-    folder = save_preset(small_networks, str(tmp_path / "new" / "one"), {})
+    folder = save_edge_preset(small_networks, str(tmp_path / "new" / "one"), {})
     assert folder == tmp_path / "new" / "one"
     assert find_preset(folder) == folder
 
 
 def test_metadata_keeps_what_was_said_and_adds_the_checksum(small_networks, tmp_path):
     said = {"name": "ä", "scores": {"mae_px": 0.25}}
-    folder = save_preset(small_networks, tmp_path, said)
+    folder = save_edge_preset(small_networks, tmp_path, said)
     assert read_metadata(folder) == {**said, "sha256": compute_sha256(folder / WEIGHTS_FILE)}
     assert said == {"name": "ä", "scores": {"mae_px": 0.25}}
 
@@ -108,6 +82,13 @@ def test_presets_of_the_package_are_listed_by_name(packaged):
     assert find_preset("small") == packaged / "small"
     assert read_metadata("another")["name"] == "small"
     assert load_edge_networks("small").config.filters == 4
+
+
+def test_presets_are_listed_by_network(packaged):
+    edit_json(packaged / "small" / CONFIG_FILE, network="msdu")
+    assert list_presets("edge") == ["another"]
+    assert list_presets("msdu") == ["small"]
+    assert list_presets("maganet") == []
 
 
 def test_no_presets_are_an_empty_list(tmp_path, monkeypatch):
@@ -156,17 +137,29 @@ def test_metadata_that_is_no_object_is_refused(preset, content):
 @pytest.mark.parametrize(
     "content",
     [
-        "[]",
-        "{}",
-        '{"dense_units": 3}',
-        '{"dense_units": [8, 6], "filters": 0}',
-        '{"dense_units": [8, 6], "filters": "4"}',
-        '{"dense_units": [8, 6], "filters": 4, "colour": 1}',
+        '{"network": "edge"}',
+        '{"network": "edge", "dense_units": 3}',
+        '{"network": "edge", "dense_units": [8, 6], "filters": 0}',
+        '{"network": "edge", "dense_units": [8, 6], "filters": "4"}',
+        '{"network": "edge", "dense_units": [8, 6], "filters": 4, "colour": 1}',
     ],
 )
 def test_config_of_something_else_is_refused(preset, content):
     (preset / CONFIG_FILE).write_text(content, encoding="utf-8")
     with pytest.raises(PresetError, match=r"config\.json does not describe the edge networks: "):
+        load_edge_networks(preset)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"network": 3}'])
+def test_config_that_names_no_network_is_refused(preset, content):
+    (preset / CONFIG_FILE).write_text(content, encoding="utf-8")
+    with pytest.raises(PresetError, match=r"config\.json must be a JSON object that names its network\. Got: "):
+        load_edge_networks(preset)
+
+
+def test_preset_of_another_network_is_refused(preset):
+    edit_json(preset / CONFIG_FILE, network="msdu")
+    with pytest.raises(PresetError, match=r"config\.json must be of the networks 'edge'; presets of them: \["):
         load_edge_networks(preset)
 
 
@@ -211,64 +204,8 @@ def test_checksum_is_sha256(tmp_path):
     assert compute_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_authors_arrays_go_to_their_layers(authors_folder):
-    networks = import_authors_weights(authors_folder)
-    assert networks.config == EdgeNetworksConfig(crop_shift=1, input_mean=0.0, input_gain=1.0)
-    found = {layer.name: [float(weight.numpy().mean()) for weight in layer.weights] for layer in networks.joint.layers}
-    assert [found[name] for name in BLUR_LAYERS] == [[number] for number in range(16)]
-    # Numbers of the issue: edge 4-7 f2, 16-19 head convolutions, 20-25 dense (weight, bias) three times.
-    assert [found[f"f2_conv{number}"] for number in (1, 2, 3, 4)] == [[104], [105], [106], [107]]
-    assert [found[f"edge_head_conv{number}"] for number in (1, 2, 3, 4)] == [[116], [117], [118], [119]]
-    assert [found[f"edge_head_dense{number}"] for number in (1, 2, 3)] == [[120, 121], [122, 123], [124, 125]]
-    assert [found[f"blur_head_dense{number}"] for number in (1, 2, 3)] == [[116, 117], [118, 119], [120, 121]]
-
-
-@pytest.mark.parametrize("name", ["blur/0.mat", "blur/21.mat", "edge/25.mat"])
-def test_missing_file_of_the_authors_is_named(authors_folder, name):
-    (authors_folder / name).unlink()
-    with pytest.raises(FileNotFoundError, match=rf"one \.mat file for each array\. Not found: .*{name}"):
-        import_authors_weights(authors_folder)
-
-
-def test_missing_folder_of_the_authors_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"Not found: .*nowhere/blur/0\.mat"):
-        import_authors_weights(tmp_path / "nowhere")
-
-
-def test_array_of_another_shape_is_refused(authors_folder):
-    savemat(authors_folder / "blur" / "1.mat", {"weights": np.zeros((3, 3, 64, 32), dtype=np.float32)})
-    with pytest.raises(PresetError, match=r"1\.mat must hold the \(3, 3, 64, 64\) array of b1_conv2\. Got: shape "):
-        import_authors_weights(authors_folder)
-
-
-def test_f1_must_be_the_same_in_both_folders(authors_folder):
-    savemat(authors_folder / "edge" / "8.mat", {"weights": np.full((3, 3, 3, 64), 9, dtype=np.float32)})
-    with pytest.raises(PresetError, match=r"The layer b2_conv1 must be the same in .*blur and .*edge; it is not"):
-        import_authors_weights(authors_folder)
-
-
-def test_mat_file_with_another_key_is_refused(authors_folder):
-    savemat(authors_folder / "blur" / "0.mat", {"kernel": np.zeros((3, 3, 3, 64), dtype=np.float32)})
-    with pytest.raises(PresetError, match=r"0\.mat is not a MATLAB file with the key 'weights'"):
-        import_authors_weights(authors_folder)
-
-
-@pytest.mark.parametrize("kept", [0, 60, 200, -20])
-def test_damaged_mat_file_is_refused(authors_folder, kept):
-    path = authors_folder / "blur" / "3.mat"
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(PresetError, match=r"3\.mat is not a MATLAB file with the key 'weights'"):
-        import_authors_weights(authors_folder)
-
-
-def test_file_that_is_no_mat_file_is_refused(authors_folder):
-    (authors_folder / "edge" / "5.mat").write_text("no matrix " * 50, encoding="utf-8")
-    with pytest.raises(PresetError, match=r"5\.mat is not a MATLAB file with the key 'weights'"):
-        import_authors_weights(authors_folder)
-
-
 def test_a_failed_save_leaves_the_preset_as_it_was(small_networks, tmp_path, monkeypatch):
-    folder = save_preset(small_networks, tmp_path / "kept", {"seed": 1})
+    folder = save_edge_preset(small_networks, tmp_path / "kept", {"seed": 1})
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def break_off(path):
@@ -277,5 +214,5 @@ def test_a_failed_save_leaves_the_preset_as_it_was(small_networks, tmp_path, mon
 
     monkeypatch.setattr(small_networks.joint, "save_weights", break_off)
     with pytest.raises(KeyboardInterrupt):
-        save_preset(small_networks, folder, {"seed": 2})
+        save_edge_preset(small_networks, folder, {"seed": 2})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -1,11 +1,10 @@
 """The log of a stage: rows in a file, lines with the time left, nothing twice."""
 
-import dataclasses
 import importlib.util
 
 import pytest
 
-from tests.training.training_cases import BLUR, read_rows
+from tests.training.training_cases import read_rows
 from training import training_log
 from training.training_log import TrainingLog, append_row, drop_rows
 
@@ -41,7 +40,7 @@ def test_lines_say_how_long_it_takes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training_log, "LOG_STEPS", 100)
     now = iter([0.0, 10.0])
     monkeypatch.setattr(training_log.time, "monotonic", lambda: next(now))
-    log = TrainingLog(tmp_path, dataclasses.replace(BLUR, steps=3800), 100)
+    log = TrainingLog(tmp_path, "blur", steps=3800, first=100)
     for step in range(101, 201):
         log.add_loss(step, 0.5)
     log.add_scores(200, {"mae_px": 0.1})
