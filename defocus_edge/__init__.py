@@ -14,17 +14,21 @@ from defocus_edge._version import __version__
 
 if TYPE_CHECKING:
     from defocus_edge.images import ImageReadError, read_image, read_map, write_map
+    from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
     from defocus_edge.networks.presets import PresetError, list_presets
     from defocus_edge.pipeline import BlurEstimate, BlurEstimator, estimate_blur
     from defocus_edge.propagation.propagate import NoEdgesError
 
 # Public name to its module: loaded on first use, so that importing the package loads neither TensorFlow nor Numba.
 _HOMES = {
+    "BlurDetector": "masks",
     "BlurEstimate": "pipeline",
     "BlurEstimator": "pipeline",
+    "BlurMask": "masks",
     "ImageReadError": "images",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.presets",
+    "detect_blur": "masks",
     "estimate_blur": "pipeline",
     "list_presets": "networks.presets",
     "read_image": "images",
@@ -33,12 +37,15 @@ _HOMES = {
 }
 
 __all__ = [
+    "BlurDetector",
     "BlurEstimate",
     "BlurEstimator",
+    "BlurMask",
     "ImageReadError",
     "NoEdgesError",
     "PresetError",
     "__version__",
+    "detect_blur",
     "estimate_blur",
     "list_presets",
     "read_image",

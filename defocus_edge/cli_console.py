@@ -123,7 +123,7 @@ class Screen:
         self._points = self._bars.add_task(text, total=None)
 
     def count_points(self, done: int, total: int) -> None:
-        """Move the bar of edge points."""
+        """Move the bar of edge points or tiles."""
         self._bars.update(self._points, completed=done, total=total)
 
     def finish_file(self) -> None:
@@ -150,6 +150,11 @@ def plan_jobs(
             taken[place] = source
         jobs.append(job)
     return jobs
+
+
+def name_outputs(job: Job) -> Record:
+    """What the JSON document says of the files that were written."""
+    return {"outputs": {kind: str(path) for kind, path in job.outputs.items()}}
 
 
 def prepare_folder(out: Path | None) -> None:

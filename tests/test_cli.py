@@ -16,7 +16,7 @@ import pytest
 import tifffile
 from skimage.data import astronaut
 
-from defocus_edge import __version__, cli, cli_console, cli_info
+from defocus_edge import __version__, cli, cli_console, cli_info, cli_networks
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, READ_OUTS
 from defocus_edge.cli import ReadOutChoice, main
 from defocus_edge.images import ImageReadError, read_map, write_map
@@ -551,7 +551,7 @@ def test_info_without_libraries(capsys, monkeypatch):
 def test_idle_gpu_is_told(run, monkeypatch, photo, capsys, tmp_path):
     (tmp_path / "driver").touch()
     monkeypatch.setattr(cli_info, "_NVIDIA_DEVICE", tmp_path / "driver")
-    monkeypatch.setattr(cli, "find_devices", lambda: ("tensorflow", ["cpu:0"]))
+    monkeypatch.setattr(cli_networks, "find_devices", lambda: ("tensorflow", ["cpu:0"]))
     monkeypatch.setattr(cli_info, "find_devices", lambda: ("tensorflow", ["cpu:0"]))
     message = "This computer has an NVIDIA GPU, but tensorflow runs on the CPU"
     code, _, err = run("estimate", photo)
@@ -564,7 +564,7 @@ def test_idle_gpu_is_told(run, monkeypatch, photo, capsys, tmp_path):
 def test_used_gpu_is_told(run, monkeypatch, photo, tmp_path):
     (tmp_path / "driver").touch()
     monkeypatch.setattr(cli_info, "_NVIDIA_DEVICE", tmp_path / "driver")
-    monkeypatch.setattr(cli, "find_devices", lambda: ("tensorflow", ["gpu:0"]))
+    monkeypatch.setattr(cli_networks, "find_devices", lambda: ("tensorflow", ["gpu:0"]))
     _, _, err = run("estimate", photo)
     assert len(err) == 1
     assert " on GPU -> " in err[0]

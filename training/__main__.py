@@ -6,6 +6,7 @@ import typer
 
 from training.commands_evaluate import evaluate_edges, evaluate_pairs, evaluate_robustness
 from training.commands_example import draw_example
+from training.commands_masks import make_mask_command
 from training.commands_train import train_bnet, train_edges, train_enet
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and evaluate the networks of defocus_edge.")
@@ -14,6 +15,8 @@ evaluate = typer.Typer(no_args_is_help=True, help="Score networks on pictures th
 app.command("bnet")(train_bnet)
 app.command("enet")(train_enet)
 app.command("edges")(train_edges)
+for _network, _title in (("msdu", "MSDU-net"), ("defusion", "DeFusionNET"), ("maganet", "MA-GANet")):
+    app.command(_network)(make_mask_command(_network, _title))
 app.command("example")(draw_example)
 app.add_typer(evaluate, name="evaluate")
 evaluate.command("edges")(evaluate_edges)

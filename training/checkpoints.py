@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defocus_edge.images import atomic_write
-from training.settings import Head, TrainingSettings
+from training.settings import Head
 
 if TYPE_CHECKING:  # settings are compared before Keras is loaded
     import keras
 
-    from defocus_edge.networks.edge_networks import EdgeNetworks, EdgeNetworksConfig
+    from defocus_edge.networks.edge_networks import EdgeNetworks
 
 
 class CheckpointError(ValueError):
@@ -32,8 +32,11 @@ def find_checkpoint(folder: Path, stage: str) -> Path:
     return folder / f"{stage}.npz"
 
 
-def describe_run(settings: TrainingSettings, config: EdgeNetworksConfig) -> dict[str, Any]:
-    """What a checkpoint says of its run: settings, and the networks but for the threshold, which comes later."""
+def describe_run(settings: Any, config: Any) -> dict[str, Any]:
+    """What a checkpoint says of its run: settings, and the networks but for the threshold, which comes later.
+
+    Both are dataclasses: `TrainingSettings` or `MaskTrainingSettings`, and the configuration of the architecture.
+    """
     networks = {name: value for name, value in asdict(config).items() if name != "depth_threshold"}
     return json.loads(json.dumps({**asdict(settings), "networks": networks}))
 
@@ -104,8 +107,24 @@ def load_network(path: Path, networks: EdgeNetworks, head: Head) -> int:
     """
     from training.edge_model import PointModel
 
+    return load_network_variables(path, PointModel(networks, head).variables)
+
+
+def load_network_variables(path: Path, variables: Sequence[Any]) -> int:
+    """Fill the variables of a network, the first ones of a checkpoint, and leave the optimizer's.
+
+    Returns
+    -------
+    int
+        The step after which it was written.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is of another network.
+    """
     with np.load(path) as arrays:
-        _fill(PointModel(networks, head).variables, arrays, path)
+        _fill(variables, arrays, path)
         return int(arrays["step"])
 
 

@@ -1,0 +1,213 @@
+"""Which pixels of a photograph are out of focus: the map with a threshold, or one of three segmentation networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from defocus_edge.images import load_image
+from defocus_edge.networks.presets import METHOD_PRESETS, load_segmentation_preset
+from defocus_edge.networks.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
+from defocus_edge.pipeline import BlurEstimator
+from defocus_edge.thresholds import find_threshold
+
+Method = Literal["threshold", "msdu", "defusion", "maganet"]
+METHODS: tuple[Method, ...] = get_args(Method)
+#: How fast the method `threshold` grows sure: at twice or half of the threshold the odds are this power of two to one.
+STEEPNESS = 2.0
+# With the method `threshold` a probability above this is a radius above the threshold.
+_EVEN = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class BlurMask:
+    """Which pixels of a picture are out of focus.
+
+    ``np.asarray(result)`` is the mask.
+
+    Attributes
+    ----------
+    probability : (H, W) ndarray of float32
+        0 to 1, 1 = blurred.
+    mask : (H, W) ndarray of bool
+        True = blurred: where the probability is above the threshold.
+    method : {'threshold', 'msdu', 'defusion', 'maganet'}
+    preset : str
+        Where the weights came from.
+    threshold : float
+        Of the probability.
+    """
+
+    probability: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    method: Method
+    preset: str
+    threshold: float
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.mask, dtype=dtype, copy=copy)
+
+
+class BlurDetector:
+    """Loads the networks of a method once and finds the blurred pixels of any number of pictures.
+
+    Parameters
+    ----------
+    method : {'threshold', 'msdu', 'defusion', 'maganet'}
+        ``threshold``: the blur map of `BlurEstimator` with a threshold; the others are segmentation networks, see
+        `defocus_edge.networks`.
+    preset : str or Path, optional
+        Name of the weights, see `list_presets`, or a folder that `python -m training` wrote.
+    threshold : float, optional
+        Probability above which a pixel counts as blurred, of a segmentation network; the one calibrated for the preset
+        unless given.
+    alpha, radius : float, optional
+        Threshold of the method ``threshold``, see `threshold_blur_map`.
+    largest_side : int
+        Side in px above which a segmentation network sees the picture in tiles; smaller needs less memory.
+    overlap : int
+        px by which the tiles overlap.
+    **options
+        For `BlurEstimator`, with the method ``threshold``.
+
+    Raises
+    ------
+    PresetError
+        If the preset is unknown, damaged or of another method.
+    ValueError
+        If the method is unknown, or an option is out of its range or belongs to another method.
+
+    Examples
+    --------
+    >>> detector = BlurDetector("msdu")  # doctest: +SKIP
+    >>> detector.detect(image).mask  # doctest: +SKIP
+
+    References
+    ----------
+    F. Yang, X. Xiao, "Multi-scale dilated U-net for blur detection", 2020 (``msdu``).
+    C. Tang et al., "DeFusionNET: defocus blur detection via recurrently fusing and refining multi-scale deep features",
+    CVPR 2019 (``defusion``).
+    Z. Jiang et al., "MA-GANet: a multi-attention generative adversarial network for defocus blur detection", IEEE
+    Transactions on Image Processing 30, 2021 (``maganet``).
+    """
+
+    def __init__(
+        self,
+        method: Method = "threshold",
+        *,
+        preset: str | Path | None = None,
+        threshold: float | None = None,
+        alpha: float | None = None,
+        radius: float | None = None,
+        largest_side: int = LARGEST_SIDE,
+        overlap: int = OVERLAP,
+        **options: Any,
+    ) -> None:
+        if method not in METHODS:
+            msg = f"method must be one of {METHODS}. Got: {method!r}."
+            raise ValueError(msg)
+        self.method = method
+        self.preset = str(METHOD_PRESETS[method] if preset is None else preset)
+        if method == "threshold":
+            _refuse("method 'threshold'", threshold=threshold)
+            self.threshold = _EVEN
+            find_threshold(np.zeros((1, 1), dtype=np.float32), alpha=alpha, radius=radius)  # wrong ones are said now
+            self._measure = _make_radius_measure(BlurEstimator(self.preset, **options), alpha, radius)
+        else:
+            _refuse(f"method {method!r}", alpha=alpha, radius=radius, **options)
+            self.threshold, self._measure = self._load_network(threshold, largest_side, overlap)
+
+    def _load_network(
+        self, threshold: float | None, largest_side: int, overlap: int
+    ) -> tuple[float, Callable[..., NDArray[np.float32]]]:
+        """The threshold and what gives the probability of a picture."""
+        if threshold is not None and not 0 < threshold < 1:
+            msg = f"threshold must be between 0 and 1. Got: {threshold}."
+            raise ValueError(msg)
+        trained = load_segmentation_preset(self.preset, network=self.method)
+        from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS
+
+        stride = SEGMENTATION_NETWORKS[self.method].stride
+        evaluator = MapEvaluator(trained.model, stride=stride, largest_side=largest_side, overlap=overlap)
+        return trained.threshold if threshold is None else threshold, evaluator.predict
+
+    def detect(self, image: ArrayLike | str | Path, *, progress: Callable[[int, int], None] | None = None) -> BlurMask:
+        """Find the blurred pixels of one picture.
+
+        Parameters
+        ----------
+        image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
+            As for `BlurEstimator.estimate`.
+        progress : callable, optional
+            Called with (done, all): edge points with the method ``threshold``, tiles with the others.
+
+        Returns
+        -------
+        BlurMask
+
+        Raises
+        ------
+        NoEdgesError
+            With the method ``threshold``, if the picture has no pattern edge.
+        ValueError, TypeError
+            If `image` is no picture.
+        """
+        probability = self._measure(load_image(image), progress=progress)
+        return BlurMask(probability, probability > self.threshold, self.method, self.preset, self.threshold)
+
+
+def detect_blur(image: ArrayLike | str | Path, *, method: Method = "threshold", **options: Any) -> BlurMask:
+    """Blurred pixels of one picture: the one-liner. For many pictures make one `BlurDetector`.
+
+    Parameters
+    ----------
+    image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
+        As for `BlurEstimator.estimate`.
+    method : {'threshold', 'msdu', 'defusion', 'maganet'}
+    **options
+        As for `BlurDetector`.
+
+    Returns
+    -------
+    BlurMask
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described.
+    """
+    return BlurDetector(method, **options).detect(image)
+
+
+def _make_radius_measure(
+    estimator: BlurEstimator, alpha: float | None, radius: float | None
+) -> Callable[..., NDArray[np.float32]]:
+    def measure(image: NDArray[np.float32], *, progress: Callable[[int, int], None] | None) -> NDArray[np.float32]:
+        return _compare_radius(estimator.estimate(image, progress=progress).radius, alpha=alpha, radius=radius)
+
+    return measure
+
+
+def _compare_radius(
+    radius_map: NDArray[np.float32], *, alpha: float | None, radius: float | None
+) -> NDArray[np.float32]:
+    """Probability of blur that grows with the radius and passes one half where the radius passes the threshold."""
+    threshold = find_threshold(radius_map, alpha=alpha, radius=radius)
+    odds = (radius_map / np.float32(threshold)) ** np.float32(STEEPNESS) if threshold else np.float32(np.inf)
+    probability = np.float32(1) - np.float32(1) / (np.float32(1) + odds)
+    above = radius_map > threshold
+    least = np.nextafter(np.float32(_EVEN), np.float32(1))  # rounding must not move a pixel across the threshold
+    return np.where(above, np.maximum(probability, least), np.minimum(probability, np.float32(_EVEN)))
+
+
+def _refuse(owner: str, **options: Any) -> None:
+    """Refuse options that a method does not have."""
+    for name, value in options.items():
+        if value is not None:
+            msg = f"{name} does not go with {owner}. Got: {name}={value!r}."
+            raise ValueError(msg)

@@ -1,0 +1,196 @@
+"""One map of blur probability against one mask, as counts of pixels from which every figure follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+CountArray = NDArray[np.int64]
+
+#: Thresholds of all curves, 0:0.01:1, as the field reports them. A pixel is positive where its probability reaches the
+#: threshold (>=): at 0 everything is. Both are compared as float32, so that 0.7 is positive at 0.7 whatever its type.
+THRESHOLDS = np.arange(101) / 100
+#: The α of adaptive thresholds of blur maps, τ = α · v_max + (1 - α) · v_min; a pixel is positive above it (>).
+ALPHAS = np.arange(101) / 100
+#: Weight of recall against precision, as in the literature on saliency (Achanta et al. 2009) and defocus.
+BETA_SQUARED = 0.3
+#: The adaptive threshold of a picture is so many times the mean of its map, and at most 1 (Achanta et al. 2009).
+ADAPTIVE_FACTOR = 2.0
+#: A probability that reaches this is blurred, unless a method has a calibrated threshold.
+DEFAULT_THRESHOLD = 0.5
+_NAN = float("nan")
+
+
+class Hits(NamedTuple):
+    """Pixels that are positive at one threshold: rightly and wrongly."""
+
+    true_positives: int
+    false_positives: int
+
+
+@dataclass(frozen=True, eq=False)
+class MaskCurves:
+    """All that the figures need to know of one picture, as counts of pixels.
+
+    Attributes
+    ----------
+    pixels, blurred : int
+        Of the mask, and how many of them are blurred.
+    absolute_error : float
+        Sum of absolute differences between probability and mask.
+    true_positives, false_positives : (101,) ndarray of int64
+        At each of `THRESHOLDS`.
+    own, adaptive : Hits
+        At the method's own threshold and at twice the mean of the map.
+    right_at_alpha : (101,) ndarray of int64
+        Pixels on the right side of the adaptive threshold of a blur map with each of `ALPHAS`.
+    auc : float
+        Area under the ROC over all values, ties counted half; NaN where a class is missing.
+    """
+
+    pixels: int
+    blurred: int
+    absolute_error: float
+    true_positives: CountArray
+    false_positives: CountArray
+    own: Hits
+    adaptive: Hits
+    right_at_alpha: CountArray
+    auc: float
+
+    @property
+    def precision(self) -> FloatArray:
+        """(101,) share of the positive pixels that are blurred; 0 where none is positive."""
+        return self.true_positives / np.maximum(self.true_positives + self.false_positives, 1)
+
+    @property
+    def recall(self) -> FloatArray:
+        """(101,) share of the blurred pixels that are positive; NaN without blurred pixels."""
+        return _divide(self.true_positives, self.blurred)
+
+    @property
+    def false_positive_rate(self) -> FloatArray:
+        """(101,) share of the sharp pixels that are positive; NaN without sharp pixels."""
+        return _divide(self.false_positives, self.pixels - self.blurred)
+
+    @property
+    def f_beta(self) -> FloatArray:
+        """(101,) Fβ; NaN without blurred pixels."""
+        return _measure_f_beta(self.true_positives, self.false_positives, self.blurred)
+
+    @property
+    def adaptive_f_beta(self) -> float:
+        """Fβ at twice the mean of the map; NaN without blurred pixels."""
+        hits, misses = (np.array([count]) for count in self.adaptive)
+        return float(_measure_f_beta(hits, misses, self.blurred)[0])
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union at the method's own threshold; 1 where both are empty."""
+        union = self.blurred + self.own.false_positives
+        return self.own.true_positives / union if union else 1.0
+
+
+def measure_mask(probability: ArrayLike, mask: ArrayLike, *, threshold: float = DEFAULT_THRESHOLD) -> MaskCurves:
+    """Compare one map with one mask.
+
+    Parameters
+    ----------
+    probability : (H, W) array_like of float
+        Of being blurred, in [0, 1]. A blur map in px is divided by its largest value first.
+    mask : (H, W) array_like of bool
+        True = blurred.
+    threshold : float
+        The method's own, for the intersection over union.
+
+    Returns
+    -------
+    MaskCurves
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape, type or range, or the threshold is not in [0, 1].
+
+    Examples
+    --------
+    >>> curves = measure_mask([[0.1, 0.4, 0.4, 0.9]], [[False, False, True, True]])
+    >>> curves.auc, curves.iou
+    (0.875, 0.5)
+    """
+    values, truth = _check_maps(probability, mask)
+    if not 0 <= threshold <= 1:
+        msg = f"threshold must be a number in [0, 1]. Got: {threshold}."
+        raise ValueError(msg)
+    # Two sorted lists answer everything: how many values reach a threshold, and how pairs of the classes are ordered.
+    blurred, sharp = np.sort(values[truth]), np.sort(values[~truth])
+    low, high = float(values.min()), float(values.max())
+    # As in `thresholds.threshold_blur_map`: in double precision, never above the largest value.
+    alpha_thresholds = np.minimum(low + ALPHAS * (high - low), high)
+    mean = float(values.mean(dtype=np.float64))
+    return MaskCurves(
+        pixels=values.size,
+        blurred=blurred.size,
+        absolute_error=float(np.sum(1.0 - blurred.astype(np.float64)) + np.sum(sharp, dtype=np.float64)),
+        true_positives=_count_reaching(blurred, THRESHOLDS),
+        false_positives=_count_reaching(sharp, THRESHOLDS),
+        own=_find_hits(blurred, sharp, threshold),
+        adaptive=_find_hits(blurred, sharp, min(ADAPTIVE_FACTOR * mean, 1.0)),
+        right_at_alpha=blurred.size - _count_up_to(blurred, alpha_thresholds) + _count_up_to(sharp, alpha_thresholds),
+        auc=_measure_auc(blurred, sharp),
+    )
+
+
+def _check_maps(probability: ArrayLike, mask: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    values, truth = np.asarray(probability), np.asarray(mask)
+    if values.ndim != 2 or values.size == 0 or not np.issubdtype(values.dtype, np.floating):
+        msg = f"probability must be a float array of shape (H, W), not empty. Got: {values.dtype}, {values.shape}."
+        raise ValueError(msg)
+    if truth.dtype != np.bool_ or truth.shape != values.shape:
+        msg = f"mask must be a bool array of probability's shape {values.shape}. Got: {truth.dtype}, {truth.shape}."
+        raise ValueError(msg)
+    low, high = float(values.min()), float(values.max())
+    if not 0 <= low <= high <= 1:  # false for NaN, too
+        msg = f"probability must be finite and in [0, 1]. Got: values from {low:.6g} to {high:.6g}."
+        raise ValueError(msg)
+    return values.astype(np.float32, copy=False), truth
+
+
+def _count_reaching(ordered: NDArray[np.float32], thresholds: FloatArray) -> CountArray:
+    """How many of some sorted values reach (>=) each threshold."""
+    return (ordered.size - np.searchsorted(ordered, thresholds.astype(np.float32), side="left")).astype(np.int64)
+
+
+def _count_up_to(ordered: NDArray[np.float32], thresholds: FloatArray) -> CountArray:
+    """How many of some sorted values are not above each threshold."""
+    return np.searchsorted(ordered, thresholds.astype(np.float32), side="right").astype(np.int64)
+
+
+def _find_hits(blurred: NDArray[np.float32], sharp: NDArray[np.float32], threshold: float) -> Hits:
+    at = np.array([threshold])
+    return Hits(int(_count_reaching(blurred, at)[0]), int(_count_reaching(sharp, at)[0]))
+
+
+def _measure_auc(blurred: NDArray[np.float32], sharp: NDArray[np.float32]) -> float:
+    """Share of the pairs of a blurred and a sharp pixel that are in order, ties counted half (Mann and Whitney)."""
+    if not (blurred.size and sharp.size):
+        return _NAN
+    below = np.searchsorted(sharp, blurred, side="left").sum(dtype=np.int64)
+    up_to = np.searchsorted(sharp, blurred, side="right").sum(dtype=np.int64)
+    return float(below + up_to) / (2.0 * blurred.size * sharp.size)
+
+
+def _measure_f_beta(true_positives: CountArray, false_positives: CountArray, blurred: int) -> FloatArray:
+    """Fβ from counts, so that nothing has to be divided by zero; NaN without blurred pixels."""
+    if not blurred:
+        return np.full(true_positives.shape, _NAN)
+    weighted = BETA_SQUARED * blurred + true_positives + false_positives
+    return np.asarray((1 + BETA_SQUARED) * true_positives / weighted)
+
+
+def _divide(counts: CountArray, total: int) -> FloatArray:
+    return counts / total if total else np.full(counts.shape, _NAN)

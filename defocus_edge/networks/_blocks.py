@@ -1,0 +1,229 @@
+"""What the blur detection networks are built from: convolutions, the VGG16 encoder, exact bilinear upsampling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+#: Fewest filters of a layer, however small the width; score maps and other single channels are not scaled.
+MIN_FILTERS = 4
+NORMALIZATIONS = ("none", "batch")
+#: Mean of R, G and B in ImageNet, divided by 255; and what the centred input is multiplied with. Centred inputs of
+#: about unit spread suit training from scratch, and are what VGG16's weights expect, but for a factor.
+INPUT_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
+INPUT_GAIN = 4.0
+#: Filters of VGG16's convolutions, block by block (Simonyan & Zisserman 2015, table 1, configuration D).
+VGG16_FILTERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+#: Name of each convolution here: its name in `keras.applications.VGG16`. At width 1 the shapes are the same, so
+#: ImageNet's weights fit: all as they are, but for the kernel of ``vgg_conv1_1``, whose input is RGB times `INPUT_GAIN`
+#: here and BGR times 255 there: reverse its input channels (axis 2) and multiply it by ``255 / INPUT_GAIN``. With batch
+#: normalization the convolutions have no bias, and only the kernels fit.
+VGG16_NAMES = {
+    f"vgg_conv{block}_{number}": f"block{block}_conv{number}"
+    for block, filters in enumerate(VGG16_FILTERS, start=1)
+    for number in range(1, len(filters) + 1)
+}
+# The running mean of Keras (0.99) lags by hundreds of steps; trainings from scratch are evaluated after few.
+_NORMALIZATION_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """What the blur detection networks have in common.
+
+    Parameters
+    ----------
+    width : float
+        Factor on the number of filters of each layer; 1 is the paper's network. No layer has fewer than
+        `MIN_FILTERS`.
+    normalization : {'none', 'batch'}
+        Batch normalization between each convolution and its ReLU. The papers' networks have none; it is our addition
+        for training from scratch.
+    """
+
+    width: float = 1.0
+    normalization: str = "none"
+
+    def __post_init__(self) -> None:
+        check_width(self.width)
+        if self.normalization not in NORMALIZATIONS:
+            msg = f"normalization must be one of {NORMALIZATIONS}. Got: {self.normalization!r}."
+            raise ValueError(msg)
+
+
+def check_width(width: float) -> None:
+    """Refuse a width that is not a positive number."""
+    if not (math.isfinite(width) and width > 0):
+        msg = f"width must be positive and finite. Got: {width}."
+        raise ValueError(msg)
+
+
+def scale_filters(filters: int, width: float) -> int:
+    """Number of filters of a layer that has `filters` in the paper."""
+    return max(MIN_FILTERS, round(filters * width))
+
+
+def apply_input_scaling(image: keras.KerasTensor) -> keras.KerasTensor:
+    """Centre RGB in [0, 1]: ``(image - INPUT_MEAN) * INPUT_GAIN``."""
+    offset = [-mean * INPUT_GAIN for mean in INPUT_MEAN]
+    # float32 under every policy: 8 bits of mantissa would lose fine texture before it is centred. The next layer casts.
+    return layers.Rescaling([INPUT_GAIN] * 3, offset, dtype="float32", name="scaling")(image)
+
+
+def apply_conv(
+    tensor: keras.KerasTensor,
+    filters: int,
+    config: SegmentationConfig,
+    name: str,
+    *,
+    size: int = 3,
+    strides: int = 1,
+    dilation: int = 1,
+) -> keras.KerasTensor:
+    """Convolution that keeps the size, normalization if the config asks for it, ReLU.
+
+    Parameters
+    ----------
+    tensor : (B, H, W, C) KerasTensor
+    filters : int
+        As in the paper; the config's width scales it.
+    config : SegmentationConfig
+    name : str
+        Of the convolution; ``{name}_norm`` and ``{name}_relu`` follow it.
+    size, strides, dilation : int
+        Of the kernel.
+
+    Returns
+    -------
+    (B, H / strides, W / strides, scaled filters) KerasTensor
+    """
+    normalize = config.normalization == "batch"
+    tensor = layers.Conv2D(
+        scale_filters(filters, config.width),
+        size,
+        strides=strides,
+        dilation_rate=dilation,
+        padding="same",
+        use_bias=not normalize,  # the normalization has its own
+        kernel_initializer="he_normal",
+        name=name,
+    )(tensor)
+    if normalize:
+        tensor = layers.BatchNormalization(momentum=_NORMALIZATION_MOMENTUM, name=f"{name}_norm")(tensor)
+    return layers.ReLU(name=f"{name}_relu")(tensor)
+
+
+def apply_score_conv(tensor: keras.KerasTensor, name: str, maps: int = 1) -> keras.KerasTensor:
+    """Logits of score maps: a 1×1 convolution without activation."""
+    return layers.Conv2D(maps, 1, name=name)(tensor)
+
+
+def apply_logits_output(logits: keras.KerasTensor) -> keras.KerasTensor:
+    """End of a network: logits in float32 under every dtype policy, where losses are safe."""
+    return layers.Activation("linear", dtype="float32", name="logits")(logits)
+
+
+def apply_vgg16(
+    tensor: keras.KerasTensor, config: SegmentationConfig, *, with_pool5: bool
+) -> dict[str, keras.KerasTensor]:
+    """VGG16 up to its last convolution or pooling.
+
+    Parameters
+    ----------
+    tensor : (B, H, W, 3) KerasTensor
+        What `apply_input_scaling` returns; H and W multiples of 16, or 32 with the last pooling.
+    config : SegmentationConfig
+    with_pool5 : bool
+        Whether the fifth pooling is there.
+
+    Returns
+    -------
+    dict
+        Taps after their ReLU: ``conv1_2`` (stride 1), ``conv2_2`` (2), ``conv3_3`` (4), ``conv4_3`` (8), ``conv5_3``
+        (16), and ``pool5`` (32) if asked for.
+
+    References
+    ----------
+    K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
+    arXiv:1409.1556.
+    """
+    taps = {}
+    for block, block_filters in enumerate(VGG16_FILTERS, start=1):
+        if block > 1:
+            tensor = layers.MaxPooling2D(2, name=f"vgg_pool{block - 1}")(tensor)
+        for number, filters in enumerate(block_filters, start=1):
+            tensor = apply_conv(tensor, filters, config, f"vgg_conv{block}_{number}")
+        taps[f"conv{block}_{len(block_filters)}"] = tensor
+    if with_pool5:
+        taps["pool5"] = layers.MaxPooling2D(2, name="vgg_pool5")(tensor)
+    return taps
+
+
+class BilinearUpsampling(keras.layers.Layer):
+    """Bilinear upsampling by an integer factor, for any backend and for sizes known only at run time.
+
+    Parameters
+    ----------
+    factor : int
+        1 or more; 1 changes nothing.
+    **kwargs
+        Of `keras.layers.Layer`.
+
+    Raises
+    ------
+    ValueError
+        If the factor is not positive.
+
+    Notes
+    -----
+    Pixel centres are at half-integers and edges are clamped, as in ``cv2.resize(…, INTER_LINEAR)``. Keras' own
+    bilinear resizing fails on symbolic sizes (keras#22079).
+    """
+
+    def __init__(self, factor: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if factor < 1:
+            msg = f"factor must be 1 or more. Got: {factor}."
+            raise ValueError(msg)
+        self.factor = factor
+
+    def call(self, maps: Any) -> Any:
+        """(B, H, W, C) maps to (B, factor · H, factor · W, C)."""
+        if self.factor == 1:
+            return maps
+        # Columns first: the second, larger step then works on whole rows.
+        return _interpolate(_interpolate(maps, self.factor, axis=2), self.factor, axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Shape of the output, with None for what is not known."""
+        batch, height, width, channels = input_shape
+        height, width = (None if size is None else size * self.factor for size in (height, width))
+        return batch, height, width, channels
+
+
+def _interpolate(maps: Any, factor: int, *, axis: int) -> Any:
+    """Linear interpolation along axis 1 or 2.
+
+    Between two neighbouring centres lie `factor` samples, at k / factor when the factor is odd and half a step further
+    when it is even. With the borders repeated once, all intervals together hold the result and some samples around it.
+    """
+    first, last = _slice_axis(maps, axis, None, 1), _slice_axis(maps, axis, -1, None)
+    padded = ops.concatenate([first, maps, last], axis=axis)
+    left = _slice_axis(padded, axis, None, -1)
+    steps = _slice_axis(padded, axis, 1, None) - left
+    shares = (np.arange(factor) + (0.5 if factor % 2 == 0 else 0.0)) / factor
+    shares = ops.cast(shares.reshape((factor,) + (1,) * (3 - axis)), maps.dtype)
+    samples = ops.expand_dims(left, axis + 1) + ops.expand_dims(steps, axis + 1) * shares
+    shape = list(ops.shape(left))
+    shape[axis] *= factor
+    return _slice_axis(ops.reshape(samples, shape), axis, (factor + 1) // 2, -(factor // 2))
+
+
+def _slice_axis(maps: Any, axis: int, start: int | None, stop: int | None) -> Any:
+    """Part of the maps along axis 1 or 2."""
+    return maps[:, start:stop] if axis == 1 else maps[:, :, start:stop]

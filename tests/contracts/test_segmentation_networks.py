@@ -1,0 +1,232 @@
+"""What every network that detects blur must do: a new one costs one line of numbers here."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from defocus_edge.networks._blocks import MIN_FILTERS
+from defocus_edge.networks.msdu_net import MsduNetConfig
+from defocus_edge.networks.segmentation_networks import (
+    SEGMENTATION_NETWORKS,
+    build_segmentation_network,
+    count_multiply_adds,
+)
+from training.mask_losses import score_map_loss
+
+NAMES = list(SEGMENTATION_NETWORKS)
+WIDTH = 0.05
+STRIDES = {"msdu": 16, "defusion": 32, "maganet": 16}
+SCORE_MAPS = {"msdu": 1, "defusion": 19, "maganet": 1}
+#: Of the network as its paper has it, and its multiply-adds on 320×320 px.
+PARAMETERS = {"msdu": 33_436_418, "defusion": 17_482_969, "maganet": 15_858_692}
+MULTIPLY_ADDS = {"msdu": 141_918_208_000, "defusion": 187_140_710_400, "maganet": 54_568_960_000}
+
+
+def build_small(name, **values):
+    keras.utils.set_random_seed(0)
+    return build_segmentation_network(name, SEGMENTATION_NETWORKS[name].config_class(width=WIDTH, **values))
+
+
+def compile_once(model):
+    """The network as one compiled function, and a list that grows with each tracing."""
+    traces = []
+
+    def run(images):
+        traces.append(images.shape)
+        return model(images, training=False)
+
+    return tf.function(run, input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)]), traces
+
+
+@pytest.fixture(scope="module")
+def small_nets():
+    """One small network of each kind; tests must not change them."""
+    return {name: build_small(name) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def functions(small_nets):
+    return {name: compile_once(net) for name, net in small_nets.items()}
+
+
+@pytest.fixture(scope="module")
+def paper_nets():
+    """Built once, never run."""
+    return {name: build_segmentation_network(name) for name in NAMES}
+
+
+def test_registry_is_what_the_papers_say():
+    assert {name: network.stride for name, network in SEGMENTATION_NETWORKS.items()} == STRIDES
+    assert {name: network.score_maps for name, network in SEGMENTATION_NETWORKS.items()} == SCORE_MAPS
+    for name, network in SEGMENTATION_NETWORKS.items():
+        assert network.name == name
+        assert network.title
+        assert network.reference
+
+
+def test_registry_cannot_be_changed():
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        SEGMENTATION_NETWORKS["other"] = SEGMENTATION_NETWORKS["msdu"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_sizes_run_through_one_compiled_function(functions, rng, name):
+    run, traces = functions[name]
+    stride = STRIDES[name]
+    for batch, height, width in ((2, stride, 2 * stride), (1, 3 * stride, stride)):
+        logits = run(rng.random((batch, height, width, 3), dtype=np.float32)).numpy()
+        assert logits.shape == (batch, height, width, SCORE_MAPS[name])
+        assert logits.dtype == np.float32
+        assert np.isfinite(logits).all()
+        assert np.abs(logits).max() > 0
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_flat_pictures_give_finite_probabilities(functions, name, value):
+    run, _ = functions[name]
+    probability = tf.sigmoid(run(np.full((1, 32, 32, 3), value, np.float32))[..., -1]).numpy()
+    assert np.isfinite(probability).all()
+    assert 0 <= probability.min() <= probability.max() <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_of_a_batch_do_not_mix(functions, rng, name):
+    run, _ = functions[name]
+    images = rng.random((2, 32, 32, 3), dtype=np.float32)
+    np.testing.assert_allclose(run(images)[1:], run(images[1:]), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_output_depends_on_the_picture_everywhere(functions, rng, name):
+    run, _ = functions[name]
+    images = rng.random((2, 32, 32, 3), dtype=np.float32)
+    difference = np.abs(np.diff(run(images)[..., -1], axis=0)[0])
+    assert (difference > 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("normalization", ["none", "batch"])
+def test_a_step_of_adam_lowers_the_loss(rng, name, normalization):
+    net = build_small(name, normalization=normalization)
+    for layer in net.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0  # its noise would hide one step
+    images = rng.random((2, 32, 32, 3), dtype=np.float32)
+    masks = (rng.random((2, 32, 32, 1)) < 0.5).astype(np.float32)
+    # Eager: compiling costs more than these steps.
+    with tf.GradientTape() as tape:
+        before = score_map_loss(masks, net(images, training=True))
+    gradients = tape.gradient(before, [variable.value for variable in net.trainable_variables])
+    assert all(gradient is not None for gradient in gradients)
+    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer.apply(gradients, net.trainable_variables)
+    assert float(score_map_loss(masks, net(images, training=True))) < float(before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_survive_a_file(tmp_path, rng, name):
+    first, second = (build_small(name, normalization="batch") for _ in range(2))
+    for weight in first.weights:  # running means too: in two new networks they are equal
+        weight.assign(weight + rng.uniform(0.01, 0.05, weight.shape))
+    images = rng.random((1, 32, 32, 3), dtype=np.float32)
+    expected = np.asarray(first(images, training=False))
+    assert np.abs(np.asarray(second(images, training=False)) - expected).max() > 0
+    first.save_weights(tmp_path / "model.weights.h5")
+    second.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(np.asarray(second(images, training=False)), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layer_names_are_unique_and_the_same_in_each_build(small_nets, name):
+    names = [layer.name for layer in small_nets[name].layers]
+    assert len(set(names)) == len(names)
+    again = build_small(name)
+    assert names == [layer.name for layer in again.layers]
+    assert [weight.path for weight in small_nets[name].weights] == [weight.path for weight in again.weights]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_number_of_parameters_at_the_width_of_the_paper(paper_nets, name):
+    assert paper_nets[name].count_params() == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_multiply_adds_at_the_width_of_the_paper(paper_nets, name):
+    assert count_multiply_adds(paper_nets[name], 320, 320) == MULTIPLY_ADDS[name]
+    assert 4 * count_multiply_adds(paper_nets[name], 320, 160) == 2 * MULTIPLY_ADDS[name]
+
+
+def test_multiply_adds_are_counted_as_by_hand():
+    source = keras.Input((None, None, 3))
+    tensor = keras.layers.Conv2D(5, 3, strides=2, padding="same")(source)
+    tensor = keras.layers.BatchNormalization()(tensor)
+    model = keras.Model(source, keras.layers.Conv2DTranspose(2, 2, strides=2)(tensor))
+    assert count_multiply_adds(model, 8, 12) == 4 * 6 * (3 * 3 * 3 * 5) + 4 * 6 * (2 * 2 * 5 * 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_width_scales_the_filters(paper_nets, small_nets, name):
+    for full, small in zip(paper_nets[name].layers, small_nets[name].layers, strict=True):
+        assert full.name == small.name
+        if isinstance(full, keras.layers.Conv2D | keras.layers.Conv2DTranspose):
+            fixed = full.filters <= 2
+            expected = full.filters if fixed else max(MIN_FILTERS, round(full.filters * WIDTH))
+            assert small.filters == expected, full.name
+    assert small_nets[name].count_params() < PARAMETERS[name] / 100
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_gives_about_the_same_in_float32(small_nets, rng, name, policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        mixed = build_small(name)
+    finally:
+        keras.config.set_dtype_policy(before)
+    convs = [layer for layer in mixed.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert {layer.compute_dtype for layer in convs} == {policy.removeprefix("mixed_")}
+    mixed.set_weights(small_nets[name].get_weights())
+    images = rng.random((1, 32, 32, 3), dtype=np.float32)
+    exact, logits = (np.asarray(net(images, training=False)) for net in (small_nets[name], mixed))
+    assert logits.dtype == np.float32
+    assert 0 < np.abs(logits - exact).max() < 0.1 * max(1, np.abs(exact).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("width", [0, -0.5, float("inf"), float("nan")])
+def test_width_must_be_positive(name, width):
+    with pytest.raises(ValueError, match=r"width must be positive and finite\. Got: "):
+        SEGMENTATION_NETWORKS[name].config_class(width=width)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_normalization_is_refused(name):
+    with pytest.raises(ValueError, match=r"normalization must be one of \('none', 'batch'\)\. Got: 'group'\."):
+        SEGMENTATION_NETWORKS[name].config_class(normalization="group")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_configs_are_frozen_and_survive_a_dictionary(name):
+    config_class = SEGMENTATION_NETWORKS[name].config_class
+    config = config_class(width=0.5, normalization="batch")
+    assert config_class(**dataclasses.asdict(config)) == config
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign"):
+        config.width = 1.0
+    assert config_class().width == 1
+    assert config_class().normalization == "none"
+
+
+def test_unknown_network_is_refused():
+    with pytest.raises(ValueError, match=r"name must be one of \['defusion', 'maganet', 'msdu'\]\. Got: 'unet'\."):
+        build_segmentation_network("unet")
+
+
+def test_config_of_another_network_is_refused():
+    with pytest.raises(TypeError, match=r"config of 'maganet' must be a MaGanetConfig\. Got: MsduNetConfig\."):
+        build_segmentation_network("maganet", MsduNetConfig())
