@@ -77,6 +77,20 @@ def small_preset(small_networks, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def segmentation_presets(tmp_path_factory) -> Path:
+    """Folder of a preset of each blur-detection network, as narrow as can be; tests must not change it."""
+    from defocus_edge.networks.presets import SegmentationPreset, save_segmentation_preset
+    from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS, build_segmentation_network
+
+    folder = tmp_path_factory.mktemp("segmentation")
+    for name, network in SEGMENTATION_NETWORKS.items():
+        config = network.config_class(width=1 / 16)
+        preset = SegmentationPreset(name, config, build_segmentation_network(name, config), threshold=0.4)
+        save_segmentation_preset(preset, folder / name, {"name": name})
+    return folder
+
+
+@pytest.fixture(scope="session")
 def training_root(tmp_path_factory) -> Path:
     """Folder in the layout of the training data: 12 and 3×2 sharp pictures, 2 objects, 2 masks, 2 scenes of 2 views."""
     root = tmp_path_factory.mktemp("training")

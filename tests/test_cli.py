@@ -34,6 +34,8 @@ def write_photo(path, *, top=0):
     assert cv2.imwrite(str(path), astronaut()[top : top + 2 * HEIGHT : 2, 100 : 100 + 2 * WIDTH : 2, ::-1])
     return path
 
+OUTPUTS_OF_MASK = [("mask", "png"), ("probability", "tif")]
+
 
 def make_preset(folder, edge_bias):
     """Small networks with random weights, which take nearly all edges for those of one kind."""
@@ -426,6 +428,49 @@ def test_mask_of_a_photo(run, photo, preset, tmp_path):
     assert record["outputs"] == {"mask": str(tmp_path / "photo_mask.png")}
     assert (record["alpha"], record["threshold_px"], record["preset"]) == (DEFAULT_ALPHA, None, str(preset))
     assert record["blurred_share"] == pytest.approx((mask == 255).mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["msdu", "defusion", "maganet"])
+def test_mask_of_a_network(capsys, segmentation_presets, photo, tmp_path, method):
+    options = ["--method", method, "--preset", str(segmentation_presets / method), "--json", "--probability"]
+    assert main(["mask", str(photo), *options]) == 0
+    mask, probability = read_mask(tmp_path / "photo_mask.png"), read_map(tmp_path / "photo_probability.tif")
+    np.testing.assert_array_equal(mask == 255, probability > 0.4)
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["method"], record["threshold"]) == (method, 0.4)
+    assert record["outputs"] == {kind: str(tmp_path / f"photo_{kind}.{end}") for kind, end in OUTPUTS_OF_MASK}
+    assert main(["mask", str(photo), *options[:4], "--threshold", "0.9"]) == 0
+    np.testing.assert_array_equal(read_mask(tmp_path / "photo_mask.png") == 255, probability > 0.9)
+
+
+def test_mask_and_probability_of_the_map_agree(run, photo, tmp_path):
+    assert run("mask", photo, "--radius", "3", "--probability")[0] == 0
+    probability = read_map(tmp_path / "photo_probability.tif")
+    np.testing.assert_array_equal(read_mask(tmp_path / "photo_mask.png") == 255, probability > 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--method", "msdu", "--alpha", "0.5"], "--method msdu does not go with --alpha."),
+        (["--method", "msdu", "--read-out", "argmax"], "--method msdu does not go with --read-out."),
+        (["--method", "maganet", "--from-map", "a.tif"], "--method maganet does not go with --from-map."),
+        (["--threshold", "0.5"], "--threshold goes with --method msdu, defusion or maganet"),
+        (["--method", "msdu", "--threshold", "1"], "must be above 0 and below 1. Got: 1.0."),
+        (["--from-map", "a.tif", "--probability"], "--probability does not go with --from-map."),
+        (["--method", "unet"], "unet"),
+    ],
+)
+def test_options_of_a_method_that_do_not_fit(capsys, photo, options, complaint):
+    assert main(["mask", str(photo), *options]) == 2
+    assert complaint in " ".join(capsys.readouterr().err.replace("│", "").split())
+
+
+def test_preset_of_another_method_ends_the_run_with_one_line(capsys, photo, preset):
+    assert main(["mask", str(photo), "--method", "msdu", "--preset", str(preset)]) == 1
+    err = capsys.readouterr().err.splitlines()
+    assert len(err) == 1
+    assert "config.json must be of msdu. Got: 'edge'." in err[0]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from training.commands_evaluate import evaluate_edges, evaluate_pairs, evaluate_robustness
+from training.commands_evaluate_masks import evaluate_masks
 from training.commands_example import draw_example
 from training.commands_masks import make_mask_command
 from training.commands_train import train_bnet, train_edges, train_enet
@@ -22,6 +23,7 @@ app.add_typer(evaluate, name="evaluate")
 evaluate.command("edges")(evaluate_edges)
 evaluate.command("robustness")(evaluate_robustness)
 evaluate.command("pairs")(evaluate_pairs)
+evaluate.command("masks")(evaluate_masks)
 
 
 @evaluate.callback()

@@ -50,7 +50,7 @@ def evaluate_edges(
     estimators = _load_estimators(preset, authors, authors_settings)
     scenes = _render_scenes(root)
     settings = next(iter(estimators.values())).settings
-    with _watch(scenes, len(scenes), "scenes") as (watched, say):
+    with watch_progress(scenes, len(scenes), "scenes") as (watched, say):
         scores = score_estimators(watched, estimators, settings=settings, say=say)
     reference = None if authors is None else _name_authors(authors_settings)
     _report(summarize_scores(scores, reference=reference), scores, out)
@@ -81,7 +81,7 @@ def evaluate_robustness(
     chosen = [name for name in CONDITIONS if name == CLEAN or not condition or name in condition]
     estimators = _load_estimators(preset, authors, authors_settings)
     scenes = _render_scenes(root)
-    with _watch(degrade_all(scenes, chosen), len(scenes) * len(chosen), "pictures") as (watched, say):
+    with watch_progress(degrade_all(scenes, chosen), len(scenes) * len(chosen), "pictures") as (watched, say):
         scores = score_robustness(watched, estimators, say=say)
     _report(summarize_robustness(scores), scores, out)
 
@@ -108,7 +108,7 @@ def evaluate_pairs(
     except (OSError, FocusPairError, ImageReadError) as error:
         raise typer.BadParameter(str(error)) from error
     estimators = _load_estimators(preset, authors, authors_settings)
-    with _watch(pairs, len(pairs), "pairs") as (watched, say):
+    with watch_progress(pairs, len(pairs), "pairs") as (watched, say):
         scores = score_pairs(watched, estimators, say=say)
     if not scores:
         msg = f"folder must hold a pair that can be compared. Got: {folder} with {len(pairs)} that cannot."
@@ -162,7 +162,7 @@ def _render_scenes(root: Path) -> list[DevelopmentScene]:
 
 
 @contextmanager
-def _watch(items: Iterable[T], count: int, text: str) -> Iterator[tuple[Iterator[T], Callable[[str], None]]]:
+def watch_progress(items: Iterable[T], count: int, text: str) -> Iterator[tuple[Iterator[T], Callable[[str], None]]]:
     """Pass items on and show on a terminal how many are done; `say` writes a line about one that was skipped."""
     from synth.progress import show_progress
 

@@ -99,6 +99,25 @@ class PartCutter:
         both = _mirror(np.dstack([_reduce(_LIGHT[cutout.picture[window]], shape), matte]), rng)
         return np.ascontiguousarray(both[..., :3]) * _draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
+    def cut_shape(self, shape: Shape, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Share of each pixel that is blurred in part of a hand-drawn mask of a real photograph."""
+
+        def cut() -> NDArray[np.float32]:
+            mask = _choose(self.sources.shapes, rng)
+            whole = max(shape[0] / mask.shape[0], shape[1] / mask.shape[1])  # the factor at which all of it is seen
+            window = _choose_window(mask.shape, shape, (whole / SHAPE_WINDOWS[1], whole / SHAPE_WINDOWS[0]), rng)
+            return _reduce((mask[window] >= 128).astype(np.float32), shape)
+
+        return _mirror(_repeat(cut, lambda matte: matte), rng)
+
+    def cut_depth(self, shape: Shape, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Linear light and disparity of part of a picture with disparity."""
+        source = _choose(self._find_depth(shape), rng)
+        window = _choose_window(source.disparity.shape, shape, DEPTH_REDUCTIONS, rng)
+        disparity = cv2.resize(source.disparity[window], shape[::-1], interpolation=cv2.INTER_NEAREST)
+        both = _mirror(np.dstack([_reduce(_LIGHT[source.picture[window]], shape), disparity]), rng)
+        return np.ascontiguousarray(both[..., :3]) * _draw_gain(rng), np.ascontiguousarray(both[..., 3])
+
     def _choose_focused(self, shape: Shape) -> list[NDArray[np.uint8]]:
         """Pictures that fit and whose edges are sharp all over after the least reduction they get."""
         fitting = self._find_any(shape)
@@ -120,25 +139,6 @@ class PartCutter:
         if id(picture) not in self._radii:
             self._radii[id(picture)] = measure_sharpness(picture.astype(np.float32) / np.float32(255)).radius
         return self._radii[id(picture)]
-
-    def cut_shape(self, shape: Shape, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Share of each pixel that is blurred in part of a hand-drawn mask of a real photograph."""
-
-        def cut() -> NDArray[np.float32]:
-            mask = _choose(self.sources.shapes, rng)
-            whole = max(shape[0] / mask.shape[0], shape[1] / mask.shape[1])  # the factor at which all of it is seen
-            window = _choose_window(mask.shape, shape, (whole / SHAPE_WINDOWS[1], whole / SHAPE_WINDOWS[0]), rng)
-            return _reduce((mask[window] >= 128).astype(np.float32), shape)
-
-        return _mirror(_repeat(cut, lambda matte: matte), rng)
-
-    def cut_depth(self, shape: Shape, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Linear light and disparity of part of a picture with disparity."""
-        source = _choose(self._find_depth(shape), rng)
-        window = _choose_window(source.disparity.shape, shape, DEPTH_REDUCTIONS, rng)
-        disparity = cv2.resize(source.disparity[window], shape[::-1], interpolation=cv2.INTER_NEAREST)
-        both = _mirror(np.dstack([_reduce(_LIGHT[source.picture[window]], shape), disparity]), rng)
-        return np.ascontiguousarray(both[..., :3]) * _draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
 
 def compose_shape(
