@@ -192,20 +192,24 @@ def render_depth(
     Notes
     -----
     The picture is cut into slices of 0.125 px. Each slice is one layer that goes on under the nearer ones, where its
-    light is filled in from its nearest visible pixel.
+    light is filled in from its nearest visible pixel, but only as far as it can be seen under their blurred rims: a
+    slice that is more blurred than what covers it would else spill out around things that it is nowhere near.
     """
     slices = np.rint(signed_radius / SLICE_STEP).astype(np.int32)
-    blurred = None
-    for number in np.unique(slices):
+    numbers = np.unique(slices)
+    largest = float(np.abs(numbers).max()) * SLICE_STEP
+    blurred = np.zeros_like(light)
+    for number in numbers:
         covered = slices >= number
         # A surface that goes on smoothly into the next slices is itself what lies beneath them.
         surface = covered & (slices <= number + DEPTH_EDGE_JUMP / SLICE_STEP)
-        rows, cols = ndimage.distance_transform_edt(~surface, return_distances=False, return_indices=True)
-        filled = light[rows, cols]
+        distance, (rows, cols) = ndimage.distance_transform_edt(~surface, return_indices=True)
         radius = abs(float(number)) * SLICE_STEP
-        matte = covered.astype(np.float32)
-        own = blur(filled * matte[..., None], radius)
-        blurred = own if blurred is None else own + (1 - blur(matte, radius)[..., None]) * blurred
+        # A nearer slice is open inwards from its rim as far as its radius; what is seen there comes from beyond.
+        seen = covered & (distance <= radius + largest + 1)
+        matte = np.where(number == numbers[0], np.float32(1), seen).astype(np.float32)  # nothing is behind the first
+        own = blur(light[rows, cols] * matte[..., None], radius)
+        blurred = own + (1 - blur(matte, radius)[..., None]) * blurred
     rounded = (slices * SLICE_STEP).astype(np.float32)
     edges = rounded - ndimage.grey_erosion(rounded, size=(3, 3)) >= DEPTH_EDGE_JUMP
     return Scene(np.asarray(blurred), np.abs(rounded), edges, np.where(edges, np.abs(rounded), 0).astype(np.float32))

@@ -16,14 +16,16 @@ from synth.depth import fill_holes
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_layers, render_uniform
 from synth.sensor import Sensor, take_picture
 from training.crops import label_depth_edges
-from training.sources import Sources, load_sources, shrink
+from training.sources import Sources, filter_sharp, load_sources, shrink
 
 #: Uniform and composite scenes in the set.
 UNIFORM_SCENES = 23
 COMPOSITE_SCENES = 20
-#: Sources of uniform scenes are reduced by this before they are blurred, so that they are sharp: at 0.75 their own blur
-#: makes radii of 0.5 to 1 px look up to 0.25 px larger, to our networks and to the authors'.
+#: Sources of uniform scenes are reduced by this, beyond what `filter_sharp` does, before they are blurred: with 0.75 of
+#: the pictures as they come, radii of 0.5 to 1 px looked up to 0.25 px larger, to our networks and to the authors'.
 UNIFORM_REDUCTION = 0.5
+#: Uniform scenes have at least so many px on a side: patches are 41 px wide.
+LEAST_UNIFORM_SIDE = 96
 #: Backgrounds of composites are reduced by this or more, and the persons by more, so that there are backgrounds of
 #: their size.
 REDUCTION = 0.75
@@ -73,7 +75,7 @@ def render_development_set(root: str | Path) -> Iterator[DevelopmentScene]:
     DevelopmentScene
         Families ``uniform``, ``composite``, ``depth`` and ``motorcycle``.
     """
-    sources = load_sources(root, development=True)
+    sources = load_sources(root, development=True, sharpen=False)
     rng = np.random.default_rng(_SEED)
     yield from _render_uniform_scenes(sources, rng)
     yield from _render_composite_scenes(sources, rng)
@@ -99,9 +101,11 @@ def load_motorcycle() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
 
 def _render_uniform_scenes(sources: Sources, rng: np.random.Generator) -> Iterator[DevelopmentScene]:
     """Each level once, on pictures spread over all folders."""
-    chosen = np.linspace(0, len(sources.sharp) - 1, UNIFORM_SCENES).astype(int)
+    least = LEAST_UNIFORM_SIDE / UNIFORM_REDUCTION
+    sharp = [picture for picture in filter_sharp(sources.sharp) if min(picture.shape[:2]) >= least]
+    chosen = np.linspace(0, len(sharp) - 1, UNIFORM_SCENES).astype(int)
     for number, level in zip(chosen, rng.permutation(BLUR_LEVELS), strict=True):
-        scene = render_uniform(_find_light(shrink(sources.sharp[number], UNIFORM_REDUCTION)), float(level))
+        scene = render_uniform(_find_light(shrink(sharp[number], UNIFORM_REDUCTION)), float(level))
         yield _photograph(scene, f"uniform-{number}", "uniform", rng)
 
 

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import RADIUS_STEP
 from defocus_edge.psf import decode_srgb
-from synth.scenes import Layer, Scene, lens_radius, render_gradual, render_layers, render_uniform
+from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
 from synth.sharpness import measure_sharpness
 from training.crop_numbers import COLOUR_CAST, EXPOSURE_DEVIATION, REDUCTIONS
-from training.depth_scenes import render_slices
 from training.fast_blur import blur_fast
 from training.sources import Cutout, DepthPicture, Sources
 
@@ -208,7 +207,7 @@ def compose_depth(light: NDArray[np.float32], disparity: NDArray[np.float32], *,
     low, high = (float(end) for end in np.percentile(disparity, _DEPTH_PERCENTILES))
     at = low + focus * (high - low)
     signed = lens_radius(disparity, at, largest, reach=max(high - at, at - low))
-    return render_slices(light, _round_radius(np.clip(signed, -largest, largest)))
+    return render_depth(light, _round_radius(np.clip(signed, -largest, largest)), blur=blur_fast)
 
 
 def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Scene:

@@ -189,7 +189,7 @@ def render_mask_development_set(root: str | Path) -> Iterator[MaskScene]:
     MaskScene
         Families ``shape``, ``person``, ``gradual``, ``uniform``, ``depth`` and ``motorcycle``.
     """
-    sources = load_sources(root, development=True)
+    sources = load_sources(root, development=True, sharpen=False)
     cutter = PartCutter(sources)
     number = 0
     for family, count, compose in (

@@ -185,7 +185,9 @@ def _open_data(
     """What is learnt from, what is kept out of it, and what the threshold is calibrated on."""
     stride = settings.validation_stride
     if dataset == "synthetic":
-        sources, kept_out = (load_sources(root, development=side, stride=stride) for side in (False, True))
+        sources, kept_out = (
+            load_sources(root, development=side, stride=stride, sharpen=False) for side in (False, True)
+        )
         return (
             MaskSceneSampler(sources, side=settings.side),
             MaskSceneSampler(kept_out, side=settings.side),

@@ -250,6 +250,26 @@ def test_a_ramp_has_no_depth_edges(slope):
     assert np.abs(scene.radius - np.abs(ramp)).max() <= SLICE_STEP / 2 + 1e-6
 
 
+@pytest.mark.parametrize("radius", [0.0, 4.0])
+def test_near_object_over_a_plain_background_is_two_layers(radius):
+    light, matte = np.full((60, 60, 3), 0.2, dtype=np.float32), np.zeros((60, 60), dtype=np.float32)
+    matte[22:38, 22:38] = 1
+    light[22:38, 22:38] = 0.9
+    behind = Layer(np.full_like(light, 0.2), np.ones_like(matte), 8.0)
+    expected = render_layers([behind, Layer(light, matte, radius)])
+    scene = render_depth(light, np.where(matte > 0, radius, -8).astype(np.float32))
+    np.testing.assert_allclose(scene.light, expected.light, atol=1e-5)
+    np.testing.assert_array_equal(scene.radius, expected.radius)
+
+
+def test_what_lies_elsewhere_leaves_no_ring():
+    """A bright strip of middle depth, 12 px or more away, does not spill out from under an object in focus."""
+    light, signed = np.zeros((60, 60, 3), dtype=np.float32), np.full((60, 60), -8, dtype=np.float32)
+    light[:, :6], signed[:, :6] = 1, -4
+    signed[22:38, 22:38] = 0
+    assert render_depth(light, signed).light[16:44, 18:42].max() < 1e-5
+
+
 def test_constant_light_of_any_depth_stays_constant(rng):
     depth = rng.normal(0, 3, (SIDE, SIDE)).astype(np.float32)
     np.testing.assert_allclose(render_depth(grey(0.4), depth).light, 0.4, atol=1e-4)

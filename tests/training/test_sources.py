@@ -3,14 +3,26 @@
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from defocus_edge.images import ImageReadError
+from synth.sharpness import measure_sharpness
+from tests.conftest import make_texture
 from training.settings import VALIDATION_STRIDES
-from training.sources import SHARP_FOLDERS, list_pictures, load_sources, shrink, split_paths
+from training.sources import (
+    LEAST_SIDE,
+    SHARP_FOLDERS,
+    SHARP_RADIUS,
+    filter_sharp,
+    list_pictures,
+    load_sources,
+    shrink,
+    split_paths,
+)
 
 
 @pytest.fixture
@@ -121,3 +133,20 @@ def test_shrinking_averages():
     assert shrink(picture, 0.5).shape == (20, 30, 3)
     assert (shrink(picture, 0.5) == 100).all()
     assert shrink(picture, 0.001).shape == (1, 1, 3)
+
+
+def test_soft_pictures_are_reduced_until_they_are_sharp(rng):
+    sharp = make_texture(rng, 300, 320, block=9)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 1.0)
+    plain = np.full_like(sharp, 99)
+    small = cv2.GaussianBlur(make_texture(rng, 130, 140, block=9), (0, 0), 2.0)
+    first, second = filter_sharp([sharp, soft, plain, small])
+    np.testing.assert_array_equal(first, sharp)
+    assert LEAST_SIDE <= min(second.shape[:2]) < 250
+    radius = measure_sharpness(second.astype(np.float32) / 255).radius
+    assert radius < 1.15 * SHARP_RADIUS < measure_sharpness(soft.astype(np.float32) / 255).radius
+
+
+def test_pictures_are_left_as_they_come_where_asked(training_root):
+    paths = sorted((training_root / "sharp" / "bsds500").iterdir())
+    assert len(load_sources(training_root, development=False, sharpen=False).sharp) >= len(paths) - 2
