@@ -15,7 +15,7 @@ from defocus_edge._version import __version__
 if TYPE_CHECKING:
     from defocus_edge.images import ImageReadError, read_image, read_map, write_map
     from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
-    from defocus_edge.networks.presets import PresetError, list_presets
+    from defocus_edge.networks.preset_files import PresetError, list_presets
     from defocus_edge.pipeline import BlurEstimate, BlurEstimator, estimate_blur
     from defocus_edge.propagation.propagate import NoEdgesError
 
@@ -27,10 +27,10 @@ _HOMES = {
     "BlurMask": "masks",
     "ImageReadError": "images",
     "NoEdgesError": "propagation.propagate",
-    "PresetError": "networks.presets",
+    "PresetError": "networks.preset_files",
     "detect_blur": "masks",
     "estimate_blur": "pipeline",
-    "list_presets": "networks.presets",
+    "list_presets": "networks.preset_files",
     "read_image": "images",
     "read_map": "images",
     "write_map": "images",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def open_estimator(preset: str | None, choices: dict[str, Any]) -> LazyNetworks[BlurEstimator]:
     """The estimator of a preset, that of the package if None, with some options; loaded at the first photo."""
-    from defocus_edge.networks.presets import DEFAULT_PRESET
+    from defocus_edge.networks.preset_files import DEFAULT_PRESET
 
     name = preset or DEFAULT_PRESET
 

@@ -127,18 +127,18 @@ def _inspect_opencv(warnings: list[str]) -> dict[str, Any]:
 
 def _inspect_presets(warnings: list[str]) -> list[dict[str, Any]]:
     """What the shipped presets say of themselves, and whether their weights are whole."""
-    from defocus_edge.networks import presets
+    from defocus_edge.networks import preset_files
 
     reports: list[dict[str, Any]] = []
-    for name in presets.list_presets():
+    for name in preset_files.list_presets():
         report: dict[str, Any] = {"name": name, "sha256_ok": False, "metadata": {}}
         try:
-            report["metadata"] = presets.read_metadata(name)
-            presets.verify_preset(name)
+            report["metadata"] = preset_files.read_metadata(name)
+            preset_files.verify_preset(name)
             report["sha256_ok"] = True
-        except (presets.PresetError, OSError) as error:
+        except (preset_files.PresetError, OSError) as error:
             warnings.append(f"The preset {name} cannot be used: {error}")
         reports.append(report)
-    if presets.DEFAULT_PRESET not in presets.list_presets():
-        warnings.append(f"The default preset {presets.DEFAULT_PRESET} is not installed: name one with --preset.")
+    if preset_files.DEFAULT_PRESET not in preset_files.list_presets():
+        warnings.append(f"The default preset {preset_files.DEFAULT_PRESET} is not installed: name one with --preset.")
     return reports

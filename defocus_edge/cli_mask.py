@@ -57,7 +57,7 @@ def check_mask_options(
 
 def open_detector(method: Method, preset: str | None, choices: dict[str, Any]) -> LazyNetworks[BlurDetector]:
     """The detector of a method and preset, that of the package if None, loaded at the first photo."""
-    from defocus_edge.networks.presets import METHOD_PRESETS
+    from defocus_edge.networks.preset_files import METHOD_PRESETS
 
     name = preset or METHOD_PRESETS[method]
 

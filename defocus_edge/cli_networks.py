@@ -29,7 +29,7 @@ class LazyNetworks(Generic[Networks]):
     """
 
     def __init__(self, preset: str, load: Callable[[], Networks]) -> None:
-        from defocus_edge.networks.presets import PresetError, find_preset, read_metadata
+        from defocus_edge.networks.preset_files import PresetError, find_preset, read_metadata
 
         self.preset = preset
         self._load = load
@@ -61,7 +61,7 @@ class LazyNetworks(Generic[Networks]):
         return result, {"preset": self.preset, "device": self._device, "seconds": seconds}
 
     def _open(self, screen: Screen) -> Networks:
-        from defocus_edge.networks.presets import PresetError
+        from defocus_edge.networks.preset_files import PresetError
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for the lines that come after this function
         fault = ""

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from defocus_edge.images import load_image
-from defocus_edge.networks.presets import METHOD_PRESETS, load_segmentation_preset
+from defocus_edge.networks.preset_files import METHOD_PRESETS
+from defocus_edge.networks.presets import load_segmentation_preset
 from defocus_edge.networks.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.thresholds import find_threshold

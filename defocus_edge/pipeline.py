@@ -15,7 +15,8 @@ from defocus_edge.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.images import load_image
 from defocus_edge.networks.authors_weights import import_authors_weights
 from defocus_edge.networks.dense import TILE_SIDE, DenseEvaluator
-from defocus_edge.networks.presets import DEFAULT_PRESET, load_edge_networks
+from defocus_edge.networks.preset_files import DEFAULT_PRESET
+from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings, propagate_blur
 from defocus_edge.thresholds import threshold_blur_map
 

@@ -20,7 +20,7 @@ from defocus_edge import __version__, cli, cli_console, cli_info, cli_networks
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, READ_OUTS
 from defocus_edge.cli import ReadOutChoice, main
 from defocus_edge.images import ImageReadError, read_map, write_map
-from defocus_edge.networks import presets
+from defocus_edge.networks import preset_files, presets
 from defocus_edge.thresholds import DEFAULT_ALPHA
 
 HEIGHT, WIDTH = 96, 120
@@ -33,6 +33,7 @@ def write_photo(path, *, top=0):
     """A part of a real picture, small enough for fast tests."""
     assert cv2.imwrite(str(path), astronaut()[top : top + 2 * HEIGHT : 2, 100 : 100 + 2 * WIDTH : 2, ::-1])
     return path
+
 
 OUTPUTS_OF_MASK = [("mask", "png"), ("probability", "tif")]
 
@@ -241,10 +242,10 @@ def test_options_reach_the_estimator(run, photo, tmp_path):
 
 
 def test_default_preset_is_used_when_none_is_named(capsys, monkeypatch, photo, preset, tmp_path):
-    shutil.copytree(preset, tmp_path / "presets" / presets.DEFAULT_PRESET)
-    monkeypatch.setattr(presets, "PRESETS_FOLDER", tmp_path / "presets")
+    shutil.copytree(preset, tmp_path / "presets" / preset_files.DEFAULT_PRESET)
+    monkeypatch.setattr(preset_files, "PRESETS_FOLDER", tmp_path / "presets")
     assert main(["estimate", str(photo), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["preset"] == presets.DEFAULT_PRESET
+    assert json.loads(capsys.readouterr().out)[0]["preset"] == preset_files.DEFAULT_PRESET
 
 
 # Bad pictures
@@ -404,7 +405,7 @@ def test_existing_results_are_replaced(run, photo, tmp_path):
 
 def test_damaged_preset_ends_the_run_with_one_line(capsys, photo, preset, tmp_path):
     damaged = shutil.copytree(preset, tmp_path / "preset")
-    with (damaged / presets.WEIGHTS_FILE).open("ab") as file:
+    with (damaged / preset_files.WEIGHTS_FILE).open("ab") as file:
         file.write(b"x")
     other = write_photo(tmp_path / "other.png")
     assert main(["estimate", str(photo), str(other), "--preset", str(damaged)]) == 1
@@ -526,34 +527,34 @@ def test_info(capsys):
 
 
 def test_info_as_json(capsys, monkeypatch, preset, tmp_path):
-    for name in (presets.DEFAULT_PRESET, "damaged", "unreadable"):
+    for name in (preset_files.DEFAULT_PRESET, "damaged", "unreadable"):
         shutil.copytree(preset, tmp_path / name)
-    (tmp_path / "damaged" / presets.WEIGHTS_FILE).write_bytes(b"x")
-    (tmp_path / "unreadable" / presets.METADATA_FILE).write_text("{")
-    monkeypatch.setattr(presets, "PRESETS_FOLDER", tmp_path)
+    (tmp_path / "damaged" / preset_files.WEIGHTS_FILE).write_bytes(b"x")
+    (tmp_path / "unreadable" / preset_files.METADATA_FILE).write_text("{")
+    monkeypatch.setattr(preset_files, "PRESETS_FOLDER", tmp_path)
     assert main(["info", "--json"]) == 0
     info = json.loads(capsys.readouterr().out)
     assert info["versions"]["defocus_edge"] == __version__
     assert info["versions"]["numpy"] == np.__version__
     assert {report["name"]: report["sha256_ok"] for report in info["presets"]} == {
         "damaged": False,
-        presets.DEFAULT_PRESET: True,
+        preset_files.DEFAULT_PRESET: True,
         "unreadable": False,
     }
     assert any("The preset damaged cannot be used" in warning for warning in info["warnings"])
     assert any("The preset unreadable cannot be used" in warning for warning in info["warnings"])
     assert main(["info"]) == 0
     out = capsys.readouterr().out
-    assert f"preset {presets.DEFAULT_PRESET}: SHA-256 ok\n    licence: none" in out
+    assert f"preset {preset_files.DEFAULT_PRESET}: SHA-256 ok\n    licence: none" in out
     assert "preset damaged: SHA-256 NOT ok" in out
 
 
 def test_info_without_the_default_preset(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(presets, "PRESETS_FOLDER", tmp_path)
+    monkeypatch.setattr(preset_files, "PRESETS_FOLDER", tmp_path)
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert "presets       none" in out
-    assert f"The default preset {presets.DEFAULT_PRESET} is not installed" in out
+    assert f"The default preset {preset_files.DEFAULT_PRESET} is not installed" in out
 
 
 def test_info_on_two_opencv_wheels(capsys, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from defocus_edge import BlurDetector, BlurMask, detect_blur
 from defocus_edge.masks import METHODS
-from defocus_edge.networks.presets import CONFIG_FILE, METHOD_PRESETS, PresetError
+from defocus_edge.networks.preset_files import CONFIG_FILE, METHOD_PRESETS, PresetError
 from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.propagate import NoEdgesError

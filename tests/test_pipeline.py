@@ -11,7 +11,7 @@ from defocus_edge.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.images import ImageReadError, as_image
 from defocus_edge.networks.dense import DenseEvaluator
 from defocus_edge.networks.edge_networks import build_edge_networks
-from defocus_edge.networks.presets import PresetError
+from defocus_edge.networks.preset_files import PresetError
 from defocus_edge.pipeline import (
     OWN_NETWORKS,
     BlurEstimate,

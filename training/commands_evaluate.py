@@ -132,7 +132,7 @@ def _load_estimators(
     presets: list[str] | None, authors: Path | None, authors_settings: AuthorsSettings
 ) -> dict[str, BlurEstimator]:
     """Estimators by the names of their rows, in order."""
-    from defocus_edge.networks.presets import DEFAULT_PRESET, PresetError
+    from defocus_edge.networks.preset_files import DEFAULT_PRESET, PresetError
     from defocus_edge.pipeline import BlurEstimator
     from defocus_edge.propagation.propagate import PropagationSettings
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from training.command_tools import make_folder
 from training.commands_evaluate import watch_progress
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def evaluate_masks(
         protocol = MaskProtocol(cast("Any", aggregation), size)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    _check_folder(out)
+    if out is not None:
+        make_folder(out)
     detectors = load_detectors(methods)
     pictures = _list_pictures(dataset, root, split, split_list)
     detect = {name: _make_detector(detector) for name, detector in detectors.items()}
@@ -90,7 +92,7 @@ def evaluate_masks(
 def load_detectors(methods: str) -> dict[str, BlurDetector]:
     """Detectors by the names of their rows, from METHOD or METHOD=PRESET with commas."""
     from defocus_edge.masks import METHODS, BlurDetector
-    from defocus_edge.networks.presets import PresetError
+    from defocus_edge.networks.preset_files import PresetError
 
     detectors = {}
     for word in methods.split(","):
@@ -104,16 +106,6 @@ def load_detectors(methods: str) -> dict[str, BlurDetector]:
         except PresetError as error:
             raise typer.BadParameter(str(error)) from error
     return detectors
-
-
-def _check_folder(out: Path | None) -> None:
-    """Refuse a folder that could not be written, before minutes of work and not after."""
-    try:
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"out must be a folder that can be written. Got: {error}."
-        raise typer.BadParameter(msg) from error
 
 
 def _make_detector(detector: BlurDetector) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

@@ -18,7 +18,7 @@ def draw_example(
     import skimage.data
 
     from defocus_edge.images import write_picture
-    from defocus_edge.networks.presets import DEFAULT_PRESET
+    from defocus_edge.networks.preset_files import DEFAULT_PRESET
     from defocus_edge.pipeline import BlurEstimator
     from defocus_edge.plots import plot_blur_map, plot_edges
 

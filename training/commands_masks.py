@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from training.command_tools import explain_faults, format_command, make_folder
 from training.commands_train import Out, Resume, Seed, Start
 
 if TYPE_CHECKING:
@@ -68,12 +67,12 @@ def make_mask_command(network: str, title: str) -> Callable[..., None]:
 
 def _train(network: str, options: dict[str, Any]) -> None:
     started = time.monotonic()
-    with _explain(network, options):
+    with explain_faults(format_command(network, {**options, "resume": True})):
         plan = _read_plan(network, options)
         run = _open_run(plan, options)
         crops = run.train()
         named = {name: options[name] and Path(options[name]).name for name in ("config", "out", "unlabelled", "start")}
-        command = _format(network, {**options, **named, "root": "DATA", "resume": False})
+        command = format_command(network, {**options, **named, "root": "DATA", "resume": False})
         typer.echo(str(run.write_preset(crops, command=command, hours=(time.monotonic() - started) / 3600)))
 
 
@@ -103,11 +102,7 @@ def _open_run(plan: MaskTrainingConfig, options: dict[str, Any]) -> MaskRun:
     from training.mask_stages import open_mask_run
 
     cv2.setNumThreads(1)  # scenes are drawn in one thread beside the training, which needs the other cores
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"out must be a folder that can be written. Got: {error}."
-        raise typer.BadParameter(msg, param_hint="--out") from error
+    make_folder(out)
     if plan.settings.unlabelled_from and options["unlabelled"] is None:
         msg = (
             f"the configuration {plan.name} wants photographs without masks from step {plan.settings.unlabelled_from}."
@@ -128,27 +123,3 @@ def _open_run(plan: MaskTrainingConfig, options: dict[str, Any]) -> MaskRun:
     if options["start"] is not None:
         run.start_from(options["start"])
     return run
-
-
-@contextmanager
-def _explain(network: str, options: dict[str, Any]) -> Iterator[None]:
-    """One line for what is wrong with checkpoint or preset, and for Ctrl-C."""
-    from defocus_edge.networks.presets import PresetError
-    from training.checkpoints import CheckpointError
-
-    try:
-        yield
-    except (CheckpointError, PresetError) as error:
-        raise typer.BadParameter(str(error)) from error
-    except KeyboardInterrupt:
-        typer.echo(f"Interrupted. To go on: {_format(network, {**options, 'resume': True})}", err=True)
-        raise typer.Exit(130) from None  # 128 + SIGINT, as shells count
-
-
-def _format(network: str, options: dict[str, Any]) -> str:
-    """The command line of some options."""
-    words = ["python", "-m", "training", network]
-    for name, value in options.items():
-        if value is not None and value is not False:
-            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return shlex.join(words)

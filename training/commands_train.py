@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from training.command_tools import explain_faults, format_command, make_folder
 from training.commands_evaluate import Root
 
 if TYPE_CHECKING:
@@ -49,11 +48,7 @@ class _Call:
         """The command line, with other values for some options."""
         names = ("config", "root", "out", "bnet", "start", "steps", "seed", "resume")
         values = {name: getattr(self, name) for name in names}
-        words = ["python", "-m", "training", self.command]
-        for name, value in (values | changed).items():
-            if value is not None and value is not False:
-                words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-        return shlex.join(words)
+        return format_command(self.command, values | changed)
 
     def format_for_others(self) -> str:
         """The command line without paths of this machine."""
@@ -72,7 +67,7 @@ def train_bnet(
 ) -> None:
     """Train B-NET, which tells the blur radius of an edge point."""
     call = _Call("bnet", root, out, config, start=start, steps=steps, seed=seed, resume=resume)
-    with _explain(call):
+    with explain_faults(call.format(resume=True)):
         plan = _read_plan(call)
         run = _open_run(call, plan, [plan.bnet])
         run.train_b_net()
@@ -90,7 +85,7 @@ def train_enet(
 ) -> None:
     """Train E-NET over OUT's B-NET, calibrate, and write a preset with both that BlurEstimator(OUT/preset) loads."""
     call = _Call("enet", root, out, config, bnet=bnet, start=start, steps=steps, seed=seed, resume=resume)
-    with _explain(call):
+    with explain_faults(call.format(resume=True)):
         plan = _read_plan(call)
         run = _open_run(call, plan, [plan.enet])
         stages = [run.fill_b_net(bnet), run.train_e_net()]
@@ -102,26 +97,11 @@ def train_edges(
 ) -> None:
     """Train B-NET, then E-NET over it, calibrate, and write a preset that BlurEstimator(OUT/preset) loads."""
     call = _Call("edges", root, out, config, start=start, seed=seed, resume=resume)
-    with _explain(call):
+    with explain_faults(call.format(resume=True)):
         plan = _read_plan(call)
         run = _open_run(call, plan, [plan.bnet, plan.enet])
         stages = [run.train_b_net(), run.train_e_net()]
         _write_preset(call, run, stages)
-
-
-@contextmanager
-def _explain(call: _Call) -> Iterator[None]:
-    """One line for what is wrong with checkpoint or preset, and for Ctrl-C."""
-    from defocus_edge.networks.presets import PresetError
-    from training.checkpoints import CheckpointError
-
-    try:
-        yield
-    except (CheckpointError, PresetError) as error:
-        raise typer.BadParameter(str(error)) from error
-    except KeyboardInterrupt:
-        typer.echo(f"Interrupted. To go on: {call.format(resume=True)}", err=True)
-        raise typer.Exit(130) from None  # 128 + SIGINT, as shells count
 
 
 def _read_plan(call: _Call) -> TrainingConfig:
@@ -154,11 +134,7 @@ def _open_run(call: _Call, plan: TrainingConfig, stages: Sequence[TrainingSettin
     from training.stages import open_run
 
     cv2.setNumThreads(1)  # crops are drawn in one thread beside the training, which needs the other cores
-    try:
-        call.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"out must be a folder that can be written. Got: {error}."
-        raise typer.BadParameter(msg, param_hint="--out") from error
+    make_folder(call.out)
     try:
         run = open_run(plan, root=call.root, folder=call.out, resume=call.resume)
     except (OSError, ValueError) as error:  # missing or broken pictures, or none for a family

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from training.settings import (
+    COUNT_OR_NONE,
     RULES,
+    SHARE,
     Precision,
     ScheduleName,
     check_value,
+    choose_word,
     is_integer,
     is_number,
 )
@@ -119,13 +122,6 @@ class MaskTrainingSettings:
             raise ValueError(msg)
 
 
-def _choose(literal: Any) -> tuple[str, Any]:
-    words = get_args(literal)
-    return " or ".join(repr(word) for word in words), lambda value: value in words
-
-
-_SHARE = ("a number from 0 to 1", lambda value: is_number(value, 0, 1))
-_COUNT_OR_NONE = ("an integer of 0 or more", lambda value: is_integer(value, 0))
 _WEIGHT = ("a number of 0 or more", lambda value: is_number(value, 0, 1e6))
 #: What the value of a setting must be, and whether it is.
 MASK_RULES: dict[str, tuple[str, Any]] = {
@@ -139,17 +135,17 @@ MASK_RULES: dict[str, tuple[str, Any]] = {
         f"a positive multiple of {SIDE_STEP}",
         lambda value: is_integer(value) and value % SIDE_STEP == 0,
     ),
-    "resized": _COUNT_OR_NONE,
+    "resized": COUNT_OR_NONE,
     "rotation": ("a number of rad from 0 to 3.15", lambda value: is_number(value, 0, 3.15)),
     "scaling": ("a number from 1 to 4", lambda value: is_number(value, 1, 4)),
-    "optimizer": _choose(MaskOptimizerName),
-    "learning_rate": _SHARE,
-    "momentum": _SHARE,
-    "weight_decay": _SHARE,
+    "optimizer": choose_word(MaskOptimizerName),
+    "learning_rate": SHARE,
+    "momentum": SHARE,
+    "weight_decay": SHARE,
     "iou_weight": _WEIGHT,
     "adversarial_weight": _WEIGHT,
-    "discriminator_rate": _SHARE,
+    "discriminator_rate": SHARE,
     "discriminator_width": ("a number above 0", lambda value: is_number(value, 1e-3, 10)),
-    "unlabelled_from": _COUNT_OR_NONE,
-    "init": _choose(Init),
+    "unlabelled_from": COUNT_OR_NONE,
+    "init": choose_word(Init),
 }

@@ -120,7 +120,7 @@ def _are_families(families: Any) -> bool:
     return bool(shares) and known and all(is_number(share, 0, 1e6) and share > 0 for share in shares)
 
 
-def _choose(literal: Any) -> tuple[str, Callable[[Any], bool]]:
+def choose_word(literal: Any) -> tuple[str, Callable[[Any], bool]]:
     """Rule and check of a value that is one of some words."""
     words = get_args(literal)
     return " or ".join(repr(word) for word in words), lambda value: value in words
@@ -128,25 +128,25 @@ def _choose(literal: Any) -> tuple[str, Callable[[Any], bool]]:
 
 _FAMILIES_RULE = f"a table of positive shares, of {', '.join(FAMILIES)}"
 _COUNT: tuple[str, Callable[[Any], bool]] = ("a positive integer", is_integer)
-_COUNT_OR_NONE: tuple[str, Callable[[Any], bool]] = ("an integer of 0 or more", lambda value: is_integer(value, 0))
-_SHARE: tuple[str, Callable[[Any], bool]] = ("a number from 0 to 1", lambda value: is_number(value, 0, 1))
+COUNT_OR_NONE: tuple[str, Callable[[Any], bool]] = ("an integer of 0 or more", lambda value: is_integer(value, 0))
+SHARE: tuple[str, Callable[[Any], bool]] = ("a number from 0 to 1", lambda value: is_number(value, 0, 1))
 #: What the value of a setting must be, and whether it is.
 RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "head": _choose(Head),
+    "head": choose_word(Head),
     "steps": _COUNT,
     "crops": _COUNT,
     "points": _COUNT,
-    "learning_rate": _SHARE,
-    "warmup": _COUNT_OR_NONE,
-    "decay": _SHARE,
-    "precision": _choose(Precision),
-    "seed": _COUNT_OR_NONE,  # NumPy takes no negative seed
-    "sampler": _choose(SamplerName),
-    "optimizer": _choose(OptimizerName),
-    "schedule": _choose(ScheduleName),
-    "drop_steps": _COUNT_OR_NONE,
-    "loss": _choose(LossName),
-    "level_share": _SHARE,
+    "learning_rate": SHARE,
+    "warmup": COUNT_OR_NONE,
+    "decay": SHARE,
+    "precision": choose_word(Precision),
+    "seed": COUNT_OR_NONE,  # NumPy takes no negative seed
+    "sampler": choose_word(SamplerName),
+    "optimizer": choose_word(OptimizerName),
+    "schedule": choose_word(ScheduleName),
+    "drop_steps": COUNT_OR_NONE,
+    "loss": choose_word(LossName),
+    "level_share": SHARE,
     "validation_stride": (
         f"one of {', '.join(map(str, VALIDATION_STRIDES))}, so that every {DEVELOPMENT_STRIDE}th picture, the "
         "development set, is never trained on",

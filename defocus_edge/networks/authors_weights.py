@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.networks.presets import PresetError
+from defocus_edge.networks.preset_files import PresetError
 
 if TYPE_CHECKING:
     from defocus_edge.networks.edge_networks import EdgeNetworks

@@ -1,38 +1,30 @@
-"""Presets: a folder with config.json, model.weights.h5 and metadata.json for each set of weights."""
+"""Presets: networks out of files and into files."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from defocus_edge.networks.preset_files import (
+    CONFIG_FILE,
+    DEFAULT_PRESET,
+    EDGE_NETWORKS,
+    METADATA_FILE,
+    WEIGHTS_FILE,
+    PresetError,
+    compute_sha256,
+    find_preset,
+    list_presets,
+    read_config,
+    verify_preset,
+)
+
 if TYPE_CHECKING:
     import keras
 
     from defocus_edge.networks.edge_networks import EdgeNetworks, EdgeNetworksConfig
-
-#: Where the presets of the package lie.
-PRESETS_FOLDER = Path(__file__).resolve().parent.parent / "presets"
-#: The preset that is used when none is named.
-DEFAULT_PRESET = "edge-v1"
-#: The preset of each method that finds blurred pixels, unless another is named.
-METHOD_PRESETS = {
-    "threshold": DEFAULT_PRESET,
-    "msdu": "msdu-v1",
-    "defusion": "defusion-v1",
-    "maganet": "maganet-v1",
-}
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.weights.h5"
-METADATA_FILE = "metadata.json"
-#: What config.json calls B-NET and E-NET, which share a preset.
-EDGE_NETWORKS = "edge"
-
-
-class PresetError(ValueError):
-    """A preset is unknown, incomplete, changed or does not fit the networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,57 +47,6 @@ class SegmentationPreset:
     config: Any
     model: keras.Model
     threshold: float
-
-
-def list_presets(network: str | None = None) -> list[str]:
-    """Names of the presets that come with the package, sorted.
-
-    Parameters
-    ----------
-    network : {'edge', 'msdu', 'defusion', 'maganet'}, optional
-        Only presets of this network; all of them otherwise.
-    """
-    paths = sorted(PRESETS_FOLDER.glob(f"*/{CONFIG_FILE}"))
-    return [path.parent.name for path in paths if network is None or _read_config(path)["network"] == network]
-
-
-def read_metadata(preset: str | Path) -> dict[str, Any]:
-    """What metadata.json says of a preset: how it was trained, with which scores, its licence and checksum.
-
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
-
-    Raises
-    ------
-    PresetError
-        If there is no such preset or its metadata cannot be read.
-    """
-    path = find_preset(preset) / METADATA_FILE
-    metadata = _read_json(path)
-    if not isinstance(metadata, dict):
-        msg = f"{path} must hold a JSON object. Got: {type(metadata).__name__}."
-        raise PresetError(msg)
-    return metadata
-
-
-def find_preset(preset: str | Path) -> Path:
-    """Folder of a preset, given by name or as a folder.
-
-    Raises
-    ------
-    PresetError
-        If there is none; the message lists the names that exist.
-    """
-    for folder in (PRESETS_FOLDER / preset, Path(preset)):
-        if (folder / CONFIG_FILE).is_file():
-            return folder
-    msg = (
-        f"preset must be one of {list_presets()} or a folder with {CONFIG_FILE}, {WEIGHTS_FILE} and {METADATA_FILE}. "
-        f"Got: {str(preset)!r}."
-    )
-    raise PresetError(msg)
 
 
 def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
@@ -159,7 +100,7 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
     from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS, build_segmentation_network
 
     path = folder / CONFIG_FILE
-    values = _read_config(path)
+    values = read_config(path)
     found = values.pop("network")
     if found not in ([*SEGMENTATION_NETWORKS] if network is None else [network]):
         msg = f"{path} must be of {network or ', '.join(SEGMENTATION_NETWORKS)}. Got: {found!r}."
@@ -173,35 +114,6 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
     model = build_segmentation_network(found, config)
     _load_weights(model, folder)
     return SegmentationPreset(found, config, model, threshold)
-
-
-def verify_preset(preset: str | Path) -> None:
-    """Check that the weights of a preset are whole, without loading them.
-
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
-
-    Raises
-    ------
-    PresetError
-        If the preset is unknown, a file is missing, or the weights are not the ones whose SHA-256 stands in
-        metadata.json.
-    """
-    folder = find_preset(preset)
-    expected = read_metadata(folder).get("sha256")
-    weights = folder / WEIGHTS_FILE
-    if not weights.is_file():
-        msg = f"The preset in {folder} has no {WEIGHTS_FILE}. Install the package again or name another preset."
-        raise PresetError(msg)
-    found = compute_sha256(weights)
-    if found != expected:
-        msg = (
-            f"{weights} is not the file that its {METADATA_FILE} describes: SHA-256 must be {expected}. Got: {found}. "
-            "The download or copy is damaged, or the file was changed: install the package or copy the preset again."
-        )
-        raise PresetError(msg)
 
 
 def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
@@ -301,25 +213,10 @@ def _load_weights(model: keras.Model, folder: Path) -> None:
         raise PresetError(msg) from error
 
 
-def compute_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """What config.json says; `network` is among it."""
-    values = _read_json(path)
-    if not isinstance(values, dict) or not isinstance(values.get("network"), str):
-        msg = f"{path} must be a JSON object that names its network. Got: {values!r}."
-        raise PresetError(msg)
-    return values
-
-
 def _read_edge_config(path: Path) -> EdgeNetworksConfig:
     from defocus_edge.networks.edge_networks import EdgeNetworksConfig
 
-    values = _read_config(path)
+    values = read_config(path)
     if values.pop("network") != EDGE_NETWORKS:
         msg = f"{path} must be of the networks {EDGE_NETWORKS!r}; presets of them: {list_presets(EDGE_NETWORKS)}."
         raise PresetError(msg)
@@ -327,15 +224,4 @@ def _read_edge_config(path: Path) -> EdgeNetworksConfig:
         return EdgeNetworksConfig(**{**values, "dense_units": tuple(values["dense_units"])})
     except (TypeError, KeyError, ValueError) as error:
         msg = f"{path} does not describe the edge networks: {error}"
-        raise PresetError(msg) from error
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        msg = f"The preset has no {path.name}: looked for {path}."
-        raise PresetError(msg) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        msg = f"{path} is not a JSON file: {error}"
         raise PresetError(msg) from error

@@ -6,7 +6,7 @@ from scipy.io import savemat
 
 from defocus_edge.networks.authors_weights import import_authors_weights
 from defocus_edge.networks.edge_networks import EdgeNetworksConfig, build_edge_networks
-from defocus_edge.networks.presets import PresetError
+from defocus_edge.networks.preset_files import PresetError
 
 BLUR_LAYERS = [f"{group}_conv{number}" for group in ("b1", "b2", "b3", "blur_head") for number in (1, 2, 3, 4)]
 EDGE_LAYERS = [f"{group}_conv{number}" for group in ("b1", "f2", "b2", "b3", "edge_head") for number in (1, 2, 3, 4)]

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from defocus_edge.networks import presets
-from defocus_edge.networks.presets import (
+from defocus_edge.networks import preset_files
+from defocus_edge.networks.preset_files import (
     CONFIG_FILE,
     METADATA_FILE,
     WEIGHTS_FILE,
@@ -15,11 +15,10 @@ from defocus_edge.networks.presets import (
     compute_sha256,
     find_preset,
     list_presets,
-    load_edge_networks,
     read_metadata,
-    save_edge_preset,
     verify_preset,
 )
+from defocus_edge.networks.presets import load_edge_networks, save_edge_preset
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def packaged(small_preset, tmp_path, monkeypatch):
     for name in ("small", "another"):
         shutil.copytree(small_preset, folder / name)
     (folder / "no preset").mkdir()
-    monkeypatch.setattr(presets, "PRESETS_FOLDER", folder)
+    monkeypatch.setattr(preset_files, "PRESETS_FOLDER", folder)
     return folder
 
 
@@ -92,7 +91,7 @@ def test_presets_are_listed_by_network(packaged):
 
 
 def test_no_presets_are_an_empty_list(tmp_path, monkeypatch):
-    monkeypatch.setattr(presets, "PRESETS_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(preset_files, "PRESETS_FOLDER", tmp_path / "none")
     assert list_presets() == []
 
 
