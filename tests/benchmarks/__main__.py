@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from tests.benchmarks import bench_dense, bench_estimate, bench_filter, bench_training
+from tests.benchmarks import bench_dense, bench_estimate, bench_filter, bench_masks, bench_training
 from tests.benchmarks.measuring import describe_machine, print_table
 
 if __name__ == "__main__":
@@ -13,3 +13,4 @@ if __name__ == "__main__":
         "BlurEstimator.estimate, default preset (first call: loading and compiling included)", bench_estimate.run()
     )
     print_table("Training steps of B-NET on dense crops and on patches", bench_training.run())
+    print_table("Each method of detect_blur", bench_masks.run())
