@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from defocus_edge.blur_levels import sigma_to_radius
 
 #: Pictures whose edges have a larger measured radius in px somewhere are not all in focus. It lies between the sharp
-#: photographs (up to 1.75) and those focused near or far (from 1.9) among the real ones of the development pictures.
+#: photographs (up to 1.74) and those focused near or far (from 1.77) among the real ones of the development pictures.
 DEFAULT_LIMIT = 1.75
 #: The picture is judged in so many tiles along its longer side.
 TILES = 8
@@ -24,8 +24,8 @@ _LEAST_TILES = 4
 _SECOND_BLUR = 1.0
 # Variance in px² that pixels (1/12) and central differences (1/3) add to that of the blur.
 _OWN_VARIANCE = 1 / 12 + 1 / 3
-# Canny's thresholds on 8 bits, low enough for blurred edges, after this blur in px.
-_CANNY_LOW, _CANNY_HIGH, _CANNY_BLUR = 20, 50, 1.0
+# Canny's thresholds on 8 bits, low enough for the faint edges of a soft background, after this blur in px.
+_CANNY_LOW, _CANNY_HIGH, _CANNY_BLUR = 10, 25, 1.0
 
 
 @dataclass(frozen=True)
