@@ -19,6 +19,7 @@ FLOORS = [
         "_decoding",
         "psf",
         "patches",
+        "deconvolution",
         "thresholds",
         "metrics",
         "propagation",
