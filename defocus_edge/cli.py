@@ -189,7 +189,7 @@ def mask(
         float | None,
         typer.Option(
             callback=_check_share,
-            help="Threshold as a share of the map's range, from its smallest radius up. [default: 0.3]",
+            help="Threshold as a share of the map's range, from its smallest radius up. [default: 0.15, but 1 to 2 px]",
         ),
     ] = None,
     radius: Annotated[

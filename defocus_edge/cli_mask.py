@@ -115,9 +115,7 @@ def _mask_map(job: Job, from_map: Path, *, alpha: float | None, radius: float | 
 
 
 def _name_threshold(method: str, threshold: float, alpha: float | None, radius: float | None) -> Record:
-    """The threshold that was used."""
+    """The threshold that was asked for; neither alpha nor radius for the default rule."""
     if method != MAP_METHOD:
         return {"threshold": threshold}
-    from defocus_edge.thresholds import DEFAULT_ALPHA
-
-    return {"alpha": DEFAULT_ALPHA if alpha is None and radius is None else alpha, "threshold_px": radius}
+    return {"alpha": alpha, "threshold_px": radius}

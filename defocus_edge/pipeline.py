@@ -105,9 +105,9 @@ class BlurEstimate:
         Parameters
         ----------
         alpha : float, optional
-            The paper's adaptive threshold τ = α·v_max + (1 - α)·v_min, 0 to 1; 0.3 if neither is given.
+            The paper's adaptive threshold τ = α·v_max + (1 - α)·v_min, 0 to 1.
         radius : float, optional
-            Threshold in px.
+            Threshold in px. If neither is given, the adaptive one with α = 0.15, but at least 1 and at most 2 px.
 
         Returns
         -------

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-#: Share of the map's range above which a pixel counts as blurred, unless another is given.
-DEFAULT_ALPHA = 0.3
+#: Share of the map's range above which a pixel counts as blurred, if no threshold is given …
+DEFAULT_ALPHA = 0.15
+#: … but the threshold stays within these radii in px: a disk of less is as good as sharp, and a picture that is blurred
+#: all over has no sharp part to compare with. Cross entropy on the development scenes of `training.mask_scenes`: 0.200;
+#: of α = 0.3 alone 0.313, of 1 px alone 0.199, which takes all of a large photograph for blurred.
+DEFAULT_RADII = (1.0, 2.0)
 
 
 def threshold_blur_map(
@@ -19,9 +23,9 @@ def threshold_blur_map(
     blur_map : (H, W) ndarray of float
         Blur radius in px.
     alpha : float, optional
-        Adaptive threshold, 0 to 1; 0.3 if neither is given.
+        Adaptive threshold, 0 to 1.
     radius : float, optional
-        Threshold in px.
+        Threshold in px. If neither is given, the adaptive threshold with α = 0.15, but at least 1 and at most 2 px.
 
     Returns
     -------
@@ -58,10 +62,16 @@ def find_threshold(blur_map: NDArray[np.float32], *, alpha: float | None = None,
             msg = f"radius must be a number of pixels >= 0. Got: {radius}."
             raise ValueError(msg)
         return radius
-    alpha = DEFAULT_ALPHA if alpha is None else alpha
+    if alpha is None:
+        return min(max(_adapt(blur_map, DEFAULT_ALPHA), DEFAULT_RADII[0]), DEFAULT_RADII[1])
     if not 0 <= alpha <= 1:
         msg = f"alpha must be between 0 and 1. Got: {alpha}."
         raise ValueError(msg)
+    return _adapt(blur_map, alpha)
+
+
+def _adapt(blur_map: NDArray[np.float32], alpha: float) -> float:
+    """The adaptive threshold."""
     low, high = float(blur_map.min()), float(blur_map.max())
     # In this form, in double precision, rounding neither lifts a plain map above its threshold nor breaks the order of
     # two alphas.

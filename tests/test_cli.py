@@ -21,7 +21,7 @@ from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, READ_OUTS
 from defocus_edge.cli import ReadOutChoice, main
 from defocus_edge.images import ImageReadError, read_map, write_map
 from defocus_edge.networks import preset_files, presets
-from defocus_edge.thresholds import DEFAULT_ALPHA
+from defocus_edge.thresholds import DEFAULT_ALPHA, DEFAULT_RADII
 
 HEIGHT, WIDTH = 96, 120
 
@@ -123,7 +123,8 @@ def test_defaults_are_those_of_the_library(capsys):
     assert PropagationSettings().depth_penalty == 100
     assert "[default: 100]" in inspect.getsource(cli)
     main(["mask", "--help"])
-    assert f"[default: {DEFAULT_ALPHA}]" in " ".join(capsys.readouterr().out.split())
+    rule = f"[default: {DEFAULT_ALPHA}, but {DEFAULT_RADII[0]:g} to {DEFAULT_RADII[1]:g} px]"
+    assert rule in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
@@ -418,7 +419,7 @@ def test_damaged_preset_ends_the_run_with_one_line(capsys, photo, preset, tmp_pa
 
 
 def test_mask_of_a_photo(run, photo, preset, tmp_path):
-    code, out, err = run("mask", photo, "--json")
+    code, out, err = run("mask", photo, "--alpha", "0.5", "--json")
     assert code == 0
     assert len(err) == 1
     mask = read_mask(tmp_path / "photo_mask.png")
@@ -427,7 +428,7 @@ def test_mask_of_a_photo(run, photo, preset, tmp_path):
     assert set(np.unique(mask)) == {0, 255}
     (record,) = json.loads(out)
     assert record["outputs"] == {"mask": str(tmp_path / "photo_mask.png")}
-    assert (record["alpha"], record["threshold_px"], record["preset"]) == (DEFAULT_ALPHA, None, str(preset))
+    assert (record["alpha"], record["threshold_px"], record["preset"]) == (0.5, None, str(preset))
     assert record["blurred_share"] == pytest.approx((mask == 255).mean(), abs=1e-4)
 
 
@@ -475,7 +476,7 @@ def test_preset_of_another_method_ends_the_run_with_one_line(capsys, photo, pres
 
 
 @pytest.mark.parametrize(
-    ("options", "share"), [([], 0.7), (["--alpha", "0.5"], 0.5), (["--radius", "4"], 0.25)], ids=str
+    ("options", "share"), [([], 0.85), (["--alpha", "0.5"], 0.5), (["--radius", "4"], 0.25)], ids=str
 )
 @pytest.mark.parametrize("ending", [".tif", ".npy"])
 def test_mask_from_a_map_alone(capsys, blur_map, tmp_path, options, share, ending):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from defocus_edge.thresholds import DEFAULT_ALPHA, threshold_blur_map
+from defocus_edge.thresholds import DEFAULT_ALPHA, DEFAULT_RADII, find_threshold, threshold_blur_map
 
 MAP = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=np.float32)
 
@@ -48,13 +48,20 @@ def test_alpha_is_a_share_of_the_range():
     assert not threshold_blur_map(MAP, alpha=1).any()
 
 
-def test_default_is_the_named_alpha():
-    assert DEFAULT_ALPHA == 0.3
-    np.testing.assert_array_equal(threshold_blur_map(MAP), threshold_blur_map(MAP, alpha=DEFAULT_ALPHA))
+@pytest.mark.parametrize(
+    ("low", "high", "threshold"),
+    [(0.5, 6.0, 1.325), (0.5, 1.0, DEFAULT_RADII[0]), (3.0, 6.0, DEFAULT_RADII[1]), (1.0, 3.0, 1.3)],
+    ids=["between", "sharp all over", "blurred all over", "little blur"],
+)
+def test_default_adapts_within_limits(low, high, threshold):
+    blur_map = np.array([[low, high]], dtype=np.float32)
+    assert DEFAULT_ALPHA == 0.15
+    assert find_threshold(blur_map) == pytest.approx(threshold)
+    assert threshold_blur_map(blur_map).tolist() == [[low > threshold, high > threshold]]
 
 
-def test_map_without_contrast_has_no_blurred_pixel():
-    assert not threshold_blur_map(np.full((3, 3), 4, dtype=np.float32)).any()
+def test_alpha_finds_no_blur_in_a_map_without_contrast():
+    assert not threshold_blur_map(np.full((3, 3), 4, dtype=np.float32), alpha=0.3).any()
 
 
 @given(st.floats(0.5, 6, width=32), st.floats(0, 1))
