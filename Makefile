@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench tables clean
 .DELETE_ON_ERROR:
 
 # The main job on a real photograph that comes with scikit-image.
@@ -23,6 +23,10 @@ check: .venv/test.stamp
 
 bench: .venv/test.stamp
 	$(BIN)/python -m tests.benchmarks
+
+# The tables of the README, from the commands that its markers name; they need the pictures those name, too.
+tables: .venv/test.stamp
+	$(BIN)/python -m training tables README.md
 
 clean:
 	rm -rf .venv demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache
