@@ -60,6 +60,9 @@ def evaluate_masks(
     size: Annotated[
         str, typer.Option(help="'native size', or what pictures are resized to first, such as 320x320.")
     ] = "native size",
+    figures: Annotated[
+        str | None, typer.Option(help="Columns of the table, with commas; all unless given.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for CSV files and the PR, Fβ and ROC plots.", show_default=False)
     ] = None,
@@ -73,6 +76,7 @@ def evaluate_masks(
         protocol = MaskProtocol(cast("Any", aggregation), size)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    hidden = _hide_columns(figures, [*evaluation.FIGURES, evaluation.SECONDS])
     if out is not None:
         make_folder(out)
     detectors = load_detectors(methods)
@@ -84,9 +88,22 @@ def evaluate_masks(
     if not scores:
         msg = f"root must hold a picture with a mask that can be read. Got: {root}."
         raise typer.BadParameter(msg)
-    typer.echo(format_table(evaluation.tabulate_masks(scores, protocol)))
+    rows = evaluation.tabulate_masks(scores, protocol)
+    typer.echo(format_table([{name: row[name] for name in row if name not in hidden} for row in rows]))
     if out is not None:
         evaluation.write_report(out, scores, protocol)
+
+
+def _hide_columns(figures: str | None, known: Sequence[str]) -> set[str]:
+    """Figures that the table leaves out."""
+    if figures is None:
+        return set()
+    chosen = [figure.strip() for figure in figures.split(",")]
+    for figure in chosen:
+        if figure not in known:
+            msg = f"figures must be of {', '.join(known)}. Got: {figure!r}."
+            raise typer.BadParameter(msg)
+    return set(known) - set(chosen)
 
 
 def load_detectors(methods: str) -> dict[str, BlurDetector]:

@@ -35,7 +35,7 @@ Root = Annotated[
         show_default=False,
     ),
 ]
-Config = Annotated[str, typer.Option(help="compact, paper, or a TOML file.")]
+Config = Annotated[str, typer.Option(help="compact, paper, generator (maganet), or a TOML file.")]
 Data = Annotated[Dataset, typer.Option(help="What to learn from.")]
 Unlabelled = Annotated[
     Path | None, typer.Option(help="Folder of photographs without masks, for unlabelled_from.", show_default=False)

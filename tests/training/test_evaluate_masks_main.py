@@ -38,6 +38,14 @@ def test_the_table_has_a_row_for_each_method_and_files_are_written(root, segment
     assert {"summary.csv", "curves.csv", "pictures.csv", "f_beta.png", "roc.png", "precision_recall.png"} == names
 
 
+def test_the_table_shows_the_figures_that_are_asked_for(root, segmentation_presets):
+    methods = f"msdu={segmentation_presets / 'msdu'}"
+    result = run(root, "--methods", methods, "--figures", "MAE, max-of-mean Fβ", "--out", str(root / "report"))
+    assert result.exit_code == 0, result.output
+    assert "| detector | protocol | pictures | max-of-mean Fβ | MAE |\n" in result.output
+    assert "AUFβ" in (root / "report" / "summary.csv").read_text(encoding="utf-8")  # files have all
+
+
 def test_a_picture_without_edges_does_not_stop_the_others(root, small_preset):
     write_png(root / "image" / "9.png", np.full((40, 40, 3), 99, dtype=np.uint8))
     write_png(root / "gt" / "9.png", np.zeros((40, 40), dtype=np.uint8))
@@ -55,6 +63,7 @@ def test_a_picture_without_edges_does_not_stop_the_others(root, small_preset):
         (["--aggregation", "median"], "aggregation must be one of"),
         (["--methods", "threshold", "--dataset", "dut"], "DUT-DBD must hold"),
         (["--methods", "threshold", "--dataset", "cuhk"], "CUHK set must hold"),
+        (["--figures", "MAE,beauty"], "figures must be of max-of-mean Fβ, "),
         (["--out", "README.md"], "out must be a folder that can be written"),
     ],
 )

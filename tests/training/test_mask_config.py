@@ -19,13 +19,21 @@ def read(tmp_path, text, network="msdu"):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_each_network_has_a_compact_recipe_and_the_papers(network):
-    assert list_mask_configs(network) == ["compact", "paper"]
+    assert {"compact", "paper"} <= set(list_mask_configs(network))
     compact, paper = (read_mask_config(network, name) for name in ("compact", "paper"))
     assert compact.network.width < paper.network.width == 1
     assert paper.network.normalization == "none"
     assert {compact.settings.network, paper.settings.network} == {network}
     for config in (compact, paper):
         assert read_mask_config(network, str(CONFIGS_FOLDER / network / f"{config.name}.toml")) == config
+
+
+def test_the_generator_alone_is_the_compact_recipe_without_adversary():
+    compact, alone = (read_mask_config("maganet", name) for name in ("compact", "generator"))
+    assert compact.settings.adversarial_weight > 0
+    assert alone.network == compact.network
+    discriminator = {"adversarial_weight": 0.0, "discriminator_width": 1.0}
+    assert alone.settings == dataclasses.replace(compact.settings, **discriminator)
 
 
 def test_they_are_no_configurations_of_the_edge_networks():
