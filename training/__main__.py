@@ -6,7 +6,7 @@ import typer
 
 from training.commands_evaluate import evaluate_edges, evaluate_pairs, evaluate_robustness
 from training.commands_evaluate_masks import evaluate_masks
-from training.commands_example import draw_example
+from training.commands_example import draw_example, draw_masks_example
 from training.commands_masks import make_mask_command
 from training.commands_tables import write_tables
 from training.commands_train import train_bnet, train_edges, train_enet
@@ -20,6 +20,7 @@ app.command("edges")(train_edges)
 for _network, _title in (("msdu", "MSDU-net"), ("defusion", "DeFusionNET"), ("maganet", "MA-GANet")):
     app.command(_network)(make_mask_command(_network, _title))
 app.command("example")(draw_example)
+app.command("example-masks")(draw_masks_example)
 app.command("tables")(write_tables)
 app.add_typer(evaluate, name="evaluate")
 evaluate.command("edges")(evaluate_edges)

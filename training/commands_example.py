@@ -1,4 +1,4 @@
-"""`python -m training example`: the picture of the README."""
+"""`python -m training example` and `example-masks`: the pictures of the README."""
 
 from __future__ import annotations
 
@@ -32,3 +32,36 @@ def draw_example(
         for panel in panels
     ]
     write_picture(out, np.hstack(scaled).astype(np.uint8))
+
+
+def draw_masks_example(
+    out: Annotated[Path, typer.Option(help="Picture to write.", show_default=False)],
+    methods: Annotated[
+        str, typer.Option(help="Of detect_blur, with commas; METHOD=PRESET for other weights.")
+    ] = "threshold,msdu,defusion,maganet",
+) -> None:
+    """Write the picture of the README: skimage's astronaut and what each method says of her, side by side."""
+    import numpy as np
+    import skimage.data
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from defocus_edge.images import write_picture
+    from training.commands_evaluate_masks import load_detectors
+
+    photo = skimage.data.astronaut()
+    detectors = load_detectors(methods)
+    figure = Figure(figsize=(2.6 * (1 + len(detectors)), 2.9), dpi=110, facecolor="white", layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    first, *others = figure.subplots(1, 1 + len(detectors))
+    first.imshow(photo)
+    first.set_title("photograph")
+    for axes, (name, detector) in zip(others, detectors.items(), strict=True):
+        found = detector.detect(photo)
+        axes.imshow(found.probability, cmap="gray", vmin=0, vmax=1)
+        axes.contour(found.mask, levels=[0.5], colors="tab:red", linewidths=0.8)
+        axes.set_title(name)
+    for axes in (first, *others):
+        axes.set_axis_off()
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
+    write_picture(out, np.asarray(canvas.buffer_rgba())[..., :3].copy())  # type: ignore[no-untyped-call]  # same

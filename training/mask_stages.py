@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from training.mask_samplers import MaskSampler, PairSampler, PhotoSampler
 from training.mask_scenes import MaskScene, MaskSceneSampler, render_mask_development_set
 from training.mask_settings import MaskTrainingSettings
 from training.mask_training import calibrate_threshold, export_network, train_mask_network
+from training.metadata import describe_training
 from training.sources import load_sources
 from training.vgg16 import fill_from_imagenet
 
@@ -120,17 +120,12 @@ class MaskRun:
         threshold, scores = calibrate_threshold(self.trainer, self.scenes())
         preset = SegmentationPreset(settings.network, self.config.network, export_network(self.trainer), threshold)
         metadata = {
-            "name": self.folder.name,
-            "command": command,
-            "config": {"name": self.config.name, **self.config.source},
+            **describe_training(self.folder.name, self.config.name, self.config.source, command=command, hours=hours),
             "settings": asdict(settings),
             "development_crops": crops,
             "development_set": scores,
             "data": self.data,
             "development_split": f"every {settings.validation_stride}th file of each folder by sorted name",
-            "licence": "The pictures have mixed or unstated licences (research use).",
-            "hardware": f"{platform.machine()}, keras {keras.version()} on {keras.backend.backend()}",
-            "hours_of_last_run": round(hours, 2),
         }
         return save_segmentation_preset(preset, self.folder / "preset", metadata)
 

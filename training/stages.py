@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from training.config import TrainingConfig
 from training.crops import CropSampler, check_families
 from training.development import render_development_set
 from training.edge_training import SCORED_CROPS, build_sampler, train_edge_network
+from training.metadata import describe_training
 from training.settings import Head, TrainingSettings
 from training.sources import Sources, load_sources
 from training.validation import validate_network
@@ -156,18 +156,13 @@ class TrainingRun:
         threshold, errors = calibrate_depth_threshold(self.networks, render_development_set(self.root))
         networks = replace(self.networks, config=replace(self.networks.config, depth_threshold=threshold))
         metadata = {
-            "name": self.folder.name,
-            "command": command,
-            "config": {"name": self.config.name, **self.config.source},
+            **describe_training(self.folder.name, self.config.name, self.config.source, command=command, hours=hours),
             "stages": list(stages),
             "dense_mae_px_of_depth_thresholds": errors,
             "data": "BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, hand-drawn blur masks "
             "as shapes, Middlebury 2005/2006 views with disparity",
             "development_split": f"every {self.config.bnet.validation_stride}th file of each folder by sorted name, "
             "from the first; all views of a depth scene that has one there",
-            "licence": "The pictures have mixed or unstated licences (research use).",
-            "hardware": f"{platform.machine()}, keras {keras.version()} on {keras.backend.backend()}",
-            "hours_of_last_run": round(hours, 2),
         }
         return save_edge_preset(networks, self.folder / "preset", metadata)
 
