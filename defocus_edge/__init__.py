@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 from defocus_edge._version import __version__
 
 if TYPE_CHECKING:
+    from defocus_edge.deblurring import deblur
+    from defocus_edge.deconvolution import deconvolve
     from defocus_edge.images import ImageReadError, read_image, read_map, write_map
     from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
     from defocus_edge.networks.preset_files import PresetError, list_presets
+    from defocus_edge.noise import estimate_noise
     from defocus_edge.pipeline import BlurEstimate, BlurEstimator, estimate_blur
     from defocus_edge.propagation.propagate import NoEdgesError
 
 # Public name to its module: loaded on first use, so that importing the package loads neither TensorFlow nor Numba.
+# No module may have a public name: importing it would put the module in the place of what the name stands for.
 _HOMES = {
     "BlurDetector": "masks",
     "BlurEstimate": "pipeline",
@@ -28,8 +32,11 @@ _HOMES = {
     "ImageReadError": "images",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.preset_files",
+    "deblur": "deblurring",
+    "deconvolve": "deconvolution",
     "detect_blur": "masks",
     "estimate_blur": "pipeline",
+    "estimate_noise": "noise",
     "list_presets": "networks.preset_files",
     "read_image": "images",
     "read_map": "images",
@@ -45,8 +52,11 @@ __all__ = [
     "NoEdgesError",
     "PresetError",
     "__version__",
+    "deblur",
+    "deconvolve",
     "detect_blur",
     "estimate_blur",
+    "estimate_noise",
     "list_presets",
     "read_image",
     "read_map",

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge._containers import JPEG_START, PNG_START, TIFF_STARTS
+
 PathLike = str | os.PathLike[str]
-_JPEG_START, _PNG_START = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # A marker that ends the entropy-coded data of a scan: not a stuffed zero, not a restart (RST0-7), not a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # What tifffile unpacks without the imagecodecs package: no compression, deflate (two codes), PackBits.
@@ -68,7 +68,7 @@ def decode_picture(data: bytes, path: PathLike) -> npt.NDArray[Any]:
     fault = _find_fault(data)
     if fault:
         raise ImageReadError(f"Cannot read picture {quote(path)}: {fault}. Copy or download the file again.")
-    return _decode_tiff(data, path) if data.startswith(_TIFF_STARTS) else _decode_with_opencv(data, path)
+    return _decode_tiff(data, path) if data.startswith(TIFF_STARTS) else _decode_with_opencv(data, path)
 
 
 def quote(path: PathLike) -> str:
@@ -104,9 +104,9 @@ def _find_fault(data: bytes) -> str | None:
     if not data:
         return "the file is empty (0 bytes)"
     complete = True
-    if data.startswith(_JPEG_START):
+    if data.startswith(JPEG_START):
         complete = _is_complete_jpeg(data)
-    elif data.startswith(_PNG_START):
+    elif data.startswith(PNG_START):
         complete = _is_complete_png(data)
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         complete = len(data) >= 8 + int.from_bytes(data[4:8], "little")
@@ -115,7 +115,7 @@ def _find_fault(data: bytes) -> str | None:
 
 def _is_complete_jpeg(data: bytes) -> bool:
     """Walk the segments up to the end marker; a thumbnail's own end marker is inside a segment, stepped over."""
-    position = len(_JPEG_START)
+    position = len(JPEG_START)
     while found := _JPEG_MARKER.search(data, position):
         marker, position = data[found.start() + 1], found.end()
         if marker == 0xD9:  # EOI
@@ -127,7 +127,7 @@ def _is_complete_jpeg(data: bytes) -> bool:
 
 def _is_complete_png(data: bytes) -> bool:
     """Walk the chunks up to IEND and compare their checksums."""
-    position, view = len(_PNG_START), memoryview(data)
+    position, view = len(PNG_START), memoryview(data)
     while position + 12 <= len(data):
         length = int.from_bytes(view[position : position + 4], "big")
         end = position + 8 + length
@@ -209,7 +209,11 @@ def _orient_page(page: Any) -> npt.NDArray[Any]:
     if page.photometric == _WHITE_IS_ZERO:
         array = (np.iinfo(array.dtype).max if array.dtype.kind in "ui" else 1) - array
     tag = page.tags.get("Orientation")
-    orientation = int(tag.value) if tag else 1
+    return turn_upright(array, int(tag.value) if tag else 1)
+
+
+def turn_upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """View of (H, W) or (H, W, C) values as EXIF's orientation, 1 to 8, says that they must be turned."""
     if orientation >= 5:  # 5-8 are 1-4 of the transposed picture, in another order
         array, orientation = np.swapaxes(array, 0, 1), {5: 1, 6: 2, 7: 3, 8: 4}.get(orientation, 1)
     flips: dict[int, Any] = {2: np.s_[:, ::-1], 3: np.s_[::-1, ::-1], 4: np.s_[::-1]}

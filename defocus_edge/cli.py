@@ -1,4 +1,4 @@
-"""The command line: photos in, blur maps and masks out.
+"""The command line: photos in, blur maps, masks and sharper photos out.
 
 Nothing but typer is imported before a command has checked its arguments: help and a mistyped option answer at once.
 """
@@ -6,9 +6,6 @@ Nothing but typer is imported before a command has checked its arguments: help a
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -27,51 +24,27 @@ from defocus_edge.cli_console import (
     prepare_folder,
     run_jobs,
 )
+from defocus_edge.cli_deblur import check_deblur_options, deblur_photo, name_result
 from defocus_edge.cli_estimate import estimate_photo, open_estimator
 from defocus_edge.cli_info import collect_info, format_info
 from defocus_edge.cli_mask import check_mask_options, mask_photo, open_detector
-
-
-class ReadOutChoice(StrEnum):
-    """`blur_levels.READ_OUTS`, without importing NumPy for it."""
-
-    MEDIAN = "median"
-    EXPECTATION = "expectation"
-    ARGMAX = "argmax"
-
-
-class MethodChoice(StrEnum):
-    """`masks.METHODS`, without importing Keras for it."""
-
-    THRESHOLD = "threshold"
-    MSDU = "msdu"
-    DEFUSION = "defusion"
-    MAGANET = "maganet"
-
-
-class PropagationChoice(StrEnum):
-    """What `BlurEstimator` takes as `propagation` by name."""
-
-    DEFAULT = "default"
-    PAPER = "paper"
-
-
-def _require(rule: str, holds: Callable[[float], bool]) -> Callable[[float | None], float | None]:
-    """Check of a number that fails with one wording for all versions of typer; NaN fails every comparison."""
-
-    def check(value: float | None) -> float | None:
-        if value is not None and not holds(value):
-            msg = f"must be {rule}. Got: {value}."
-            raise typer.BadParameter(msg)
-        return value
-
-    return check
-
-
-_check_not_negative = _require("a finite number, 0 or more", lambda value: 0 <= value < math.inf)
-_check_positive = _require("a finite number greater than 0", lambda value: 0 < value < math.inf)
-_check_share = _require("between 0 and 1", lambda value: 0 <= value <= 1)
-_check_inner_share = _require("above 0 and below 1", lambda value: 0 < value < 1)
+from defocus_edge.cli_options import (
+    PROPAGATION,
+    READ_OUT,
+    DepthPenalty,
+    Json,
+    MethodChoice,
+    Out,
+    Photos,
+    Preset,
+    PropagationChoice,
+    ReadOutChoice,
+    check_inner_share,
+    check_not_negative,
+    check_positive,
+    check_share,
+    name_choices,
+)
 
 
 def _show_version(wanted: bool) -> None:
@@ -79,39 +52,6 @@ def _show_version(wanted: bool) -> None:
         typer.echo(f"defocus-edge {__version__}")
         raise typer.Exit
 
-
-# readable=False: not typer, which would refuse all files for one, but the command checks that.
-Photos = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="PHOTO", readable=False, show_default=False, help="Pictures: JPEG, PNG, TIFF, WebP and more."
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        readable=False,
-        help="Folder for the results, made if it is missing. [default: that of each photo]",
-    ),
-]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|DIR", help="Weights: a name that info lists, or a folder. [default: that of the package]"
-    ),
-]
-READ_OUT = typer.Option(help="Radius at an edge: median or mean of the levels, or the likeliest one as in the paper.")
-DepthPenalty = Annotated[
-    float | None,
-    typer.Option(
-        metavar="PX",
-        callback=_check_not_negative,
-        help="How much depth edges stop the spread of blur; 0 for not at all. [default: 100]",
-    ),
-]
-PROPAGATION = typer.Option(help="How blur spreads from the edges: our settings, or those of the paper.")
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON list to stdout: an object for each file.")]
 
 app = typer.Typer(
     add_completion=False,
@@ -146,7 +86,7 @@ def estimate(
         float | None,
         typer.Option(
             metavar="PX",
-            callback=_check_positive,
+            callback=check_positive,
             help="Top of the colour scale of the previews. [default: the largest radius of the networks]",
         ),
     ] = None,
@@ -164,8 +104,8 @@ def estimate(
     endings = {"map": f"{MAP_ENDING}.tif", "preview": f"{MAP_ENDING}.png"}
     endings |= {"npy": f"{MAP_ENDING}.npy"} if npy else {}
     endings |= {kind: f"_{kind}.png" for kind, is_wanted in wanted.items() if is_wanted}
-    jobs = plan_jobs(photos, endings, out=out)
-    networks = open_estimator(preset, _name_choices(read_out, depth_penalty, propagation))
+    jobs = plan_jobs(photos, lambda _: endings, out=out)
+    networks = open_estimator(preset, name_choices(read_out, depth_penalty, propagation))
     prepare_folder(out)
 
     def work(job: Job, screen: Screen) -> Record:
@@ -188,17 +128,17 @@ def mask(
     alpha: Annotated[
         float | None,
         typer.Option(
-            callback=_check_share,
+            callback=check_share,
             help="Threshold as a share of the map's range, from its smallest radius up. [default: 0.15, but 1 to 2 px]",
         ),
     ] = None,
     radius: Annotated[
-        float | None, typer.Option(metavar="PX", callback=_check_not_negative, help="Threshold in px.")
+        float | None, typer.Option(metavar="PX", callback=check_not_negative, help="Threshold in px.")
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            callback=_check_inner_share,
+            callback=check_inner_share,
             help="Of a segmentation network's probability. [default: calibrated for the preset]",
         ),
     ] = None,
@@ -229,10 +169,10 @@ def mask(
     if probability and from_map:
         fail("--probability does not go with --from-map.")
     endings = {"mask": "_mask.png"} | ({"probability": "_probability.tif"} if probability else {})
-    jobs = plan_jobs(photos or [cast("Path", from_map)], endings, out=out, from_map=from_map)
+    jobs = plan_jobs(photos or [cast("Path", from_map)], lambda _: endings, out=out, from_map=from_map)
     choices: dict[str, Any] = {"threshold": threshold}
     if method is MethodChoice.THRESHOLD:
-        choices = _name_choices(
+        choices = name_choices(
             read_out or ReadOutChoice.MEDIAN, depth_penalty, propagation or PropagationChoice.DEFAULT
         )
         choices |= {"alpha": alpha, "radius": radius}
@@ -241,6 +181,56 @@ def mask(
 
     def work(job: Job, screen: Screen) -> Record:
         return mask_photo(job, screen, networks=networks, from_map=from_map, alpha=alpha, radius=radius)
+
+    _finish(run_jobs(jobs, work), json_output=json_output)
+
+
+@app.command()
+def deblur(
+    photos: Photos,
+    map_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--map", metavar="FILE", help="Map of radii in px, TIFF or NPY, instead of an estimate; one PHOTO with it."
+        ),
+    ] = None,
+    map_error: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PX",
+            callback=check_not_negative,
+            help="How far the map may be off: more is safer and sharpens less; 0 for a true one. [default: 0.5]",
+        ),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            metavar="STEPS",
+            callback=check_positive,
+            help="Noise of the photos in steps of 8 bits: more is smoother. [default: as measured]",
+        ),
+    ] = None,
+    out: Out = None,
+    preset: Preset = None,
+    read_out: Annotated[ReadOutChoice | None, READ_OUT] = None,
+    depth_penalty: DepthPenalty = None,
+    propagation: Annotated[PropagationChoice | None, PROPAGATION] = None,
+    json_output: Json = False,
+) -> None:
+    """Sharpen what is out of focus.
+
+    Writes NAME_deblurred, upright, as JPEG, PNG or TIFF like the photo, else as PNG, with its depth, alpha, EXIF and
+    colour profile.
+    """
+    options = {"preset": preset, "read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation}
+    check_deblur_options(photos, map_file, options)
+    jobs = plan_jobs(photos, name_result, out=out, from_map=map_file)
+    choices = name_choices(read_out or ReadOutChoice.MEDIAN, depth_penalty, propagation or PropagationChoice.DEFAULT)
+    blur_from = map_file or open_estimator(preset, choices)
+    prepare_folder(out)
+
+    def work(job: Job, screen: Screen) -> Record:
+        return deblur_photo(job, screen, blur_from=blur_from, map_error=map_error, noise=noise)
 
     _finish(run_jobs(jobs, work), json_output=json_output)
 
@@ -276,17 +266,6 @@ def main(argv: list[str] | None = None) -> int:
     if code == INTERRUPTED:
         typer.echo("Interrupted. Every file that was written is complete.", err=True)
     return code
-
-
-def _name_choices(
-    read_out: ReadOutChoice, depth_penalty: float | None, propagation: PropagationChoice
-) -> dict[str, Any]:
-    """Options of `BlurEstimator`."""
-    return {
-        "read_out": read_out.value,
-        "depth_penalty": depth_penalty,
-        "propagation": "paper" if propagation is PropagationChoice.PAPER else None,
-    }
 
 
 def _finish(records: list[Record], *, json_output: bool) -> None:

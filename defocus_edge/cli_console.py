@@ -132,15 +132,20 @@ class Screen:
 
 
 def plan_jobs(
-    sources: list[Path], endings: dict[str, str], *, out: Path | None, from_map: Path | None = None
+    sources: list[Path],
+    name_endings: Callable[[Path], dict[str, str]],
+    *,
+    out: Path | None,
+    from_map: Path | None = None,
 ) -> list[Job]:
-    """Name all files to write; refuse to write one twice or over an input."""
+    """Name all files to write, by kind for each source; refuse to write one twice or over an input."""
     inputs = {os.path.realpath(source) for source in [*sources, *filter(None, [from_map])]}
     taken: dict[str, Path] = {}
     jobs = []
     for source in sources:
         stem = source.stem.removesuffix(MAP_ENDING) if source == from_map else source.stem
-        job = Job(source, {kind: (out or source.parent) / f"{stem}{ending}" for kind, ending in endings.items()})
+        folder, endings = out or source.parent, name_endings(source)
+        job = Job(source, {kind: folder / f"{stem}{ending}" for kind, ending in endings.items()})
         for target in job.outputs.values():
             place = os.path.realpath(target)  # Path.resolve raises at a link that points to itself
             if place in inputs:

@@ -16,7 +16,7 @@ import pytest
 import tifffile
 from skimage.data import astronaut
 
-from defocus_edge import __version__, cli, cli_console, cli_info, cli_networks
+from defocus_edge import __version__, cli, cli_console, cli_info, cli_networks, cli_options
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, READ_OUTS
 from defocus_edge.cli import ReadOutChoice, main
 from defocus_edge.images import ImageReadError, read_map, write_map
@@ -121,7 +121,7 @@ def test_defaults_are_those_of_the_library(capsys):
     assert command["read_out"].default == library["read_out"].default
     assert command["depth_penalty"].default is library["depth_penalty"].default is None
     assert PropagationSettings().depth_penalty == 100
-    assert "[default: 100]" in inspect.getsource(cli)
+    assert "[default: 100]" in inspect.getsource(cli_options)
     main(["mask", "--help"])
     rule = f"[default: {DEFAULT_ALPHA}, but {DEFAULT_RADII[0]:g} to {DEFAULT_RADII[1]:g} px]"
     assert rule in " ".join(capsys.readouterr().out.split())

@@ -3,6 +3,8 @@
 import ast
 import fnmatch
 import graphlib
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -17,16 +19,22 @@ FLOORS = [
         "blur_levels",
         "images",
         "_decoding",
+        "_exif",
+        "_containers",
+        "photo_files",
+        "radius_maps",
+        "noise",
         "psf",
         "patches",
         "deconvolution",
+        "level_solving",
         "thresholds",
         "metrics",
         "propagation",
     ],
     ["edges", "networks", "plots"],
     ["pipeline"],
-    ["masks", "deblur"],
+    ["masks", "deblurring"],
     ["cli*", "__main__"],
 ]
 SYNTH_MAY_IMPORT = {"defocus_edge.images", "defocus_edge.psf", "defocus_edge.blur_levels"}
@@ -133,6 +141,21 @@ def test_no_cycles():
 @pytest.mark.parametrize("module", list(MODULES))
 def test_no_module_loads_a_backend_when_imported(module):
     assert not [name for name in read_imports(module, top_level_only=True) if name.split(".")[0] in HEAVY]
+
+
+def test_public_names_win_over_modules_in_any_order():
+    """Importing a submodule binds its name in the package: none may have the name of something public."""
+    import defocus_edge
+
+    assert not {module.split(".")[1] for module in LIBRARY} & set(defocus_edge.__all__)
+    code = (
+        "import defocus_edge.deblurring, defocus_edge.deconvolution, defocus_edge.noise\n"
+        "from defocus_edge import deblur, deconvolve, estimate_noise\n"
+        "import defocus_edge.cli_deblur\n"
+        "print(*(type(thing).__name__ for thing in (deblur, deconvolve, estimate_noise, defocus_edge.deblur)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["function"] * 4
 
 
 def test_pyproject_has_no_project_table():

@@ -1,4 +1,4 @@
-"""deblur: what must hold for any picture and map, and how much sharper synthetic scenes become."""
+"""deblurring.py: what must hold for any picture and map, and how much sharper synthetic scenes become."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import richardson_lucy, wiener
 
 from defocus_edge.blur_levels import MIN_RADIUS
-from defocus_edge.deblur import SATURATION, deblur, estimate_noise
+from defocus_edge.deblurring import deblur
+from defocus_edge.noise import SATURATION
 from defocus_edge.pipeline import BlurEstimate, EstimatorSettings
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
 from synth.scenes import Layer, render_layers, render_uniform
@@ -142,6 +143,17 @@ def test_tiles_do_not_show(sharp):
     )
 
 
+def test_progress_counts_tiles_and_changes_nothing(sharp):
+    """Tiles without blur count, too."""
+    image = photograph(sharp[0])
+    radius = fill_map(image, 0.0)
+    radius[:, :40] = 1.5
+    steps = []
+    result = deblur(image, radius, tile_side=60, progress=lambda done, total: steps.append((done, total)))
+    assert steps == [(done, 9) for done in range(1, 10)]
+    np.testing.assert_array_equal(result, deblur(image, radius, tile_side=60))
+
+
 @pytest.mark.parametrize(("radius", "least"), [(2.0, 2.0), (3.0, 2.0), (5.0, 2.0)])
 def test_uniform_blur_is_undone(sharp, radius, least):
     """dB gained; measured 3.1, 3.5 and 3.6 over four pictures."""
@@ -229,23 +241,6 @@ def test_a_map_that_is_off_does_no_harm_if_we_know(sharp, radius):
             assert measure_psnr(result, light) > measure_psnr(image, light) + 0.5
 
 
-@pytest.mark.parametrize("noise", [0.5, 1.0, 2.55, 6.0])
-def test_noise_is_found_in_blurred_pictures(sharp, noise):
-    for light in sharp:
-        image = encode_srgb(render_uniform(light, 3.0).light)
-        noisy = np.clip(image + np.random.default_rng(1).normal(0, noise / 255, image.shape), 0, 1)
-        assert estimate_noise(noisy) == pytest.approx(noise, rel=0.25)
-
-
-def test_noise_is_read_where_the_map_is_blurred(sharp):
-    image, radius, _ = render_composite(sharp[::-1], 3.0, 0.0)
-    assert estimate_noise(image, radius) == pytest.approx(1.0, abs=0.35)
-
-
-def test_noise_of_a_saturated_picture():
-    assert estimate_noise(np.full((40, 40), 255, dtype=np.uint8)) == 0
-
-
 IMAGE = np.full((24, 30, 3), 0.5)
 MAP = np.ones((24, 30))
 
@@ -260,6 +255,7 @@ MAP = np.ones((24, 30))
         (IMAGE, MAP * np.nan, {}, ValueError, r"blur_map must be finite\. Got: NaN or infinity\."),
         (IMAGE, MAP * np.inf, {}, ValueError, "blur_map must be finite"),
         (IMAGE, -MAP, {}, ValueError, r"radii in px >= 0\. Got: minimum -1\."),
+        (IMAGE, MAP * 65, {}, ValueError, r"at most 64 px\. Got: maximum 65\. Check its unit\."),
         (IMAGE, MAP, {"confidence": MAP[1:]}, ValueError, r"confidence must have the shape .*Got: \(23, 30\)\."),
         (IMAGE, MAP, {"confidence": MAP * 2}, ValueError, r"between 0 and 1\. Got: values from 2 to 2\."),
         (IMAGE, MAP, {"confidence": MAP * np.nan}, ValueError, "confidence must be between 0 and 1"),
@@ -276,7 +272,7 @@ def test_wrong_arguments_are_refused(image, blur_map, options, error, complaint)
 
 
 def test_only_an_estimate_has_a_confidence(texture):
-    """Another object with such an attribute is an array or nothing."""
+    """Another object with such an attribute must be an array as well."""
     fake = SimpleNamespace(radius=fill_map(texture, 2.0), confidence=fill_map(texture, 0.0))
     with pytest.raises(TypeError):
         deblur(texture, fake)

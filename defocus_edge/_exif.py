@@ -1,0 +1,150 @@
+"""EXIF as the small TIFF file that it is: its orientation, and its entries on their way from and into TIFF files.
+
+Values stay the bytes that they are, so that what this module does not know of is kept as well.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+#: Tags of a TIFF file that tell of the photograph and not of how its pixels are stored: ImageDescription, Make, Model,
+#: Orientation, resolution (3), Software, DateTime, Artist, Copyright, EXIF and GPS, and Windows' five (XPTitle …).
+PHOTO_TAGS = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853, *range(40091, 40096)}
+_ORIENTATION = 274
+_UPRIGHT = 1
+# Tags whose value is the place of another directory.
+_POINTERS = {34665, 34853}
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_HEADER_LENGTH, _ENTRY_LENGTH = 8, 12
+# Bytes of one value by TIFF field type (TIFF 6.0, section 2); 13 is a directory's place.
+_VALUE_LENGTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+# Values of up to so many bytes stand in the entry itself.
+_INLINE_LENGTH = 4
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Type, count and bytes of a value, or the directory that it leads to."""
+
+    kind: int
+    count: int
+    value: bytes
+    below: dict[int, _Entry] | None = None
+
+
+_Directory = dict[int, _Entry]
+
+
+def read_orientation(exif: bytes) -> int:
+    """How the pixels must be turned, 1 to 8; 1, upright, where nothing sound is said."""
+    place = _find_orientation(exif)
+    if place is None:
+        return _UPRIGHT
+    (orientation,) = struct.unpack_from(_find_order(exif) + "H", exif, place)
+    return int(orientation) if 1 <= orientation <= 8 else _UPRIGHT
+
+
+def set_upright(exif: bytes) -> bytes:
+    """The same with orientation 1, byte by byte: a maker's notes hold offsets that would break if anything moved."""
+    place = _find_orientation(exif)
+    if place is None:
+        return exif
+    return exif[:place] + struct.pack(_find_order(exif) + "H", _UPRIGHT) + exif[place + 2 :]
+
+
+def extract_exif(tiff: bytes) -> bytes:
+    """What a TIFF file says of its photograph, as EXIF; empty if nothing, or if the file is damaged or a BigTIFF."""
+    directory = _read_photo_tags(tiff)
+    if not directory:
+        return b""
+    order = _find_order(tiff)
+    return tiff[:4] + struct.pack(order + "I", _HEADER_LENGTH) + _pack_directory(directory, _HEADER_LENGTH, order)
+
+
+def insert_exif(tiff: bytes, exif: bytes) -> bytes:
+    """A TIFF file of the same byte order with what `extract_exif` takes out, in a new directory at its end."""
+    added = _read_photo_tags(exif)
+    if not added:
+        return tiff
+    order = _find_order(tiff)
+    start = len(tiff) + len(tiff) % 2
+    body = tiff[_HEADER_LENGTH:].ljust(start - _HEADER_LENGTH, b"\0")
+    directory = _pack_directory(_read_first_directory(tiff) | added, start, order)
+    return tiff[:4] + struct.pack(order + "I", start) + body + directory
+
+
+def name_byte_order(exif: bytes) -> str:
+    """``<`` or ``>``; the computer's own does not matter."""
+    return _ORDERS.get(exif[:4], "<")
+
+
+def _find_order(data: bytes) -> str:
+    """Byte order; KeyError if this is no TIFF header."""
+    return _ORDERS[data[:4]]
+
+
+def _find_orientation(exif: bytes) -> int | None:
+    """Where the orientation stands; None where it does not."""
+    try:
+        order = _find_order(exif)
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, start)
+        for place in range(start + 2, start + 2 + count * _ENTRY_LENGTH, _ENTRY_LENGTH):
+            (code, _, _, _) = struct.unpack_from(order + "HHIH", exif, place)
+            if code == _ORIENTATION:
+                return place + 8
+    except (struct.error, KeyError):  # damaged: decoders do not turn such pictures either
+        pass
+    return None
+
+
+def _read_photo_tags(data: bytes) -> _Directory:
+    """What the first directory says of the photograph; nothing if it is damaged."""
+    try:
+        directory = _read_first_directory(data)
+    except (struct.error, KeyError):
+        return {}
+    return {code: entry for code, entry in directory.items() if code in PHOTO_TAGS}
+
+
+def _read_first_directory(data: bytes) -> _Directory:
+    """The directory of the first picture, and those that it leads to."""
+    order = _find_order(data)
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    return _read_directory(data, start, order, _POINTERS)
+
+
+def _read_directory(data: bytes, start: int, order: str, pointers: set[int]) -> _Directory:
+    """Entries that are whole; a directory without any is no directory."""
+    directory: _Directory = {}
+    (count,) = struct.unpack_from(order + "H", data, start)
+    for place in range(start + 2, start + 2 + count * _ENTRY_LENGTH, _ENTRY_LENGTH):
+        code, kind, values = struct.unpack_from(order + "HHI", data, place)
+        length = _VALUE_LENGTHS.get(kind, 0) * values
+        at, below = place + 8, None
+        if length > _INLINE_LENGTH or code in pointers:
+            (at,) = struct.unpack_from(order + "I", data, place + 8)
+        if code in pointers:
+            below = _read_directory(data, at, order, set())
+        whole = bool(below) if code in pointers else 0 < length <= len(data) - at
+        if whole:
+            directory[code] = _Entry(kind, values, data[at : at + length], below)
+    return directory
+
+
+def _pack_directory(directory: _Directory, start: int, order: str) -> bytes:
+    """A directory that begins at `start` of its file, followed by what it leads to."""
+    table = struct.pack(order + "H", len(directory))
+    first = start + len(table) + len(directory) * _ENTRY_LENGTH + 4
+    behind = b""
+    for code, entry in sorted(directory.items()):
+        value, place = entry.value, first + len(behind)
+        if entry.below:
+            behind += _pack_directory(entry.below, place, order)
+        elif len(value) > _INLINE_LENGTH:
+            behind += value + bytes(len(value) % 2)
+        if entry.below or len(value) > _INLINE_LENGTH:
+            value = struct.pack(order + "I", place)
+        table += struct.pack(order + "HHI", code, entry.kind, entry.count) + value.ljust(_INLINE_LENGTH, b"\0")
+    return table + bytes(4) + behind  # no next directory
