@@ -1,0 +1,134 @@
+"""LBP (Yi and Eramian 2016): sharpness from how often certain local binary patterns occur."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.baselines.pictures import check_picture, convert_to_grey, stretch
+from training.baselines.scale_inference import infer_across_scales
+from training.matting_propagation import propagate_by_matting
+
+#: Sides in px of the windows in which patterns are counted: the three scales of the paper.
+WINDOW_SIDES = (11, 15, 21)
+#: T_LBP: a neighbour counts as brighter if it is by more than this, in grey values 0 to 1.
+LEAST_DIFFERENCE = 0.016
+#: Patterns 6, 7, 8 (that many brighter neighbours in a row) and 9 (not in a row) are rare where it is blurred.
+FIRST_SHARP_PATTERN = 6
+NON_UNIFORM = 9
+#: T_m1 and T_m2: above the first a pixel is surely sharp, below the second surely not; matting decides the others.
+SURELY_SHARP = 0.3
+SURELY_BLURRED = 0.01
+#: How much sure pixels count against the matting Laplacian: λ of Levin et al. 2008.
+MATTING_FIDELITY = 100.0
+# The eight neighbours (row, col) on a circle of 1 px, in order.
+_HALF = 0.5**0.5
+_OFFSETS = ((0, 1), (-_HALF, _HALF), (-1, 0), (-_HALF, -_HALF), (0, -1), (_HALF, -_HALF), (1, 0), (_HALF, _HALF))
+# Weights that should sum to one may sum to less by a rounding, which must not round a whole number down.
+_ROUNDING = 1e-6
+
+
+def measure_lbp(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Relative blurriness: 1 − `measure_lbp_sharpness`, so that larger is more blurred."""
+    return np.float32(1) - measure_lbp_sharpness(image)
+
+
+def measure_lbp_sharpness(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sharpness map of a picture after Yi and Eramian.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of float32
+        RGB in [0, 1], sRGB-encoded; grey is rounded to 8 bits, for which the method was made.
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+        0 to 1, larger = sharper, relative to the rest of the picture. 0 everywhere if there is no sharp pattern.
+
+    Raises
+    ------
+    NoEdgesError
+        For a plain picture.
+    ValueError, TypeError
+        If `image` is no picture.
+
+    Notes
+    -----
+    At each of three scales: the share of the rotation-invariant patterns LBP(8, 1) numbered 6 to 9 in a window,
+    stretched to 0 to 1; sure pixels by two thresholds; closed-form matting for the others. The three maps become one
+    by `infer_across_scales`.
+
+    Differences from the paper and the program its authors published: matting is solved once at full size where they
+    go from coarse to fine; the belief propagation takes the maps as the paper's energy has them, where the program
+    standardizes them first, and stops after a fixed number of rounds.
+
+    References
+    ----------
+    X. Yi and M. Eramian, "LBP-based segmentation of defocus blur", IEEE Transactions on Image Processing 25(4), 2016,
+    doi:10.1109/TIP.2016.2528042.
+
+    A. Levin, D. Lischinski and Y. Weiss, "A closed-form solution to natural image matting", TPAMI 30(2), 2008,
+    doi:10.1109/TPAMI.2007.1177.
+    """
+    picture = check_picture(image)
+    patterns = find_patterns(np.rint(convert_to_grey(picture) * 255))
+    shares = [measure_sharp_share(patterns, side) for side in WINDOW_SIDES]
+    return infer_across_scales(np.stack([_refine(stretch(share), picture) for share in shares]))
+
+
+def find_patterns(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Uniform rotation-invariant local binary pattern of each pixel.
+
+    Parameters
+    ----------
+    grey : (H, W) ndarray of float32
+        0 to 255.
+
+    Returns
+    -------
+    (H, W) ndarray of uint8
+        0 to 8: number of brighter neighbours, all in a row; 9: brighter ones in several places.
+
+    Notes
+    -----
+    Diagonal neighbours lie between pixels: interpolated linearly and rounded down. Differences have a sign: a darker
+    neighbour is no brighter one, however much. Both as in the authors' program. Borders are repeated.
+    """
+    height, width = grey.shape
+    padded = np.pad(grey.astype(np.float64), 1, mode="edge")
+    brighter = np.empty((8, height, width), dtype=np.int8)
+    for number, offset in enumerate(_OFFSETS):
+        neighbour = np.floor(_interpolate(padded, *offset) + _ROUNDING)
+        brighter[number] = neighbour - padded[1:-1, 1:-1] > LEAST_DIFFERENCE * 255
+    changes = (brighter != np.roll(brighter, 1, axis=0)).sum(axis=0)
+    return np.where(changes <= 2, brighter.sum(axis=0), NON_UNIFORM).astype(np.uint8)
+
+
+def measure_sharp_share(patterns: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """Share (H, W), 0 to 1, of the patterns 6 to 9 in a window of `side` px; borders are repeated."""
+    sharp = (patterns >= FIRST_SHARP_PATTERN).astype(np.float32)
+    return np.asarray(cv2.blur(sharp, (side, side), borderType=cv2.BORDER_REPLICATE), dtype=np.float32)
+
+
+def _interpolate(padded: NDArray[np.float64], down: float, right: float) -> NDArray[np.float64]:
+    """Values (H, W) at an offset of up to 1 px from the pixels inside a margin of 1 px, linear in between."""
+    height, width = padded.shape[0] - 2, padded.shape[1] - 2
+    result = np.zeros((height, width))
+    for row in (-1, 0, 1):
+        for column in (-1, 0, 1):
+            weight = max(1 - abs(row - down), 0) * max(1 - abs(column - right), 0)
+            if weight > 0:
+                result += weight * padded[1 + row : 1 + row + height, 1 + column : 1 + column + width]
+    return result
+
+
+def _refine(share: NDArray[np.float64], picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Let matting decide where the stretched share does not say surely."""
+    sharp, blurred = share > SURELY_SHARP, share < SURELY_BLURRED
+    if not sharp.any():
+        return np.zeros(share.shape, dtype=np.float32)
+    return propagate_by_matting(
+        sharp.astype(np.float32), (sharp | blurred).astype(np.float32), picture, fidelity=MATTING_FIDELITY
+    )

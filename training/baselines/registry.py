@@ -1,0 +1,53 @@
+"""The baselines by name, all with the same call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.baselines.hifst import measure_hifst
+from training.baselines.karaali_jung import estimate_karaali_jung
+from training.baselines.lbp import measure_lbp
+from training.baselines.zhuo_sim import estimate_zhuo_sim
+
+#: ``px``: blur radius of a disk in pixels; ``score``: 0 to 1 within one picture, larger = more blurred.
+Unit = Literal["px", "score"]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A published method.
+
+    Attributes
+    ----------
+    name : str
+        For commands and tables.
+    measure : callable
+        RGB (H, W, 3) float32 in [0, 1], sRGB-encoded, to a map (H, W) float32 that is larger where the picture is more
+        blurred. Raises `NoEdgesError` for a picture without contrast.
+    unit : {'px', 'score'}
+        Of the map. A score has no zero: it compares the parts of one picture, not two pictures.
+    """
+
+    name: str
+    measure: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    unit: Unit
+
+
+#: Name to baseline.
+BASELINES: Mapping[str, Baseline] = MappingProxyType(
+    {
+        baseline.name: baseline
+        for baseline in (
+            Baseline("zhuo-sim", estimate_zhuo_sim, "px"),
+            Baseline("karaali-jung", estimate_karaali_jung, "px"),
+            Baseline("hifst", measure_hifst, "score"),
+            Baseline("lbp", measure_lbp, "score"),
+        )
+    }
+)
