@@ -108,8 +108,8 @@ def deblur(
     Each level in use is deconvolved as a whole by `deconvolve` and each pixel blends the two levels beside its radius,
     after the selection per depth of [1]_. Before, pixels sharper than the level are blurred up to it, so that they do
     not ring under its inverse. What cannot be explained by the level's disk is left out of the data: saturated pixels,
-    other depths and what they mix with within one radius. The encoded noise becomes light by the mean slope of the
-    sRGB curve over the picture, and the weight of the data is λ = 1 / (7 · noise²), see `deconvolve`.
+    other depths and what they mix with within one radius. The encoded noise becomes light by the slope of the sRGB
+    curve at each pixel, and the weight of the data is λ = 1 / (7 · noise²), see `deconvolve`.
 
     References
     ----------
@@ -135,7 +135,7 @@ def deblur(
         raise ValueError(msg)
     error = _check_error(map_error, is_estimate=isinstance(blur_map, _Estimate))
     steps = float(np.hypot(_check_noise(noise, colour, radius), NOISE_PER_ERROR * error))
-    light_noise = _find_light_noise(colour, steps)
+    deviation = max(steps, LEAST_NOISE_STEPS) / STEPS_OF_8_BITS
     radius = np.maximum(radius - np.float32(CAUTION_SHARE * error), 0)
 
     result = array.copy()
@@ -146,7 +146,7 @@ def deblur(
         if strength is not None:
             changed &= strength[tile] > 0
         if changed.any():
-            light = np.clip(_solve_tile(colour, radius, tile, light_noise), 0, 1)
+            light = np.clip(_solve_tile(colour, radius, tile, deviation), 0, 1)
             if strength is not None:
                 before = decode_srgb(colour[tile])
                 light = before + np.minimum(strength[tile], 1)[..., np.newaxis] * (light - before)
@@ -156,21 +156,13 @@ def deblur(
     return result
 
 
-def _find_light_noise(colour: FloatArray, noise: float) -> float:
-    """Noise in linear light: the encoded noise times the mean slope of the sRGB curve."""
-    some = colour[::4, ::4]  # a mean needs no more
-    low, high = np.maximum(some - np.float32(0.01), 0), some + np.float32(0.01)
-    slope = float(np.mean((decode_srgb(high) - decode_srgb(low)) / (high - low)))
-    return max(noise, LEAST_NOISE_STEPS) / STEPS_OF_8_BITS * slope
-
-
 def _cut_tiles(shape: tuple[int, ...], side: int) -> Iterator[Window]:
     for top in range(0, shape[0], side):
         for left in range(0, shape[1], side):
             yield slice(top, min(top + side, shape[0])), slice(left, min(left + side, shape[1]))
 
 
-def _solve_tile(colour: FloatArray, radius: FloatArray, tile: Window, light_noise: float) -> FloatArray:
+def _solve_tile(colour: FloatArray, radius: FloatArray, tile: Window, noise: float) -> FloatArray:
     """Linear light of a tile: the levels in use there, blended by radius."""
     position = np.maximum(radius[tile] - MIN_RADIUS, 0) / RADIUS_STEP
     lower = np.floor(position).astype(np.int64)
@@ -180,7 +172,7 @@ def _solve_tile(colour: FloatArray, radius: FloatArray, tile: Window, light_nois
         inner = _bound(weight > 0)
         window = tuple(slice(at.start + part.start, at.start + part.stop) for at, part in zip(tile, inner, strict=True))
         level_radius = MIN_RADIUS + float(level) * RADIUS_STEP
-        solved = solve_level(colour, radius, (window[0], window[1]), level=level_radius, light_noise=light_noise)
+        solved = solve_level(colour, radius, (window[0], window[1]), level=level_radius, noise=noise)
         blended[inner] += weight[inner][..., np.newaxis] * solved
     return blended
 

@@ -62,7 +62,8 @@ def test_one_turn_is_the_dense_least_squares_solution(rng, monkeypatch):
     shape, split_weight, data_weight = (6, 7), 8.0, 50.0
     observed = rng.uniform(0, 1, shape).astype(np.float32)
     monkeypatch.setattr(deconvolution, "SPLIT_WEIGHTS", (split_weight,))
-    ours = deconvolution._split(observed[np.newaxis], SKEW, data_weight=data_weight)[0]
+    monkeypatch.setattr(deconvolution, "COUPLINGS", (1.0,))
+    ours = deconvolution._split(observed[np.newaxis], SKEW, np.full((1, *shape), data_weight, np.float32))[0]
 
     identity = np.eye(observed.size).reshape(-1, *shape)
     blur = np.zeros_like(identity)
@@ -135,6 +136,24 @@ def test_more_noise_makes_it_smoother(rng):
     assert variation[0] > variation[1] > variation[2]
 
 
+def test_it_helps_to_know_where_the_noise_is(rng):
+    sharp = make_picture(rng, 64, 64)
+    noise = np.full(sharp.shape[:2], 0.003, dtype=np.float32)
+    noise[:, 32:] = 0.02
+    image = blur_with_disk(sharp, 2.0) + noise[..., None] * rng.normal(0, 1, sharp.shape).astype(np.float32)
+    typical = float(np.sqrt(np.mean(noise**2)))
+    told, untold = (deconvolve(image, disk_kernel(2.0), noise=given) - sharp for given in (noise, typical))
+    for half in (np.s_[:, :32], np.s_[:, 32:]):
+        assert np.mean(told[half] ** 2) < np.mean(untold[half] ** 2)
+
+
+def test_one_noise_for_all_is_the_same_as_that_of_each_pixel(rng):
+    image = blur_with_disk(make_picture(rng), 2.0)
+    one = deconvolve(image, disk_kernel(2.0), noise=0.01)
+    for shape in (image.shape[:2], image.shape):
+        np.testing.assert_array_equal(deconvolve(image, disk_kernel(2.0), noise=np.full(shape, 0.01)), one)
+
+
 def test_what_is_not_valid_does_less_harm(rng):
     sharp = make_picture(rng, 48, 48)
     image = blur_with_disk(sharp, 2.0)
@@ -168,8 +187,9 @@ def test_the_picture_is_not_changed_and_the_weight_is_documented(rng):
         (np.zeros((9, 9)), np.ones((3, 3)), {}, r"psf must sum to one\. Got: 9; divide"),
         (np.zeros((9, 9)), [[-1.0, 1.0, 1.0]], {}, r"psf must be finite and >= 0\. Got: values from -1"),
         (np.zeros((9, 9)), [[np.nan]], {}, "psf must be finite"),
-        (np.zeros((9, 9)), disk_kernel(1.0), {"noise": 0.0}, r"noise must be a finite number > 0.*Got: 0\.0\."),
-        (np.zeros((9, 9)), disk_kernel(1.0), {"noise": np.nan}, "noise must be a finite number"),
+        (np.zeros((9, 9)), disk_kernel(1.0), {"noise": 0.0}, r"noise must be finite and > 0, in linear light\. Got: 0\.0\."),
+        (np.zeros((9, 9)), disk_kernel(1.0), {"noise": np.nan}, "noise must be finite"),
+        (np.zeros((9, 9)), disk_kernel(1.0), {"noise": np.ones(9)}, r"noise must be a number or have shape .*Got: \(9,\)"),
         (np.zeros((9, 9)), disk_kernel(1.0), {"valid": np.ones((9, 9))}, r"valid must be bool .*Got: float64"),
         (np.zeros((9, 9)), disk_kernel(1.0), {"valid": np.ones((9, 8), bool)}, r"Got: bool with shape \(9, 8\)\."),
     ],
