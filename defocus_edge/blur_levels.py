@@ -68,7 +68,8 @@ def radius_to_sigma(radius: ArrayLike) -> NDArray[np.float64]:
 
     Notes
     -----
-    A uniform disk of radius r has variance r²/4 along each axis, so σ = r/2.
+    A uniform disk of radius r has variance r²/4 along each axis, so σ = r/2. It is the one conversion of this package:
+    wherever a Gaussian's σ meets a disk's radius, their second moments are equal.
     """
     return np.asarray(radius, dtype=np.float64) / 2.0
 

@@ -99,7 +99,7 @@ def deconvolve(
     True
     """
     blurred, kernel = _check_image(image), _check_psf(psf)
-    weight = 1 / (np.float32(PRIOR_WEIGHT) * _check_noise(noise, blurred.shape) ** 2)
+    weight = np.asarray(1 / (PRIOR_WEIGHT * _check_noise(noise, blurred.shape) ** 2), dtype=np.float32)
     if valid is not None:
         weight *= _check_valid(valid, blurred.shape)
     height, width = blurred.shape[:2]

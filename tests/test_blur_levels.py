@@ -18,6 +18,7 @@ from defocus_edge.blur_levels import (
     read_radius,
     sigma_to_radius,
 )
+from defocus_edge.psf import disk_kernel, gaussian_kernel
 
 
 def test_there_are_23_levels_from_a_half_to_six_pixels():
@@ -74,6 +75,30 @@ def test_the_class_of_a_radius_is_the_nearest_level(radius):
 def test_sigma_and_radius_are_inverse(radius):
     assert radius_to_sigma(radius) == radius / 2
     assert sigma_to_radius(radius_to_sigma(radius)) == radius
+
+
+def measure_variance(kernel):
+    """Second moment along one axis about the middle, px²."""
+    position = np.arange(len(kernel)) - len(kernel) // 2
+    return (kernel.sum(axis=0, dtype=np.float64) * position**2).sum() / kernel.sum(dtype=np.float64)
+
+
+@pytest.mark.parametrize("radius", [20.0, 37.5, 60.0])
+def test_disk_and_gaussian_of_the_conversion_have_one_second_moment(radius):
+    sigma = float(radius_to_sigma(radius))
+    position = np.arange(-400, 401)
+    line = np.exp(-(position**2) / (2 * sigma**2))
+    gaussian = measure_variance(np.outer(line, line))
+    # So large that the pixel, 1/12 px², and the rim's sampling do not count.
+    assert measure_variance(disk_kernel(radius)) == pytest.approx(gaussian, rel=2e-3)
+    assert gaussian == pytest.approx(radius**2 / 4, rel=1e-6)
+
+
+@pytest.mark.parametrize("radius", BLUR_LEVELS[3:].tolist())
+def test_kernels_of_one_level_have_about_one_second_moment(radius):
+    sigma = float(radius_to_sigma(radius))
+    assert measure_variance(gaussian_kernel(radius)) == pytest.approx(sigma**2 + 1 / 12, rel=0.01)
+    assert measure_variance(disk_kernel(radius)) == pytest.approx(sigma**2 + 1 / 12, abs=0.08)
 
 
 @pytest.mark.parametrize("read_out", READ_OUTS)

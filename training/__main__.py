@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from training.commands_evaluate import evaluate_edges, evaluate_pairs, evaluate_robustness
+from training.commands_evaluate_deblurring import evaluate_ablations, evaluate_deblurring, evaluate_uniform_deblurring
+from training.commands_evaluate_maps import evaluate_maps
 from training.commands_evaluate_masks import evaluate_masks
 from training.commands_example import draw_example, draw_masks_example
 from training.commands_masks import make_mask_command
@@ -27,6 +29,10 @@ evaluate.command("edges")(evaluate_edges)
 evaluate.command("robustness")(evaluate_robustness)
 evaluate.command("pairs")(evaluate_pairs)
 evaluate.command("masks")(evaluate_masks)
+evaluate.command("maps")(evaluate_maps)
+evaluate.command("deblurring")(evaluate_deblurring)
+evaluate.command("uniform-deblurring")(evaluate_uniform_deblurring)
+evaluate.command("ablations")(evaluate_ablations)
 
 
 @evaluate.callback()

@@ -1,9 +1,10 @@
-"""What the training commands share: a command line as it was given, one line for what goes wrong, folders."""
+"""What the training commands share: a command line as given, one line for what goes wrong, folders, columns."""
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,3 +43,27 @@ def make_folder(out: Path) -> None:
     except OSError as error:
         msg = f"out must be a folder that can be written. Got: {error}."
         raise typer.BadParameter(msg, param_hint="--out") from error
+
+
+def split_words(text: str) -> list[str]:
+    """Words of an option between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def hide_columns(figures: str | None, known: Sequence[str]) -> set[str]:
+    """Columns that the table leaves out; a wrong name is wrong usage."""
+    if figures is None:
+        return set()
+    chosen = split_words(figures)
+    for figure in chosen:
+        if figure not in known:
+            msg = f"figures must be of {', '.join(known)}. Got: {figure!r}."
+            raise typer.BadParameter(msg)
+    return set(known) - set(chosen)
+
+
+def check_matting(what: str) -> None:
+    """Refuse what needs pymatting, an optional package, before minutes of work and not after."""
+    if importlib.util.find_spec("pymatting") is None:
+        msg = f"{what} needs pymatting. Got: none. Install it with: pip install 'defocus-edge[evaluation]'."
+        raise typer.BadParameter(msg)

@@ -46,9 +46,9 @@ def evaluate_edges(
     """
     from training.evaluate_edges import score_estimators, summarize_scores
 
-    _check_out(out)
+    check_out(out)
     estimators = _load_estimators(preset, authors, authors_settings)
-    scenes = _render_scenes(root)
+    scenes = render_scenes(root)
     settings = next(iter(estimators.values())).settings
     with watch_progress(scenes, len(scenes), "scenes") as (watched, say):
         scores = score_estimators(watched, estimators, settings=settings, say=say)
@@ -73,14 +73,14 @@ def evaluate_robustness(
     from training.degradations import CLEAN, CONDITIONS, degrade_all
     from training.evaluate_robustness import score_robustness, summarize_robustness
 
-    _check_out(out)
+    check_out(out)
     unknown = [name for name in condition or [] if name not in CONDITIONS]
     if unknown:
         msg = f"condition must be one of {', '.join(CONDITIONS)}. Got: {unknown[0]!r}."
         raise typer.BadParameter(msg)
     chosen = [name for name in CONDITIONS if name == CLEAN or not condition or name in condition]
     estimators = _load_estimators(preset, authors, authors_settings)
-    scenes = _render_scenes(root)
+    scenes = render_scenes(root)
     with watch_progress(degrade_all(scenes, chosen), len(scenes) * len(chosen), "pictures") as (watched, say):
         scores = score_robustness(watched, estimators, say=say)
     _report(summarize_robustness(scores), scores, out)
@@ -102,7 +102,7 @@ def evaluate_pairs(
     from training.evaluate_pairs import score_pairs, summarize_pairs
     from training.focus_pairs import FocusPairError, load_focus_pairs
 
-    _check_out(out)
+    check_out(out)
     try:
         pairs = load_focus_pairs(folder)
     except (OSError, FocusPairError, ImageReadError) as error:
@@ -116,7 +116,7 @@ def evaluate_pairs(
     _report(summarize_pairs(scores), scores, out)
 
 
-def _check_out(out: Path | None) -> None:
+def check_out(out: Path | None) -> None:
     """Refuse a file that could not be written, before minutes of work and not after."""
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         msg = f"out must name a file in a folder that exists. Got: {out}."
@@ -150,7 +150,7 @@ def _load_estimators(
     return estimators
 
 
-def _render_scenes(root: Path) -> list[DevelopmentScene]:
+def render_scenes(root: Path) -> list[DevelopmentScene]:
     """Development set as a list, so that its length is known: a progress bar needs an end."""
     from defocus_edge.images import ImageReadError
     from training.development import render_development_set

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from training.command_tools import make_folder
+from training.command_tools import hide_columns, make_folder
 from training.commands_evaluate import watch_progress
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def evaluate_masks(
         protocol = MaskProtocol(cast("Any", aggregation), size)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    hidden = _hide_columns(figures, [*evaluation.FIGURES, evaluation.SECONDS])
+    hidden = hide_columns(figures, [*evaluation.FIGURES, evaluation.SECONDS])
     if out is not None:
         make_folder(out)
     detectors = load_detectors(methods)
@@ -92,18 +92,6 @@ def evaluate_masks(
     typer.echo(format_table([{name: row[name] for name in row if name not in hidden} for row in rows]))
     if out is not None:
         evaluation.write_report(out, scores, protocol)
-
-
-def _hide_columns(figures: str | None, known: Sequence[str]) -> set[str]:
-    """Figures that the table leaves out."""
-    if figures is None:
-        return set()
-    chosen = [figure.strip() for figure in figures.split(",")]
-    for figure in chosen:
-        if figure not in known:
-            msg = f"figures must be of {', '.join(known)}. Got: {figure!r}."
-            raise typer.BadParameter(msg)
-    return set(known) - set(chosen)
 
 
 def load_detectors(methods: str) -> dict[str, BlurDetector]:

@@ -76,6 +76,7 @@ def halve_scene(scene: DevelopmentScene) -> DevelopmentScene:
         image=_photograph(light, Sensor(), np.random.default_rng(0)),
         radius=np.clip(radius, MIN_RADIUS, MAX_RADIUS).astype(np.float32),
         edge_label=label.astype(np.int8),
+        sharp=None,  # of another size
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS
-from defocus_edge.psf import decode_srgb
+from defocus_edge.psf import decode_srgb, encode_srgb
 from synth.depth import fill_holes
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_layers, render_uniform
 from synth.sensor import Sensor, take_picture
@@ -53,6 +53,8 @@ class DevelopmentScene:
         True blur radius in px, clipped to the levels.
     edge_label : (H, W) ndarray of int8
         What an edge point there would be: 0 pattern edge, 1 depth edge, -1 undecided.
+    sharp : (H, W, 3) ndarray of float32, optional
+        The scene in focus all over, RGB in [0, 1], not quantized; None where nobody knows it.
     """
 
     name: str
@@ -60,6 +62,7 @@ class DevelopmentScene:
     image: NDArray[np.float32]
     radius: NDArray[np.float32]
     edge_label: NDArray[np.int8]
+    sharp: NDArray[np.float32] | None = None
 
 
 def render_development_set(root: str | Path) -> Iterator[DevelopmentScene]:
@@ -82,10 +85,11 @@ def render_development_set(root: str | Path) -> Iterator[DevelopmentScene]:
     for number, source in enumerate(sources.depth):
         for focus in DEPTH_FOCI:
             scene = _render_lens(source.picture, source.disparity, focus)
-            yield _photograph(scene, f"depth-{number}-focus-{focus}", "depth", rng)
+            yield _photograph(scene, _find_light(source.picture), f"depth-{number}-focus-{focus}", "depth", rng)
     picture, disparity = load_motorcycle()
     for focus in MOTORCYCLE_FOCI:
-        yield _photograph(_render_lens(picture, disparity, focus), f"motorcycle-focus-{focus}", "motorcycle", rng)
+        scene = _render_lens(picture, disparity, focus)
+        yield _photograph(scene, _find_light(picture), f"motorcycle-focus-{focus}", "motorcycle", rng)
 
 
 def load_motorcycle() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -105,8 +109,8 @@ def _render_uniform_scenes(sources: Sources, rng: np.random.Generator) -> Iterat
     sharp = [picture for picture in filter_sharp(sources.sharp) if min(picture.shape[:2]) >= least]
     chosen = np.linspace(0, len(sharp) - 1, UNIFORM_SCENES).astype(int)
     for number, level in zip(chosen, rng.permutation(BLUR_LEVELS), strict=True):
-        scene = render_uniform(_find_light(shrink(sharp[number], UNIFORM_REDUCTION)), float(level))
-        yield _photograph(scene, f"uniform-{number}", "uniform", rng)
+        light = _find_light(shrink(sharp[number], UNIFORM_REDUCTION))
+        yield _photograph(render_uniform(light, float(level)), light, f"uniform-{number}", "uniform", rng)
 
 
 def _render_composite_scenes(sources: Sources, rng: np.random.Generator) -> Iterator[DevelopmentScene]:
@@ -122,7 +126,8 @@ def _render_composite_scenes(sources: Sources, rng: np.random.Generator) -> Iter
         blurred = float(rng.choice(_PAPER_RADII)) if number % 4 < 2 else float(rng.uniform(1, MAX_RADIUS))
         near, far = (0.0, blurred) if number % 2 == 0 else (blurred, 0.0)
         layers = [Layer(_cover(background, height, width), np.ones_like(matte), far), Layer(light, matte, near)]
-        yield _photograph(render_layers(layers), f"composite-{number}", "composite", rng)
+        in_focus = render_layers([replace(layer, radius=0.0) for layer in layers])
+        yield _photograph(render_layers(layers), in_focus.light, f"composite-{number}", "composite", rng)
 
 
 def _find_cover(picture: NDArray[np.uint8], height: int, width: int) -> float:
@@ -150,8 +155,10 @@ def _find_light(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     return decode_srgb(picture / np.float32(255))
 
 
-def _photograph(scene: Scene, name: str, family: str, rng: np.random.Generator) -> DevelopmentScene:
-    """8-bit picture without added noise, and the truth."""
+def _photograph(
+    scene: Scene, in_focus: NDArray[np.float32], name: str, family: str, rng: np.random.Generator
+) -> DevelopmentScene:
+    """8-bit picture without added noise, and the truth; `in_focus` is the light of the scene without the lens."""
     picture = take_picture(scene.light, Sensor(), rng=rng)
     return DevelopmentScene(
         name,
@@ -159,4 +166,5 @@ def _photograph(scene: Scene, name: str, family: str, rng: np.random.Generator) 
         picture.astype(np.float32) / np.float32(255),
         np.clip(scene.radius, MIN_RADIUS, MAX_RADIUS).astype(np.float32),
         label_depth_edges(scene),
+        encode_srgb(np.clip(in_focus, 0, 1)),
     )

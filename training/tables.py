@@ -3,17 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 #: One line of a table: column to cell.
 Row = dict[str, str | float]
+#: Family of the rows over all families.
+ALL_FAMILIES = "all"
+
+
+class MethodScore(Protocol):
+    """A score of one method on one picture of a family."""
+
+    @property
+    def family(self) -> str:
+        """Which kind of scene."""
+
+    @property
+    def method(self) -> str:
+        """What was scored."""
+
+
+Score = TypeVar("Score", bound=MethodScore)
+
+
+def group_by_family(scores: Sequence[Score]) -> list[tuple[str, str, list[Score]]]:
+    """Family, method and their scores.
+
+    Parameters
+    ----------
+    scores : sequence
+        Each has a `family` and a `method`.
+
+    Returns
+    -------
+    list of (str, str, list)
+        Families in order of appearance, in each the methods likewise. Several families are followed by all together.
+    """
+    methods = list(dict.fromkeys(score.method for score in scores))
+    families = list(dict.fromkeys(score.family for score in scores))
+    groups = [
+        (family, method, [score for score in scores if (score.family, score.method) == (family, method)])
+        for family in families
+        for method in methods
+    ]
+    if len(families) > 1:
+        groups += [(ALL_FAMILIES, method, [score for score in scores if score.method == method]) for method in methods]
+    return [group for group in groups if group[2]]
 
 
 def average_known(values: Iterable[float]) -> float:
     """Mean of the values that are not NaN; NaN if none is left."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
+
+
+def spread_known(values: Iterable[float]) -> float:
+    """Standard deviation of the values that are not NaN, with their number as divisor; NaN if none is left."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.std(known)) if known else float("nan")
+
+
+def median_known(values: Iterable[float]) -> float:
+    """Median of the values that are not NaN; NaN if none is left."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.median(known)) if known else float("nan")
 
 
 def divide(value: float, reference: float) -> float:

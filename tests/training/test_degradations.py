@@ -1,5 +1,7 @@
 """Each condition does what it says to the picture, and the truth follows."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -116,3 +118,9 @@ def test_all_scenes_under_all_conditions_in_order(scene, grey):
 def test_unknown_condition(scene):
     with pytest.raises(ValueError, match=r"condition must be one of clean, noise-2, .* Got: 'fog'"):
         degrade(scene, "fog")
+
+
+def test_a_halved_scene_is_no_longer_known_in_focus(scene):
+    known = replace(scene, sharp=scene.image)
+    assert degrade(known, "half-size").sharp is None
+    assert degrade(known, "noise-2").sharp is scene.image

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS
 from training.development import (
@@ -54,6 +55,22 @@ def test_composites_have_one_layer_in_focus_either_side(scenes):
     assert all(scene.radius.min() == MIN_RADIUS for scene in composites)
     in_focus_at_corner = [scene.radius[0, 0] == MIN_RADIUS for scene in composites]
     assert in_focus_at_corner.count(True) == in_focus_at_corner.count(False) == COMPOSITE_SCENES // 2
+
+
+def test_scene_in_focus_is_the_picture_where_nothing_is_blurred(scenes):
+    for scene in scenes:
+        assert scene.sharp.shape == scene.image.shape
+        assert scene.sharp.dtype == np.float32
+        assert scene.sharp.min() >= 0
+        assert scene.sharp.max() <= 1
+        # A disk of 6 px, mirrored borders included, does not reach further.
+        sharp = ndimage.maximum_filter(scene.radius, 15) <= MIN_RADIUS
+        np.testing.assert_allclose(scene.image[sharp], scene.sharp[sharp], atol=0.51 / 255)
+
+
+def test_blurred_uniform_scenes_have_less_contrast_than_in_focus(scenes):
+    blurred = [scene for scene in scenes if scene.family == "uniform" and scene.radius.max() > 1]
+    assert all(scene.image.std() < scene.sharp.std() for scene in blurred)
 
 
 def test_same_set_each_time(training_root, scenes):
