@@ -4,13 +4,17 @@ import json
 
 import numpy as np
 import pytest
+import skimage.data
 
 from defocus_edge import BlurDetector, BlurMask, detect_blur
+from defocus_edge.images import as_image
 from defocus_edge.masks import METHODS
-from defocus_edge.networks.preset_files import CONFIG_FILE, METHOD_PRESETS, PresetError
+from defocus_edge.networks.preset_files import CONFIG_FILE, METHOD_PRESETS, PRESETS_FOLDER, PresetError, read_metadata
 from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.propagate import NoEdgesError
+from defocus_edge.psf import decode_srgb, encode_srgb
+from synth.scenes import blur_with_disk
 
 NETWORKS = tuple(SEGMENTATION_NETWORKS)
 
@@ -131,3 +135,17 @@ def test_presets_of_other_methods_are_refused(segmentation_presets, small_preset
 def test_a_preset_says_which_network_it_is_of(segmentation_presets, name):
     config = json.loads((segmentation_presets / name / CONFIG_FILE).read_text(encoding="utf-8"))
     assert (config["network"], config["threshold"], config["width"]) == (name, 0.4, 1 / 16)
+
+
+@pytest.mark.parametrize("method", NETWORKS)
+def test_presets_of_the_package_find_blur(method):
+    """A sharp photograph whose one half is blurred; each preset is at most 8 MB."""
+    folder = PRESETS_FOLDER / METHOD_PRESETS[method]
+    assert sum(path.stat().st_size for path in folder.iterdir() if path.suffix != ".jpg") <= 8e6
+    assert read_metadata(folder)["development_set"]["max-of-mean Fβ"] >= 0.92
+    light = decode_srgb(as_image(skimage.data.camera()[100:356, 60:380]))
+    light[:, 160:] = blur_with_disk(light, 4.0)[:, 160:]
+    found = detect_blur(encode_srgb(light), method=method)
+    truth = np.zeros(found.mask.shape, dtype=bool)
+    truth[:, 160:] = True
+    assert (found.mask == truth).mean() > 0.85
