@@ -73,7 +73,8 @@ def deblur_photo(
     screen.begin("Deblurring")
     started = time.perf_counter()
     noise = noise or estimate_noise(photo.pixels, blur)
-    map_error = ESTIMATE_ERROR if map_error is None else map_error  # a stored map was most likely estimated, too
+    if map_error is None and isinstance(blur_from, Path):
+        map_error = ESTIMATE_ERROR  # a stored map was most likely estimated, too, and its confidence is lost
     # Noise is 0 in drawings only; then the library's own measure, which is 0 again, may be given.
     pixels = deblur(photo.pixels, blur, noise=noise or None, map_error=map_error, progress=screen.count_points)
     seconds = time.perf_counter() - started

@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import richardson_lucy, wiener
 
 from defocus_edge.blur_levels import MIN_RADIUS
-from defocus_edge.deblurring import deblur
+from defocus_edge.deblurring import convert_confidence, deblur
 from defocus_edge.noise import SATURATION
 from defocus_edge.pipeline import BlurEstimate, EstimatorSettings
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
@@ -227,9 +227,28 @@ def test_an_estimate_brings_its_confidence(sharp):
     image = photograph(render_uniform(sharp[0][:60, :60], 2.0).light)
     radius, confidence = fill_map(image, 2.0), fill_map(image, 0.2)
     estimate = make_estimate(radius, confidence)
-    np.testing.assert_array_equal(deblur(image, estimate), deblur(image, radius, confidence=confidence, map_error=0.5))
+    told = deblur(image, radius, confidence=confidence, map_error=convert_confidence(confidence))
+    np.testing.assert_array_equal(deblur(image, estimate), told)
     trusted = deblur(image, estimate, confidence=np.ones_like(confidence), map_error=0.0)
     np.testing.assert_allclose(trusted.astype(int), deblur(image, radius), atol=1)
+
+
+def test_confidence_becomes_an_error():
+    """Half of the σ of a normal error that is within 0.5 px so often: 68.3 % for σ = 0.5 px, 95.4 % for 0.25 px."""
+    np.testing.assert_allclose(convert_confidence([0.6827, 0.9545]), [0.25, 0.125], atol=1e-3)
+    falling = convert_confidence(np.linspace(0, 1, 50))
+    assert (np.diff(falling) <= 0).all()
+    assert np.isfinite(falling).all()
+
+
+def test_parts_may_have_errors_of_their_own(sharp):
+    """Where the map is said to be off by far less is changed; where it is not, about as much."""
+    image = photograph(render_uniform(sharp[0], 2.0).light) / 255
+    radius, error = fill_map(image, 2.0), fill_map(image, 0.0)
+    error[:, 75:] = 3.0
+    exact, doubtful = (np.abs(deblur(image, radius, map_error=given) - image) for given in (0.0, error))
+    assert doubtful[:, 90:].mean() < 0.8 * exact[:, 90:].mean()
+    assert doubtful[:, :60].mean() > 0.95 * exact[:, :60].mean()
 
 
 @pytest.mark.parametrize("radius", [2.0, 4.0])

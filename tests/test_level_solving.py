@@ -19,7 +19,7 @@ def colour(rng):
 
 def solve(colour, level, window=WINDOW, *, radius=None):
     radius = np.full(colour.shape[:2], level, np.float32) if radius is None else radius
-    return solve_level(colour, radius, window, level=level, noise=0.004)
+    return solve_level(colour, radius, window, level=level, noise=0.004, error=np.zeros_like(radius))
 
 
 def test_no_blur_is_the_light_itself(colour):

@@ -105,8 +105,8 @@ def score_deblurring(
     scenes : iterable of DevelopmentScene
         With the scene in focus.
     methods : sequence of MapMethod
-        In px. Confidence is used where a method has it; all maps but the true one are taken to be off by 0.5 px, as
-        `deblur` takes a `BlurEstimate`. A scene without a map stays as it is.
+        In px. Confidence is used where a method has it; other maps but the true one are taken to be off by 0.5 px.
+        A scene without a map stays as it is.
     pictures : str or Path, optional
         Folder for a picture of each scene: blurry, with the true map, with each method's, and in focus, left to right.
     say : callable, optional

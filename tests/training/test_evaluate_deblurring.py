@@ -124,8 +124,7 @@ def test_confidence_of_an_estimate_is_used_and_a_plain_map_is_taken_to_be_off(rn
     ]
     found = {score.method: score.after for score in score_deblurring([scene], methods) if score.pixels == BLURRED}
     assert found["unsure"] == found[BLURRY]
-    assert found["plain"].psnr == pytest.approx(found["sure"].psnr, rel=1e-6)
-    assert abs(found["plain"].psnr - found[TRUE_MAP].psnr) > 0.05
+    assert found[BLURRY].psnr < found["plain"].psnr < found["sure"].psnr < found[TRUE_MAP].psnr + 0.1
 
 
 def test_scene_without_a_map_stays_as_it_is_and_is_said(rng):
