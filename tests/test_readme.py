@@ -10,6 +10,8 @@ from typer.main import get_command
 from defocus_edge.cli import app
 from training.__main__ import app as training_app
 from training.config import list_configs
+from training.mask_config import list_mask_configs
+from training.mask_settings import NETWORKS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -59,4 +61,5 @@ def test_training_commands_of_the_readme_are_understood():
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         options = command.make_context(command.name, words).params
-        assert options.get("config", "default") in list_configs()
+        known = list_mask_configs(command.name) if command.name in NETWORKS else list_configs()
+        assert options.get("config", known[0]) in known

@@ -85,7 +85,7 @@ def test_commands_that_print_no_table(tmp_path, command, message):
 
 
 def test_the_command_says_what_is_wrong(tmp_path):
-    result = CliRunner().invoke(app, ["tables", str(tmp_path / "none.md")])
+    result = CliRunner(env={"COLUMNS": "500"}).invoke(app, ["tables", str(tmp_path / "none.md")])
     assert result.exit_code == 2
     assert "none.md" in result.output
 
