@@ -28,6 +28,7 @@ def evaluate_deblurring(
     ] = f"{DEFAULT_PRESET},zhuo-sim,karaali-jung",
     authors: Authors = None,
     figures: Figures = None,
+    overall: Annotated[bool, typer.Option("--overall", help="Only the means over all families of scenes.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for CSV files.", show_default=False)] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for a side-by-side picture of each scene.", show_default=False)
@@ -40,7 +41,7 @@ def evaluate_deblurring(
         summarize_deblurring,
         write_deblurring_report,
     )
-    from training.tables import format_table
+    from training.tables import ALL_FAMILIES, format_table
 
     hidden = hide_columns(figures, FIGURES)
     loaded = load_methods(split_words(methods), authors)
@@ -55,6 +56,8 @@ def evaluate_deblurring(
     with watch_progress(scenes, len(scenes), "scenes") as (watched, say):
         scores = score_deblurring(watched, loaded, pictures=pictures, say=say)
     rows = summarize_deblurring(scores)
+    if overall and any(row["family"] == ALL_FAMILIES for row in rows):  # a single family has no such rows
+        rows = [row for row in rows if row["family"] == ALL_FAMILIES]
     typer.echo(format_table([{name: row[name] for name in row if name not in hidden} for row in rows]))
     if out is not None:
         write_deblurring_report(out, scores)

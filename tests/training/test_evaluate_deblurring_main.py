@@ -69,6 +69,12 @@ def test_deblurring_shows_the_figures_that_are_asked_for():
     assert read_table(result.stdout)[0] == ["family", "pixels", "method", "scenes", "SSIM", "gain (dB)"]
 
 
+def test_deblurring_of_one_family_is_overall_as_it_is():
+    plain, overall = (run("deblurring", "--root", "any", "--methods", "karaali-jung", *o) for o in ((), ("--overall",)))
+    assert overall.exit_code == 0, overall.output
+    assert read_table(overall.stdout) == read_table(plain.stdout)
+
+
 def test_uniform_deblurring_prints_the_best_and_writes_all(monkeypatch, tmp_path):
     case = next(uniform_deblurring.make_cases([2.0]))
     monkeypatch.setattr(uniform_deblurring, "make_cases", lambda: iter([case]))
