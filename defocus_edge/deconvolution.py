@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
+from defocus_edge.noise import STEPS_OF_8_BITS, measure_noise
+
 FloatArray = NDArray[np.float32]
 
 #: Exponent α of the prior; 0.5 to 0.8 fit photographs (Krishnan & Fergus 2009, section 1).
@@ -37,8 +39,8 @@ SPLIT_WEIGHTS = tuple(4 * 2 ** (7.5 * turn / 7) for turn in range(8))
 #: three pictures of scikit-image, radii 2, 3 and 5 px, noise of 1 % in light and in encoded values: from 1 the same
 #: within 0.1 dB, but parts much noisier than the typical one ring; from 0.1 and with 12 turns up to 0.2 dB less.
 COUPLINGS = tuple(0.3 * 20 ** (turn / 7) for turn in range(8))
-#: Standard deviation of the noise that is assumed unless told: one 8-bit step.
-DEFAULT_NOISE = 1 / 255
+#: Standard deviation of the noise that is assumed at least when it is measured: one 8-bit step.
+LEAST_NOISE = 1 / 255
 #: How far the sum of a PSF may be from one; rounding to float32 stays far below.
 SUM_TOLERANCE = 1e-3
 # Shrinkage is tabulated for gradients up to 64 at β = 1, in steps of 1/512; the nearest entry is taken. The largest
@@ -53,7 +55,7 @@ _MARGIN_REACHES = 3
 
 
 def deconvolve(
-    image: ArrayLike, psf: ArrayLike, *, noise: ArrayLike = DEFAULT_NOISE, valid: ArrayLike | None = None
+    image: ArrayLike, psf: ArrayLike, *, noise: ArrayLike | None = None, valid: ArrayLike | None = None
 ) -> FloatArray:
     """Undo the blur with one known point spread function.
 
@@ -63,8 +65,9 @@ def deconvolve(
         Linear light, full scale 1. Channels are solved independently.
     psf : (h, w) array_like of float
         Point spread function: odd sides, values >= 0 that sum to one; its centre is the middle pixel.
-    noise : float, or (H, W) or (H, W, C) array_like of float
+    noise : float, or (H, W) or (H, W, C) array_like of float, optional
         Standard deviation of the noise in linear light, > 0, of all pixels or of each. More noise, smoother result.
+        Unless given, it is measured as in `estimate_noise` and is at least 1/255.
     valid : array_like of bool, shape (H, W) or that of `image`, optional
         False where `image` says nothing about the light behind the PSF, such as saturated pixels. There the picture is
         filled in by what surrounds it and by the prior; what `image` holds there is where the filling starts.
@@ -99,6 +102,8 @@ def deconvolve(
     True
     """
     blurred, kernel = _check_image(image), _check_psf(psf)
+    if noise is None:
+        noise = max(measure_noise(blurred, None) / STEPS_OF_8_BITS, LEAST_NOISE)
     weight = np.asarray(1 / (PRIOR_WEIGHT * _check_noise(noise, blurred.shape) ** 2), dtype=np.float32)
     if valid is not None:
         weight *= _check_valid(valid, blurred.shape)

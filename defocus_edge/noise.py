@@ -78,7 +78,7 @@ def measure_noise(colour: FloatArray, radius: FloatArray | None) -> float:
     Returns
     -------
     float
-        In 8-bit steps; mean over the channels.
+        In 8-bit steps; mean over the channels. 0 for pictures of less than 18 px a side.
     """
     return float(np.mean([_measure_plane_noise(plane, radius) for plane in np.moveaxis(colour, 2, 0)]))
 
@@ -87,6 +87,8 @@ def _measure_plane_noise(plane: FloatArray, radius: FloatArray | None) -> float:
     """Noise of one channel in 8-bit steps."""
     bent = plane[2:] - 2 * plane[1:-1] + plane[:-2]
     bent = np.abs(bent[:, 2:] - 2 * bent[:, 1:-1] + bent[:, :-2])
+    if min(bent.shape, default=0) < _NOISE_BLOCK:  # no block fits: there is too little to tell noise from texture
+        return 0.0
     medians = np.median(_split_blocks(bent), axis=1)
     inside = _split_blocks(plane[1:-1, 1:-1])
     usable = np.mean((inside >= SATURATION) | (inside <= 1 - SATURATION), axis=1) < _CLIPPED_SHARE

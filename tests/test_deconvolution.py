@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import fft
 
 from defocus_edge import deconvolution
-from defocus_edge.deconvolution import PRIOR_EXPONENT, PRIOR_WEIGHT, deconvolve, shrink_gradients
+from defocus_edge.deconvolution import LEAST_NOISE, PRIOR_EXPONENT, PRIOR_WEIGHT, deconvolve, shrink_gradients
 from defocus_edge.psf import disk_kernel
 from synth.scenes import blur_with_disk
 
@@ -134,6 +134,20 @@ def test_more_noise_makes_it_smoother(rng):
     image = blur_with_disk(make_picture(rng), 1.5) + rng.normal(0, 0.01, (40, 36, 3)).astype(np.float32)
     variation = [np.abs(np.diff(deconvolve(image, disk_kernel(1.5), noise=n), axis=0)).sum() for n in (1e-3, 1e-2, 0.1)]
     assert variation[0] > variation[1] > variation[2]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_noise_is_measured_unless_told(rng, noise):
+    """Without noise one 8-bit step is assumed, and so it is where the picture is too small to measure."""
+    sharp = make_picture(rng, 96, 96)
+    image = blur_with_disk(sharp, 3.0) + rng.normal(0, noise, sharp.shape).astype(np.float32)
+    told = deconvolve(image, disk_kernel(3.0), noise=max(noise, LEAST_NOISE))
+    measured = deconvolve(image, disk_kernel(3.0))
+    errors = [float(np.mean((solved - sharp) ** 2)) for solved in (told, measured)]
+    assert errors[1] == pytest.approx(errors[0], rel=0.2)
+    part = image[:12, :12]
+    few = [deconvolve(part, disk_kernel(1.0), **options) for options in ({}, {"noise": LEAST_NOISE})]
+    np.testing.assert_array_equal(*few)
 
 
 def test_it_helps_to_know_where_the_noise_is(rng):
