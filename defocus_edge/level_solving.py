@@ -27,8 +27,8 @@ OTHER_DEPTH_SHARE = 0.05
 NOISE_PER_ERROR = 5.6
 LEAST_ERROR = 0.2
 #: Pixels blurred more than the level, and less (they are blurred up to it), count as wrong by so many times what they
-#: differ by beyond one step of the levels. With 1 and 0.1 from no difference on, scenes with depth lost 1.5 dB by ringing
-#: instead of winning 0.8.
+#: differ by beyond one step of the levels. With 1 and 0.1 from no difference on, scenes with depth lost 1.5 dB by
+#: ringing instead of winning 0.8.
 MORE_BLUR_WEIGHT, LESS_BLUR_WEIGHT = 5.0, 1.0
 #: A tile's level sees so many px plus so many radii around its pixels.
 HALO_PX = 8
