@@ -62,7 +62,7 @@ def deconvolve(
     Parameters
     ----------
     image : (H, W) or (H, W, C) array_like of float
-        Linear light, full scale 1. Channels are solved independently.
+        Linear light, full scale 1. Channels share the measured noise and are solved independently otherwise.
     psf : (h, w) array_like of float
         Point spread function: odd sides, values >= 0 that sum to one; its centre is the middle pixel.
     noise : float, or (H, W) or (H, W, C) array_like of float, optional
