@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.stages import TrainingRun
 
 Out = Annotated[Path, typer.Option(help="Folder of the run: checkpoints, logs, scores.", show_default=False)]
-Config = Annotated[str, typer.Option(help="default, paper, small, or a TOML file.")]
+Config = Annotated[str, typer.Option(help="default, small, single-scale, paper, gpu, or a TOML file.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Instead of those of the configuration.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Instead of that of the configuration.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")]

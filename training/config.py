@@ -48,15 +48,17 @@ _COMMON_RULES: dict[str, Rule] = {
     "validation_crops": COUNT,
     "checkpoint_seconds": ("a number of 0 or more", lambda value: is_number(value, 0, 1e9)),
 }
+_INTEGERS: Rule = (
+    "a list of positive integers",
+    lambda value: isinstance(value, list) and bool(value) and all(map(is_integer, value)),
+)
 _NETWORK_RULES: dict[str, Rule] = {
     "filters": COUNT,
-    "dense_units": (
-        "a list of positive integers",
-        lambda value: isinstance(value, list) and bool(value) and all(map(is_integer, value)),
-    ),
+    "dense_units": _INTEGERS,
     "input_mean": NUMBER,
     "input_gain": NUMBER,
     "crop_shift": ("0 or 1", lambda value: is_integer(value, 0) and value <= 1),
+    "branch_sides": _INTEGERS,
 }
 # Keys of a stage: always, with a sampler, with a schedule. A key that would change nothing is refused, too.
 _STAGE_KEYS = ("sampler", "optimizer", "learning_rate", "schedule", "loss", "precision", "families", "level_share")
@@ -149,12 +151,12 @@ def _build_config(name: str, tables: dict[str, Any]) -> TrainingConfig:
     # Keras is loaded last: what is wrong is said at once.
     from defocus_edge.networks.edge_networks import EdgeNetworksConfig
 
-    units = {"dense_units": tuple(networks["dense_units"])} if "dense_units" in networks else {}
+    network_values = {name: tuple(value) if isinstance(value, list) else value for name, value in networks.items()}
     return TrainingConfig(
         name=name,
         bnet=stages["bnet"],
         enet=stages["enet"],
-        networks=EdgeNetworksConfig(**{**networks, **units}),
+        networks=EdgeNetworksConfig(**network_values),
         validation_crops=given.get("validation_crops", VALIDATION_CROPS),
         checkpoint_seconds=given.get("checkpoint_seconds", CHECKPOINT_SECONDS),
         source=tables,

@@ -9,7 +9,7 @@ from keras import ops
 
 from defocus_edge.blur_levels import BLUR_LEVELS
 from defocus_edge.networks.dense import DenseFeatures, PointHead, gather_head_input
-from defocus_edge.networks.edge_networks import EdgeNetworks
+from defocus_edge.networks.edge_networks import BRANCH_NAMES, EdgeNetworks
 from training.optimizers import KernelMuon, make_rate
 from training.settings import Head, TrainingSettings
 
@@ -32,9 +32,9 @@ class PointModel(keras.Model):
         super().__init__(name=f"{head}_points")
         self.features = DenseFeatures(networks, (head,), dtype=precision)
         self.head = PointHead(networks, head)
-        for name in ("b1", "b2", "b3"):
-            for layer in self.features.branches[name]:
-                layer.trainable = head == "blur"
+        for name, layers in self.features.branches.items():
+            for layer in layers:
+                layer.trainable = head == "blur" or name not in BRANCH_NAMES
 
     def call(self, inputs: dict[str, Any]) -> Any:
         """``images`` (B, 64, 64, 3) and ``points`` (P, 3) to (P, classes) softmax."""

@@ -22,7 +22,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import N_LEVELS
-from defocus_edge.networks.edge_networks import BRANCH_OUTPUT, BRANCH_SIDES, EDGE_CLASSES, EdgeNetworks
+from defocus_edge.networks.edge_networks import BRANCH_NAMES, BRANCH_OUTPUT, BRANCH_SIDES, EDGE_CLASSES, EdgeNetworks
 from defocus_edge.patches import PATCH_RADIUS, PATCH_SIDE, check_points, extract_patches
 
 #: Largest side in px of the tiles that an image is cut into; bounds the memory.
@@ -37,6 +37,8 @@ PATCH_CHUNK = 256
 _STRIDE = 3
 # Positions along one axis after the first convolution of a head: 7 - 2.
 _HEAD_SIDE = BRANCH_OUTPUT - 2
+# How much wider the map `coarse` is than `fine`: the grid of positions reaches 3 times as far.
+_COARSE_MARGIN = (_HEAD_SIDE - 1) * (_STRIDE - 1)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class DenseFeatures(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)  # the input is scaled before it loses precision
         self.config = networks.config
         self.heads = heads
-        names = ["b1", "b2", "b3", *(["f2"] if "edge" in heads else [])]
+        sides = dict(zip(BRANCH_NAMES, BRANCH_SIDES, strict=True))
+        names = [name for name, side in sides.items() if side in self.config.branch_sides]
+        names += ["f2"] if "edge" in heads else []
         self.branches = {
             name: [networks.joint.get_layer(f"{name}_conv{number}") for number in (1, 2, 3, 4)] for name in names
         }
@@ -81,17 +85,20 @@ class DenseFeatures(keras.layers.Layer):
         config = self.config
         scaled = ops.cast((tiles - config.input_mean) * config.input_gain, self.compute_dtype)
         large = {name: self._apply_large(scaled, name) for name in ("b1", "f2") if name in self.branches}
-        middle = self._apply_middle(self._crop(scaled, BRANCH_SIDES[1]))
-        small = self._apply_small(self._crop(scaled, BRANCH_SIDES[2]))
+        middle = [self._apply_middle(self._crop(scaled, BRANCH_SIDES[1]))] if "b2" in self.branches else []
+        small = self._apply_small(self._crop(scaled, BRANCH_SIDES[2])) if "b3" in self.branches else None
         coarse, fine = [], []
         for head in self.heads:
             kernel = self.head_convs[head].kernel
-            inputs = [large["b1"], middle] if head == "blur" else [large["f2"], large["b1"], middle]
+            inputs = [*([] if head == "blur" else [large["f2"]]), large["b1"], *middle]
             split = len(inputs) * config.filters
             coarse.append(
                 ops.conv(ops.concatenate(inputs, axis=-1), kernel[:, :, :split], padding="valid", dilation_rate=_STRIDE)
             )
-            fine.append(ops.conv(small, kernel[:, :, split:], padding="valid"))
+            if small is None:
+                fine.append(ops.zeros_like(coarse[-1])[:, _COARSE_MARGIN:, _COARSE_MARGIN:])
+            else:
+                fine.append(ops.conv(small, kernel[:, :, split:], padding="valid"))
         return ops.concatenate(coarse, axis=-1), ops.concatenate(fine, axis=-1)
 
     def _crop(self, scaled: Any, branch_side: int) -> Any:

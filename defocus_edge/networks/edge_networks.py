@@ -12,6 +12,8 @@ from defocus_edge.patches import PATCH_SIDE
 
 #: Sides in px of the patches of the three branches, all around one centre (Karaali et al. 2022, figure 3).
 BRANCH_SIDES = (PATCH_SIDE, 27, 15)
+#: What the layers of these branches are called.
+BRANCH_NAMES = ("b1", "b2", "b3")
 #: The three branches end in maps of 7×7 values.
 BRANCH_OUTPUT = 7
 #: E-NET's classes.
@@ -36,6 +38,9 @@ class EdgeNetworksConfig:
     depth_threshold : float
         Probability of E-NET above which a point counts as a depth edge; calibrated for the weights, see
         `training.calibration`. 0.5 is the more probable class.
+    branch_sides : tuple of int
+        Sides in px of the patches that f1-NET sees: 41, and 27 or 15 or both after it. ``(41,)`` is the paper's
+        ablation with patches of one scale.
     """
 
     filters: int = 64
@@ -44,6 +49,7 @@ class EdgeNetworksConfig:
     input_mean: float = 0.5
     input_gain: float = 4.0
     depth_threshold: float = 0.5
+    branch_sides: tuple[int, ...] = BRANCH_SIDES
 
     def __post_init__(self) -> None:
         if self.filters < 1 or not self.dense_units or min(self.dense_units) < 1:
@@ -54,6 +60,10 @@ class EdgeNetworksConfig:
             raise ValueError(msg)
         if not 0 < self.depth_threshold < 1:
             msg = f"depth_threshold must be between 0 and 1. Got: {self.depth_threshold}."
+            raise ValueError(msg)
+        in_order = tuple(side for side in BRANCH_SIDES if side in self.branch_sides)
+        if self.branch_sides != in_order or PATCH_SIDE not in in_order:
+            msg = f"branch_sides must be 41, then 27 or 15 px or both or none. Got: {self.branch_sides}."
             raise ValueError(msg)
 
 
@@ -102,16 +112,15 @@ def build_edge_networks(config: EdgeNetworksConfig | None = None) -> EdgeNetwork
     config = config or EdgeNetworksConfig()
     patch = keras.Input((PATCH_SIDE, PATCH_SIDE, 3), name="patch")
     scaled = layers.Rescaling(config.input_gain, -config.input_mean * config.input_gain, name="scaling")(patch)
-    middle = _crop_centre(scaled, BRANCH_SIDES[1], config.crop_shift, "crop27")
-    inner = _crop_centre(scaled, BRANCH_SIDES[2], config.crop_shift, "crop15")
+    branches = [
+        apply(_crop_centre(scaled, side, config.crop_shift), config, name)
+        for side, name, apply in zip(BRANCH_SIDES, BRANCH_NAMES, _BRANCHES, strict=True)
+        if side in config.branch_sides
+    ]
+    f2 = _apply_large_branch(scaled, config, "f2")
 
-    branch1 = _apply_large_branch(scaled, config, "b1")
-    branch2 = _apply_middle_branch(middle, config, "b2")
-    branch3 = _apply_small_branch(inner, config, "b3")
-    branch4 = _apply_large_branch(scaled, config, "f2")
-
-    f1 = layers.Concatenate(name="f1")([branch1, branch2, branch3])
-    f1_f2 = layers.Concatenate(name="f1_f2")([branch4, branch1, branch2, branch3])
+    f1 = layers.Concatenate(name="f1")(branches) if len(branches) > 1 else branches[0]
+    f1_f2 = layers.Concatenate(name="f1_f2")([f2, *branches])
     blur = _apply_head(f1, config, N_LEVELS, "blur")
     edge = _apply_head(f1_f2, config, len(EDGE_CLASSES), "edge")
     return EdgeNetworks(
@@ -122,11 +131,13 @@ def build_edge_networks(config: EdgeNetworksConfig | None = None) -> EdgeNetwork
     )
 
 
-def _crop_centre(tensor: keras.KerasTensor, side: int, shift: int, name: str) -> keras.KerasTensor:
-    """Square of `side` px around the centre of the 41 px patch, shifted down and right."""
+def _crop_centre(tensor: keras.KerasTensor, side: int, shift: int) -> keras.KerasTensor:
+    """Square of `side` px around the centre of the 41 px patch, shifted down and right; the whole patch as it is."""
     margin = (PATCH_SIDE - side) // 2
+    if not margin:
+        return tensor
     before, after = margin + shift, margin - shift
-    return layers.Cropping2D(((before, after), (before, after)), name=name)(tensor)
+    return layers.Cropping2D(((before, after), (before, after)), name=f"crop{side}")(tensor)
 
 
 def _apply_conv(tensor: keras.KerasTensor, config: EdgeNetworksConfig, name: str, size: int = 3) -> keras.KerasTensor:
@@ -158,6 +169,10 @@ def _apply_small_branch(tensor: keras.KerasTensor, config: EdgeNetworksConfig, n
     for number in (1, 2, 3, 4):
         tensor = _apply_conv(tensor, config, f"{name}_conv{number}")
     return tensor
+
+
+#: In the order of `BRANCH_SIDES`.
+_BRANCHES = (_apply_large_branch, _apply_middle_branch, _apply_small_branch)
 
 
 def _apply_head(tensor: keras.KerasTensor, config: EdgeNetworksConfig, classes: int, name: str) -> keras.KerasTensor:

@@ -221,7 +221,10 @@ def _read_edge_config(path: Path) -> EdgeNetworksConfig:
         msg = f"{path} must be of the networks {EDGE_NETWORKS!r}; presets of them: {list_presets(EDGE_NETWORKS)}."
         raise PresetError(msg)
     try:
-        return EdgeNetworksConfig(**{**values, "dense_units": tuple(values["dense_units"])})
+        sides = (
+            {"branch_sides": tuple(values["branch_sides"])} if "branch_sides" in values else {}
+        )  # not in old presets
+        return EdgeNetworksConfig(**{**values, "dense_units": tuple(values["dense_units"]), **sides})
     except (TypeError, KeyError, ValueError) as error:
         msg = f"{path} does not describe the edge networks: {error}"
         raise PresetError(msg) from error

@@ -107,6 +107,14 @@ def test_dense_equals_patches_for_all_sizes(tile_side, crop_shift):
         assert_same(make_dense(crop_shift, tile_side).predict(image, points), expected)
 
 
+@pytest.mark.parametrize("branch_sides", [(41,), (41, 27), (41, 15)])
+def test_dense_equals_patches_with_fewer_branches(branch_sides):
+    image, points = draw_picture(37, 90)
+    networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 6), branch_sides=branch_sides))
+    expected = PatchEvaluator(networks).predict(image, points)
+    assert_same(DenseEvaluator(networks, tile_side=40).predict(image, points), expected)
+
+
 @pytest.mark.parametrize("crop_shift", [0, 1])
 def test_dense_equals_patches_with_all_filters(crop_shift):
     keras.utils.set_random_seed(0)

@@ -49,6 +49,19 @@ def test_outputs_are_distributions(small_networks, patches):
         assert np.asarray(output).min() >= 0
 
 
+@pytest.mark.parametrize("sides", [(), (27,), (27, 41), (41, 41), (41, 20), [41]])
+def test_unknown_branch_sides_are_refused(sides):
+    with pytest.raises(ValueError, match=r"branch_sides must be 41, then 27 or 15 px or both or none\. Got: "):
+        EdgeNetworksConfig(branch_sides=sides)
+
+
+def test_networks_of_one_scale_have_no_layers_of_the_others():
+    networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 6), branch_sides=(41,)))
+    names = {layer.name for layer in networks.joint.layers}
+    assert {"b1_conv4", "f2_conv4"} <= names
+    assert not {name for name in names if name.startswith(("b2", "b3", "crop"))}
+
+
 @pytest.mark.parametrize("values", [{"filters": 0}, {"dense_units": ()}, {"dense_units": (300, 0)}])
 def test_sizes_must_be_positive(values):
     with pytest.raises(ValueError, match=r"filters and dense_units must be positive\. Got: "):

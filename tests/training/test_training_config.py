@@ -21,7 +21,7 @@ def read_text(folder, text):
 
 
 def test_configurations_of_the_package():
-    assert list_configs() == ["default", "gpu", "paper", "small"]
+    assert list_configs() == ["default", "gpu", "paper", "single-scale", "small"]
     assert [read_config(name).name for name in list_configs()] == list_configs()
 
 
@@ -76,7 +76,7 @@ def test_paper_is_the_papers():
     assert (config.networks.input_mean, config.networks.input_gain) == (0, 1)
 
 
-@pytest.mark.parametrize("name", ["default", "gpu", "paper", "small"])
+@pytest.mark.parametrize("name", ["default", "gpu", "paper", "single-scale", "small"])
 def test_configurations_of_the_package_leave_nothing_unsaid(name):
     """Each setting stands in the file: who reads it knows the recipe."""
     config = read_config(name)
