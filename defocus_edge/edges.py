@@ -85,24 +85,33 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
     """
     settings = settings or EdgeSettings()
     luminance = image @ LUMA
-    smooth = cv2.GaussianBlur(luminance, (0, 0), settings.sigma, borderType=cv2.BORDER_REFLECT)
-    # Scharr's derivative sums 32 luminance steps: scale it to luminance per px.
-    grad_x = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32, borderType=cv2.BORDER_REFLECT)
-    grad_y = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32, borderType=cv2.BORDER_REFLECT)
-    magnitude = cv2.magnitude(grad_x, grad_y)
     noise = settings.noise_factor * _gradient_noise(luminance, settings.sigma)
-    high = max(float(np.quantile(magnitude, settings.high_quantile)), noise, settings.floor)
-    if float(magnitude.max()) < high:
+    # In place, and no longer kept than needed: at 24 megapixels each of these arrays has 96 MB.
+    cv2.GaussianBlur(luminance, (0, 0), settings.sigma, dst=luminance, borderType=cv2.BORDER_REFLECT)
+    # Scharr's derivative sums 32 luminance steps: scale it to luminance per px.
+    grad_x = cv2.Scharr(luminance, cv2.CV_32F, 1, 0, scale=1 / 32, borderType=cv2.BORDER_REFLECT)
+    grad_y = cv2.Scharr(luminance, cv2.CV_32F, 0, 1, scale=1 / 32, borderType=cv2.BORDER_REFLECT)
+    magnitude = cv2.magnitude(grad_x, grad_y, magnitude=luminance)
+    highest = float(magnitude.max())
+    high = max(float(np.quantile(magnitude, settings.high_quantile, overwrite_input=True)), noise, settings.floor)
+    if highest < high:
         return np.zeros(magnitude.shape, dtype=bool)
-    scale = _INT16_SCALE / float(max(np.abs(grad_x).max(), np.abs(grad_y).max()))
+    del luminance, magnitude
+    scale = np.float32(_INT16_SCALE / max(max(float(part.max()), -float(part.min())) for part in (grad_x, grad_y)))
     edges = cv2.Canny(
-        np.rint(grad_x * scale).astype(np.int16),
-        np.rint(grad_y * scale).astype(np.int16),
-        settings.low_ratio * high * scale,
-        high * scale,
+        _round_to_int16(grad_x, scale),
+        _round_to_int16(grad_y, scale),
+        settings.low_ratio * high * float(scale),
+        high * float(scale),
         L2gradient=True,
     )
-    return np.asarray(edges > 0)
+    return np.asarray(edges, dtype=bool)
+
+
+def _round_to_int16(gradient: NDArray[np.float32], scale: np.float32) -> NDArray[np.int16]:
+    """Scaled and rounded; the gradient is overwritten."""
+    gradient *= scale
+    return np.rint(gradient, out=gradient).astype(np.int16)
 
 
 def edge_points(edges: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -114,6 +123,6 @@ def _gradient_noise(luminance: NDArray[np.float32], sigma: float) -> float:
     """Standard deviation of the smoothed gradient that white noise alone would give, luminance per px."""
     # The mask sums to zero on constant and linear signals; its weights have the square sum 36.
     second = cv2.filter2D(luminance, cv2.CV_32F, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32))
-    pixel_noise = float(np.median(np.abs(second))) / 0.6745 / 6.0
+    pixel_noise = float(np.median(np.abs(second, out=second), overwrite_input=True)) / 0.6745 / 6.0
     # White noise through the derivative of a Gaussian: variance 1 / (8 π σ⁴) along each axis.
     return pixel_noise / (np.sqrt(8 * np.pi) * sigma**2)

@@ -257,8 +257,39 @@ class DenseEvaluator:
         points = check_points(points, image.shape)
         blur = np.empty((len(points), N_LEVELS), dtype=np.float32)
         edge = np.empty((len(points), len(EDGE_CLASSES)), dtype=np.float32)
+        for rows, chunk in self.predict_chunks(image, points, progress=progress):
+            blur[rows], edge[rows] = chunk.blur, chunk.edge
+        return EdgePrediction(blur, edge)
+
+    def predict_chunks(
+        self,
+        image: NDArray[np.float32],
+        points: NDArray[np.integer],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[tuple[NDArray[np.int64], EdgePrediction]]:
+        """The same, piece by piece: 100 bytes for each point of a large picture are more than its map.
+
+        Parameters
+        ----------
+        image, points, progress
+            As for `predict`.
+
+        Yields
+        ------
+        rows : (n,) ndarray of int64
+            Which of the points; n is at most `POINT_CHUNK`. All points come once.
+        prediction : EdgePrediction
+            Of these.
+
+        Raises
+        ------
+        ValueError
+            If a point lies outside the image.
+        """
+        points = check_points(points, image.shape)
         if not len(points):
-            return EdgePrediction(blur, edge)
+            return
         done = 0
         for tile, corner, members in self._cut_tiles(image, points):
             coarse, fine = self._features(tile)
@@ -269,12 +300,11 @@ class DenseEvaluator:
                 padded = np.zeros((POINT_CHUNK, 3), dtype=np.int32)
                 padded[: len(chunk)] = chunk
                 outputs = self._heads(coarse, fine, padded)
-                rows = members[start : start + POINT_CHUNK]
-                blur[rows], edge[rows] = (ops.convert_to_numpy(output)[: len(chunk)] for output in outputs)
+                blur, edge = (ops.convert_to_numpy(output)[: len(chunk)] for output in outputs)
+                yield members[start : start + POINT_CHUNK], EdgePrediction(blur, edge)
             done += len(members)
             if progress is not None:
                 progress(done, len(points))
-        return EdgePrediction(blur, edge)
 
     def _cut_tiles(
         self, image: NDArray[np.float32], points: NDArray[np.integer]

@@ -1,5 +1,7 @@
 """Closed boundaries between depth layers, from the broken lines of depth-edge points."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,8 @@ LEAST_COVER = 0.3
 """A piece of contour counts if at least this share of it has an edge point within reach."""
 DEPTH_SHARE = 0.5
 """A piece of contour is closed if depth edges are more than this share of the edge points within its reach."""
+STRIP_ROWS = 512
+"""Rows whose pieces of contour are listed at once; bounds the memory, and changes nothing."""
 
 
 def close_depth_edges(
@@ -43,52 +47,77 @@ def close_depth_edges(
     .. [1] L. Vincent and P. Soille, "Watersheds in digital spaces: an efficient algorithm based on immersion
        simulations", IEEE TPAMI 13(6), 1991. https://doi.org/10.1109/34.87344
     """
-    shape = depth_edges.shape
-    closed = np.zeros(shape, bool)
+    closed = np.zeros(depth_edges.shape, bool)
     if not depth_edges.any():
         return closed
-    rows, columns, pieces = _find_pieces(_find_regions(image))
-    depth, pattern = (_count_within_reach(edges)[rows, columns] for edges in (depth_edges, pattern_edges))
-    length = np.bincount(pieces)
-    covered = np.bincount(pieces, weights=(depth + pattern) > 0)
-    # Each place of a piece has one vote, however many points are within its reach.
-    votes = np.bincount(pieces, weights=depth / np.maximum(depth + pattern, 1))
-    chosen = (covered >= LEAST_COVER * length) & (votes > DEPTH_SHARE * covered)
-    kept = chosen[pieces]
-    closed[rows[kept], columns[kept]] = True
+    regions = _find_regions(image)
+    depth, pattern = _count_within_reach(depth_edges), _count_within_reach(pattern_edges)
+    # Only pieces with a depth edge within reach can be closed: the others need not be listed.
+    candidates = np.unique(
+        np.concatenate([np.unique(pieces[depth[places] > 0]) for places, pieces in _iterate_pieces(regions)])
+    )
+    length, covered, votes = np.zeros((3, len(candidates)))
+    for places, pieces in _iterate_pieces(regions):
+        numbers, known = _look_up(pieces, candidates)
+        here = places[0][known], places[1][known]
+        near_depth, near_any = depth[here], depth[here] + pattern[here]
+        length += np.bincount(numbers, minlength=len(candidates))
+        covered += np.bincount(numbers, weights=near_any > 0, minlength=len(candidates))
+        # Each place of a piece has one vote, however many points are within its reach.
+        votes += np.bincount(numbers, weights=near_depth / np.maximum(near_any, 1), minlength=len(candidates))
+    chosen = candidates[(covered >= LEAST_COVER * length) & (votes > DEPTH_SHARE * covered)]
+    for places, pieces in _iterate_pieces(regions):
+        _, known = _look_up(pieces, chosen)
+        closed[places[0][known], places[1][known]] = True
     return closed
 
 
 def _find_regions(image: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
     """Number of the watershed region of each pixel."""
     import cv2
-    from skimage.segmentation import watershed  # here, since importing it takes a third of a second
+
+    from defocus_edge.propagation._watershed import find_basins  # here, since importing Numba takes half a second
 
     squares = np.zeros(image.shape[:2], np.float32)
-    smooth = cv2.GaussianBlur(image.astype(np.float32, copy=False), (0, 0), CONTOUR_SIGMA)
-    for along in ((1, 0), (0, 1)):
-        # Scharr's derivative sums 32 steps: scale it to the change per px.
-        gradient = cv2.Scharr(smooth, cv2.CV_32F, *along, scale=1 / 32)
-        squares += np.einsum("ijk,ijk->ij", gradient, gradient)
+    for channel in range(3):
+        smooth = cv2.GaussianBlur(image[..., channel].astype(np.float32), (0, 0), CONTOUR_SIGMA)
+        for along in ((1, 0), (0, 1)):
+            # Scharr's derivative sums 32 steps: scale it to the change per px.
+            gradient = cv2.Scharr(smooth, cv2.CV_32F, *along, scale=1 / 32)
+            squares += np.square(gradient, out=gradient)
     # Whole steps make one basin of what differs by less.
-    return np.asarray(watershed((np.sqrt(squares) / CONTOUR_STEP).astype(np.int32)), dtype=np.int32)
+    np.sqrt(squares, out=squares)
+    squares /= np.float32(CONTOUR_STEP)
+    return find_basins(squares.astype(np.uint16))
 
 
-def _find_pieces(
+def _iterate_pieces(
     regions: npt.NDArray[np.int32],
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Rows, columns and piece number of all pixels that differ in region from their left or upper neighbour."""
-    row_parts, column_parts, key_parts = [], [], []
-    for down, right in ((0, 1), (1, 0)):
-        here = regions[down:, right:]
-        there = regions[: regions.shape[0] - down, : regions.shape[1] - right]
-        rows, columns = np.nonzero(here != there)
-        one, other = here[rows, columns].astype(np.int64), there[rows, columns].astype(np.int64)
-        row_parts.append(rows + down)
-        column_parts.append(columns + right)
-        key_parts.append(np.minimum(one, other) * (int(regions.max()) + 1) + np.maximum(one, other))
-    _, pieces = np.unique(np.concatenate(key_parts), return_inverse=True)
-    return np.concatenate(row_parts), np.concatenate(column_parts), pieces
+) -> Iterator[tuple[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]], npt.NDArray[np.int64]]]:
+    """Places that differ in region from their left or upper neighbour, and a number for each pair of regions."""
+    pairs = int(regions.max()) + 1
+    for top in range(0, len(regions), STRIP_ROWS):
+        strip = regions[top : top + STRIP_ROWS]
+        above = regions[max(top - 1, 0) : top + len(strip) - 1]
+        lower = strip[len(strip) - len(above) :]
+        for here, there, down, right in (
+            (strip[:, 1:], strip[:, :-1], 0, 1),
+            (lower, above, len(strip) - len(lower), 0),
+        ):
+            rows, columns = np.nonzero(here != there)
+            one, other = here[rows, columns].astype(np.int64), there[rows, columns].astype(np.int64)
+            yield (rows + (top + down), columns + right), np.minimum(one, other) * pairs + np.maximum(one, other)
+
+
+def _look_up(
+    pieces: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Where each piece that is wanted stands in the sorted list, and which of the pieces are."""
+    if not len(wanted):
+        return np.empty(0, np.intp), np.zeros(len(pieces), bool)
+    numbers = np.minimum(np.searchsorted(wanted, pieces), len(wanted) - 1)
+    known = wanted[numbers] == pieces
+    return numbers[known], known
 
 
 def _count_within_reach(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

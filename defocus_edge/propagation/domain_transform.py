@@ -27,6 +27,7 @@ def domain_transform_filter(
     sigma_r: float,
     iterations: int = 3,
     penalty: npt.NDArray[np.floating] | None = None,
+    out: FloatArray | None = None,
 ) -> FloatArray:
     r"""Smooth an image within the regions that the edges of a guide separate.
 
@@ -46,11 +47,14 @@ def domain_transform_filter(
     penalty : (H, W) float array, optional
         Added to the derivative of the domain transform between a pixel and its left and upper neighbour, in pixels.
         At least 0; large values (100) build walls that the guide does not show, infinity a perfect one.
+    out : C-contiguous float32 array, optional
+        Where the result is stored, shaped like ``image``. It may be ``image`` or ``guide`` itself: a large picture is
+        then filtered in place.
 
     Returns
     -------
     (H, W) or (H, W, C) float32 array
-        The smoothed image, shaped like ``image``. The inputs are not modified.
+        The smoothed image, shaped like ``image``; ``out`` if that was given. Other inputs are not modified.
 
     Raises
     ------
@@ -97,10 +101,11 @@ def domain_transform_filter(
     _check_number("sigma_s", sigma_s, "a spatial standard deviation in pixels")
     _check_number("sigma_r", sigma_r, "a range standard deviation in the unit of guide")
     count = _check_iterations(iterations)
+    result = np.empty(values.shape, np.float32) if out is None else _check_out(out, values.shape)
     if values.size == 0:
-        return np.zeros(values.shape, np.float32)
+        return result
 
-    result = _filter(values, edges, walls, float(sigma_s), float(sigma_r), count)
+    _filter(values, edges, walls, float(sigma_s), float(sigma_r), count, result)
     # The recursion carries one NaN or infinity to every pixel of its channels, so that one pixel tells.
     if not np.isfinite(result[0, 0]).all():
         msg = (
@@ -118,7 +123,8 @@ def _filter(
     sigma_s: float,
     sigma_r: float,
     iterations: int,
-) -> FloatArray:
+    result: FloatArray,
+) -> None:
     """Run the passes over checked arguments."""
     from defocus_edge.propagation import _kernels  # here, since importing Numba takes half a second
 
@@ -130,18 +136,19 @@ def _filter(
     log2_feedback = np.float32(-math.sqrt(2) / sigma_1 / math.log(2))
     slope_factor = np.float32(sigma_s / sigma_r)
 
-    result = np.empty(image.shape, np.float32)
     flat = result.reshape(height, width * channels)
     stride = _row_stride(width)
     along_rows = np.empty((height, stride), np.float32)
     along_columns = np.empty((height, stride), np.float32)
 
     def prepare(start: int, stop: int) -> None:
-        result[start:stop] = image[start:stop]
         _kernels.compute_feedback(
             flat_guide, flat_guide.shape[1] // width, penalty, slope_factor, log2_feedback,
             along_rows, along_columns, start, stop,
         )  # fmt: skip
+
+    def copy(start: int, stop: int) -> None:
+        result[start:stop] = image[start:stop]
 
     def filter_rows(square: bool, start: int, stop: int) -> None:
         _kernels.filter_rows(flat, channels, along_rows, width, square, start, stop)
@@ -156,11 +163,11 @@ def _filter(
     # A pool per call: a lasting one would be dead, and block, in processes forked from this one.
     with ThreadPoolExecutor(threads) as pool:
         _run(pool, prepare, row_blocks)
+        _run(pool, copy, row_blocks)  # after all of the guide has been read: it may be the result
         for iteration in range(1, iterations + 1):
             square = iteration < iterations  # the last feedback is needed by no other iteration
             _run(pool, partial(filter_rows, square), row_blocks)
             _run(pool, partial(filter_columns, square), column_blocks)
-    return result
 
 
 def _run(pool: ThreadPoolExecutor, work: Callable[[int, int], None], blocks: list[Block]) -> None:
@@ -224,6 +231,15 @@ def _check_penalty(penalty: npt.NDArray[np.floating] | None, shape: tuple[int, .
         msg = f"penalty must be at least 0 everywhere. Got: a minimum of {walls.min()}; use 0 where nothing is stopped"
         raise ValueError(msg)
     return walls
+
+
+def _check_out(out: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Refuse an array that the kernels could not write the result to."""
+    if not isinstance(out, np.ndarray) or out.dtype != np.float32 or not out.flags.carray or out.shape != shape:
+        got = f"{out.dtype}, {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        msg = f"out must be a writable, C-contiguous float32 array shaped like image, {shape}. Got: {got}"
+        raise ValueError(msg)
+    return out
 
 
 def _check_number(name: str, value: float, meaning: str) -> None:

@@ -118,7 +118,9 @@ class PropagationSettings:
         return self.sigma_s_fraction * min(height, width) if self.sigma_s is None else self.sigma_s
 
 
-def simplify_guide(image: npt.NDArray[np.floating], *, settings: PropagationSettings | None = None) -> FloatArray:
+def simplify_guide(
+    image: npt.NDArray[np.floating], *, settings: PropagationSettings | None = None, out: FloatArray | None = None
+) -> FloatArray:
     """Smooth an image by itself, so that texture does not stop the propagation but outlines do.
 
     Parameters
@@ -127,6 +129,8 @@ def simplify_guide(image: npt.NDArray[np.floating], *, settings: PropagationSett
         RGB in [0, 1].
     settings : PropagationSettings, optional
         Its ``guide_sigma_s``, ``guide_sigma_r`` and ``guide_iterations`` are used; None for the defaults.
+    out : (H, W, 3) float32 array, optional
+        Where the guide is stored; it may be ``image``.
 
     Returns
     -------
@@ -148,6 +152,7 @@ def simplify_guide(image: npt.NDArray[np.floating], *, settings: PropagationSett
         sigma_s=chosen.guide_sigma_s,
         sigma_r=chosen.guide_sigma_r,
         iterations=chosen.guide_iterations,
+        out=out,
     )
 
 
@@ -159,6 +164,9 @@ def propagate_blur(
     depth_edges: npt.NDArray[np.bool_],
     *,
     settings: PropagationSettings | None = None,
+    point_weight: npt.NDArray[np.floating] | None = None,
+    boundaries: npt.NDArray[np.bool_] | None = None,
+    overwrite_image: bool = False,
 ) -> tuple[FloatArray, FloatArray]:
     r"""Spread the blur radii of pattern edge points over the whole image.
 
@@ -176,6 +184,13 @@ def propagate_blur(
         Where depth jumps: blur does not spread across.
     settings : PropagationSettings, optional
         None for the defaults; `PropagationSettings.paper` for the paper's.
+    point_weight : (N,) float array, optional
+        As how many points each one counts, above 0; 1 unless given.
+    boundaries : (H, W) bool array, optional
+        More that blur does not spread across, between a pixel and its left and upper neighbour; taken as it is, where
+        ``depth_edges`` are first linked along contours.
+    overwrite_image : bool
+        Use the memory of ``image``, if it is float32 and C-contiguous: what it holds is lost.
 
     Returns
     -------
@@ -230,22 +245,37 @@ def propagate_blur(
     rows, columns = _check_points(points, shape)
     radii = _check_per_point("point_radius", point_radius, len(rows), math.inf)
     confidences = _check_per_point("point_confidence", point_confidence, len(rows), 1.0)
-    walls = _check_depth_edges(depth_edges, shape)
-
-    guide = simplify_guide(picture, settings=chosen)
-    penalty = _build_penalty(picture, walls, rows, columns, chosen)
-    sigma_s = chosen.compute_sigma_s(*shape)
+    walls = _check_walls("depth_edges", depth_edges, shape)
+    if chosen.close_boundaries and chosen.depth_penalty > 0 and walls.any():
+        walls = walls | close_depth_edges(picture, walls, _mark(rows, columns, shape))
+    if boundaries is not None:
+        walls = walls | _check_walls("boundaries", boundaries, shape)
+    penalty = walls * np.float32(chosen.depth_penalty) if chosen.depth_penalty > 0 and walls.any() else None
 
     weights = confidences ** np.float32(chosen.confidence_power)
     # Channels of one call share the guide's coefficients.
-    sparse = np.zeros((*shape, 4), np.float32)
     spread = np.stack([weights * radii, weights, weights * confidences, confidences], axis=1)
-    np.add.at(sparse, (rows, columns), spread)
-    dense = domain_transform_filter(
-        sparse, guide, sigma_s=sigma_s, sigma_r=chosen.sigma_r, iterations=chosen.iterations, penalty=penalty
+    if point_weight is not None:
+        spread *= _check_per_point("point_weight", point_weight, len(rows), math.inf)[:, None]
+    dense = np.zeros((*shape, 4), np.float32)
+    np.add.at(dense, (rows, columns), spread)
+    sigma_s = chosen.compute_sigma_s(*shape)
+    own_memory = overwrite_image and picture is image and picture.flags.carray
+    domain_transform_filter(
+        dense,
+        simplify_guide(picture, settings=chosen, out=picture if own_memory else None),
+        sigma_s=sigma_s,
+        sigma_r=chosen.sigma_r,
+        iterations=chosen.iterations,
+        penalty=penalty,
+        out=dense,
     )
-    del sparse  # at 12 megapixels 192 MB that the steps below need
+    return _divide(dense, sigma_s, radii)
 
+
+def _divide(dense: FloatArray, sigma_s: float, radii: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Radius and confidence from the filtered channels."""
+    shape = dense.shape[:2]
     weight = dense[..., 1]
     supported = weight > SUPPORT_FLOOR * weight.max()
     radius = np.divide(dense[..., 0], weight, out=np.zeros(shape, np.float32), where=supported)
@@ -257,21 +287,11 @@ def propagate_blur(
     return np.clip(radius, radii.min(), radii.max(), out=radius), np.clip(confidence, 0.0, 1.0, out=confidence)
 
 
-def _build_penalty(
-    picture: FloatArray,
-    walls: npt.NDArray[np.bool_],
-    rows: npt.NDArray[Any],
-    columns: npt.NDArray[Any],
-    settings: PropagationSettings,
-) -> FloatArray | None:
-    """What depth edges, and boundaries closed along them, add to the derivative of the domain transform, in pixels."""
-    if settings.depth_penalty == 0 or not walls.any():
-        return None
-    if settings.close_boundaries:
-        pattern = np.zeros(walls.shape, bool)
-        pattern[rows, columns] = True
-        walls = walls | close_depth_edges(picture, walls, pattern)
-    return walls * np.float32(settings.depth_penalty)
+def _mark(rows: npt.NDArray[Any], columns: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """True at points."""
+    marked = np.zeros(shape, bool)
+    marked[rows, columns] = True
+    return marked
 
 
 def _fill_from_nearest(radius: FloatArray, supported: npt.NDArray[np.bool_]) -> None:
@@ -342,13 +362,13 @@ def _check_per_point(name: str, values: npt.NDArray[np.floating], count: int, la
     return numbers
 
 
-def _check_depth_edges(depth_edges: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _check_walls(name: str, where: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Refuse anything but one bool per pixel."""
-    walls = np.asarray(depth_edges)
+    walls = np.asarray(where)
     if walls.dtype != np.bool_:
-        msg = f"depth_edges must be bool. Got: dtype {walls.dtype}; compare it with a threshold"
+        msg = f"{name} must be bool. Got: dtype {walls.dtype}; compare it with a threshold"
         raise TypeError(msg)
     if walls.shape != shape:
-        msg = f"depth_edges must be as large as image, {shape}. Got: {walls.shape}; mark the points in an empty mask"
+        msg = f"{name} must be as large as image, {shape}. Got: {walls.shape}; mark the points in an empty mask"
         raise ValueError(msg)
     return walls

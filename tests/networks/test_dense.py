@@ -107,6 +107,18 @@ def test_dense_equals_patches_for_all_sizes(tile_side, crop_shift):
         assert_same(make_dense(crop_shift, tile_side).predict(image, points), expected)
 
 
+def test_chunks_hold_each_point_once():
+    image, points = draw_picture(50, 90, count=4000)
+    dense = make_dense(0, 64)
+    whole = dense.predict(image, points)
+    seen = np.zeros(len(points), dtype=int)
+    for rows, chunk in dense.predict_chunks(image, points):
+        seen[rows] += 1
+        np.testing.assert_array_equal(chunk.blur, whole.blur[rows])
+        np.testing.assert_array_equal(chunk.edge, whole.edge[rows])
+    assert (seen == 1).all()
+
+
 @pytest.mark.parametrize("branch_sides", [(41,), (41, 27), (41, 15)])
 def test_dense_equals_patches_with_fewer_branches(branch_sides):
     image, points = draw_picture(37, 90)

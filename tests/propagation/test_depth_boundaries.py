@@ -1,8 +1,10 @@
 """Broken lines of depth edges become closed boundaries along contours, and only there."""
 
+import cv2
 import numpy as np
 import pytest
 
+from defocus_edge.propagation import depth_boundaries
 from defocus_edge.propagation.depth_boundaries import close_depth_edges
 
 
@@ -80,3 +82,14 @@ def test_thin_pictures(shape, rng):
     closed = close_depth_edges(image, points, ~points)
     assert closed.shape == shape
     assert closed.dtype == bool
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100])
+def test_strips_change_nothing(rows, rng, monkeypatch):
+    noise = cv2.GaussianBlur(rng.random((120, 90, 3), dtype=np.float32), (0, 0), 2)
+    image = (noise - noise.min()) / np.ptp(noise)
+    depth, pattern = rng.random((2, 120, 90)) < 0.1
+    whole = close_depth_edges(image, depth, pattern & ~depth)
+    assert 0.05 < whole.mean() < 0.5
+    monkeypatch.setattr(depth_boundaries, "STRIP_ROWS", rows)
+    np.testing.assert_array_equal(close_depth_edges(image, depth, pattern & ~depth), whole)

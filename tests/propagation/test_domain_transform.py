@@ -267,3 +267,34 @@ def test_an_infinite_penalty_is_a_perfect_wall():
     alone = domain_transform_filter(image[:, left], guide[:, left], sigma_s=30.0, sigma_r=9.0)
     np.testing.assert_allclose(result[:, left], alone, atol=TOLERANCE)
     assert not np.allclose(result[:, right], image[:, right])
+
+
+@pytest.mark.parametrize("where", ["image", "guide", "another"])
+def test_the_result_can_be_stored_in_place(where):
+    image, guide = random_arrays((37, 70), 3)
+    expected = domain_transform_filter(image, guide, sigma_s=20.0, sigma_r=0.8)
+    arrays = {"image": image, "guide": guide, "another": np.empty_like(image)}
+    result = domain_transform_filter(image, guide, sigma_s=20.0, sigma_r=0.8, out=arrays[where])
+    assert result is arrays[where]
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_a_guide_filters_itself_in_place():
+    _, guide = random_arrays((130, 512), 0)
+    expected = domain_transform_filter(guide, guide, sigma_s=7.0, sigma_r=0.5)
+    np.testing.assert_array_equal(domain_transform_filter(guide, guide, sigma_s=7.0, sigma_r=0.5, out=guide), expected)
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.empty((4, 5), np.float64),
+        np.empty((5, 4), np.float32),
+        np.empty((4, 10), np.float32)[:, ::2],
+        [[0.0] * 5] * 4,
+    ],
+)
+def test_a_place_for_the_result_that_does_not_fit_is_refused(out):
+    image, guide = random_arrays((4, 5), 0)
+    with pytest.raises(ValueError, match=r"out must be a writable, C-contiguous float32 array .*\(4, 5\)\. Got: "):
+        domain_transform_filter(image, guide, sigma_s=2.0, sigma_r=0.8, out=out)

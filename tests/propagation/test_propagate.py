@@ -194,6 +194,55 @@ def test_settings_of_the_paper_and_of_the_code():
     assert PropagationSettings(sigma_s=11.0).compute_sigma_s(360, 480) == 11
 
 
+def test_a_weight_counts_like_so_many_points():
+    image, points, radius, confidence, walls = plain_scene()
+    doubled = propagate_blur(
+        image, np.concatenate([points, points[1:]]), np.append(radius, 4.0), np.append(confidence, 1.0), walls
+    )
+    weighted = propagate_blur(image, points, radius, confidence, walls, point_weight=np.array([1.0, 2.0]))
+    for one, other in zip(weighted, doubled, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_boundaries_stop_blur_as_they_are():
+    image, points, radius, confidence, walls = plain_scene()
+    closed = np.zeros_like(walls)
+    closed[:, 30] = True
+    found, _ = propagate_blur(image, points, radius, confidence, walls, boundaries=closed)
+    np.testing.assert_allclose(found[:, :30], 1, atol=0.01)
+    np.testing.assert_allclose(found[:, 30:], 4, atol=0.01)
+    settings_ = PropagationSettings(depth_penalty=0.0)
+    plain, _ = propagate_blur(image, points, radius, confidence, walls, settings=settings_)
+    leaking, _ = propagate_blur(image, points, radius, confidence, walls, settings=settings_, boundaries=closed)
+    np.testing.assert_array_equal(leaking, plain)
+
+
+def test_the_image_is_overwritten_on_demand_only(rng):
+    image = rng.random((40, 60, 3), dtype=np.float32)
+    scene = plain_scene()[1:]
+    before = image.copy()
+    expected = propagate_blur(image, *scene)
+    np.testing.assert_array_equal(image, before)
+    found = propagate_blur(image, *scene, overwrite_image=True)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(image, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "match"),
+    [
+        ("point_weight", np.array([1.0]), ValueError, r"point_weight must hold one value per point, shape \(2,\)"),
+        ("point_weight", np.array([1.0, 0.0]), ValueError, "point_weight must be finite and greater than 0"),
+        ("boundaries", np.zeros((40, 60)), TypeError, "boundaries must be bool. Got: dtype float64"),
+        ("boundaries", np.zeros((4, 6), dtype=bool), ValueError, r"boundaries must be as large as image, \(40, 60\)"),
+    ],
+)
+def test_wrong_options_are_refused(name, value, error, match):
+    with pytest.raises(error, match=match):
+        propagate_blur(*plain_scene(), **{name: value})
+
+
 @pytest.mark.parametrize("points", [np.empty((0, 2), dtype=int), []])
 def test_a_picture_without_edges_is_refused(points):
     image, _, _, _, walls = plain_scene()
