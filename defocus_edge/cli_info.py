@@ -13,6 +13,7 @@ from typing import Any
 
 from defocus_edge._version import __version__
 from defocus_edge.cli_console import silence_stderr
+from defocus_edge.devices import find_devices
 
 #: Wheels that all install the folder ``cv2``: any two of them overwrite each other.
 OPENCV_WHEELS = (
@@ -34,18 +35,6 @@ _DISTRIBUTIONS = {
 }
 _NVIDIA_DEVICE = Path("/dev/nvidiactl")  # there when the driver is loaded, on Linux
 _SUMMARY_KEYS = ("licence", "hardware", "data", "command")  # of a preset's metadata, where present
-
-
-def find_devices() -> tuple[str, list[str]]:
-    """Keras' backend, and the devices that it computes on, such as ``cpu:0``."""
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "torch":  # keras.distribution does not know it
-        import torch
-
-        return backend, [f"gpu:{number}" for number in range(torch.cuda.device_count())] or ["cpu:0"]
-    return backend, list(keras.distribution.list_devices())
 
 
 def find_idle_gpu(backend: str, devices: list[str]) -> str | None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from defocus_edge.cli_console import SOME_FILES_FAILED, Record, Screen, fail, silence_stderr
-from defocus_edge.cli_info import find_devices, find_idle_gpu
+from defocus_edge.cli_info import find_idle_gpu
+from defocus_edge.devices import find_devices
 
 Networks = TypeVar("Networks")
 Result = TypeVar("Result")

@@ -119,6 +119,31 @@ def edge_points(edges: NDArray[np.bool_]) -> NDArray[np.int32]:
     return np.argwhere(edges).astype(np.int32)
 
 
+def thin_edges(edges: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
+    """Keep about one edge point in `step`, scattered evenly, the same ones in every run.
+
+    Parameters
+    ----------
+    edges : (H, W) ndarray of bool
+    step : int
+        1 keeps all.
+
+    Returns
+    -------
+    (H, W) ndarray of bool
+        Not a regular grid, which would take all of an edge in one direction and none of it in another.
+    """
+    if step == 1:
+        return edges
+    rows, columns = np.nonzero(edges)
+    # Multiplicative hashing (Knuth, The Art of Computer Programming 3, 6.4) of either coordinate, modulo 2^32.
+    mixed = (rows.astype(np.uint32) * np.uint32(0x9E3779B1)) ^ (columns.astype(np.uint32) * np.uint32(0x85EBCA77))
+    kept = (mixed >> np.uint32(16)) % np.uint32(step) == 0
+    thinned = np.zeros_like(edges)
+    thinned[rows[kept], columns[kept]] = True
+    return thinned
+
+
 def _gradient_noise(luminance: NDArray[np.float32], sigma: float) -> float:
     """Standard deviation of the smoothed gradient that white noise alone would give, luminance per px."""
     # The mask sums to zero on constant and linear signals; its weights have the square sum 36.

@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge.blur_levels import BLUR_LEVELS, RADIUS_STEP, READ_OUTS, ReadOut, read_radius
-from defocus_edge.edges import EdgeSettings, edge_points, find_edges
+from defocus_edge.blur_levels import MAX_RADIUS, READ_OUTS, ReadOut
+from defocus_edge.devices import AUTO, choose_device, use_device
+from defocus_edge.edges import EdgeSettings, find_edges, thin_edges
 from defocus_edge.images import load_image
 from defocus_edge.networks.authors_weights import import_authors_weights
-from defocus_edge.networks.dense import TILE_SIDE, DenseEvaluator
+from defocus_edge.networks.dense import TILE_SIDE, DenseEvaluator, Precision
 from defocus_edge.networks.preset_files import DEFAULT_PRESET
 from defocus_edge.networks.presets import load_edge_networks
+from defocus_edge.point_blur import PointBlur, measure_points
 from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings, propagate_blur
+from defocus_edge.pyramid import MaxRadius, PyramidBlur, choose_scales, measure_pyramid, reduce_any
 from defocus_edge.thresholds import threshold_blur_map
 
 if TYPE_CHECKING:
     from defocus_edge.networks.edge_networks import EdgeNetworks
 
-#: A point's confidence is the probability that its radius is within this many px of the one read out.
-CONFIDENCE_REACH = 2 * RADIUS_STEP
 #: What the settings name as preset for networks that were handed over in memory.
 OWN_NETWORKS = "networks in memory"
+#: Radii that `BlurEstimator` looks for unless told otherwise.
+DEFAULT_MAX_RADIUS: MaxRadius = "auto"
 # All points count, if barely.
 _LEAST_CONFIDENCE = np.float32(1e-3)
 
@@ -47,6 +50,12 @@ class EstimatorSettings:
     propagation : PropagationSettings
     tile_side : int
         px; bounds the memory and does not change the result.
+    max_radius : float or 'auto'
+        Radii in px up to which the picture was looked at; more than 6 takes reduced pictures.
+    edge_step : int
+        One edge point in so many was measured.
+    precision : {'float32', 'bfloat16'}
+        Of the networks' convolutions.
     """
 
     preset: str
@@ -55,8 +64,19 @@ class EstimatorSettings:
     edges: EdgeSettings = field(default_factory=EdgeSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     tile_side: int = TILE_SIDE
+    max_radius: MaxRadius = DEFAULT_MAX_RADIUS
+    edge_step: int = 1
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
+        if self.max_radius != "auto" and not (
+            isinstance(self.max_radius, int | float) and 0 < self.max_radius < float("inf")
+        ):
+            msg = f"max_radius must be 'auto' or a positive, finite number of pixels. Got: {self.max_radius!r}."
+            raise ValueError(msg)
+        if not isinstance(self.edge_step, int) or self.edge_step < 1:
+            msg = f"edge_step must be an integer of 1 or more. Got: {self.edge_step!r}."
+            raise ValueError(msg)
         if self.read_out not in READ_OUTS:
             msg = f"read_out must be one of {READ_OUTS}. Got: {self.read_out!r}."
             raise ValueError(msg)
@@ -78,14 +98,16 @@ class BlurEstimate:
     confidence : (H, W) ndarray of float32
         0 to 1: how far the map rests on measurements, see `propagate_blur`.
     points : (N, 2) ndarray of int32
-        Row and column of all edge points.
+        Row and column of all edge points: those of the picture in reading order, then those of reduced pictures.
     point_radius : (N,) ndarray of float32
         Radius in px at each point; those of depth edges were not used.
     point_confidence : (N,) ndarray of float32
-        B-NET's probability that the radius is within 0.5 px of `point_radius`.
+        B-NET's probability that the radius is within 0.5 px of `point_radius`; in a picture reduced by s, 0.5 · s px.
     is_depth_edge : (N,) ndarray of bool
         True where depth jumps, False on pattern edges.
     settings : EstimatorSettings
+    point_scale : (N,) ndarray of int32
+        Reduction of the picture in which each point was measured: 1, 2, 4, …
     """
 
     radius: NDArray[np.float32]
@@ -95,6 +117,7 @@ class BlurEstimate:
     point_confidence: NDArray[np.float32]
     is_depth_edge: NDArray[np.bool_]
     settings: EstimatorSettings
+    point_scale: NDArray[np.int32]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.radius, dtype=dtype, copy=copy)
@@ -142,13 +165,33 @@ class BlurEstimator:
         How blur spreads; ``"paper"`` is `PropagationSettings.paper`.
     tile_side : int
         Side in px of the tiles that the networks see; smaller needs less memory, the result is the same.
+    max_radius : float or 'auto'
+        Largest radius in px to look for. The networks know radii up to 6 px: beyond that they see the picture at half
+        its size, a quarter and so on, too. ``"auto"`` goes on while 96 px are left on the shorter side, and to 96 px at
+        most; 6 is the single scale of the paper.
+    edge_step : int
+        Measure one edge point in so many: a little faster, less exact.
+    precision : {'float32', 'bfloat16'}
+        Of the networks' convolutions. bfloat16 is faster where the processor has it, and not exact.
+    device : str
+        ``"auto"`` (the first GPU that the backend sees, else the CPU), ``"cpu"``, or ``"gpu:0"``.
+
+    Attributes
+    ----------
+    settings : EstimatorSettings
+    device : str
+        Where the networks run: ``"cpu:0"`` or ``"gpu:N"``.
 
     Raises
     ------
     PresetError
         If the preset is unknown or damaged.
     ValueError
-        If an option is out of its range.
+        If an option is out of its range; `DeviceError` if the device is not there.
+
+    Notes
+    -----
+    Any number of threads may use one estimator.
 
     Examples
     --------
@@ -171,8 +214,14 @@ class BlurEstimator:
         edge_settings: EdgeSettings | None = None,
         propagation: PropagationSettings | Literal["paper"] | None = None,
         tile_side: int = TILE_SIDE,
+        max_radius: MaxRadius = DEFAULT_MAX_RADIUS,
+        edge_step: int = 1,
+        precision: Precision = "float32",
+        device: str = AUTO,
     ) -> None:
-        networks = load_edge_networks(preset) if isinstance(preset, str | Path) else preset
+        self.device = choose_device(device)
+        with use_device(self.device):
+            networks = load_edge_networks(preset) if isinstance(preset, str | Path) else preset
         self.settings = EstimatorSettings(
             preset=str(preset) if isinstance(preset, str | Path) else OWN_NETWORKS,
             read_out=read_out,
@@ -180,8 +229,11 @@ class BlurEstimator:
             edges=edge_settings or EdgeSettings(),
             propagation=_choose_propagation(propagation, depth_penalty),
             tile_side=tile_side,
+            max_radius=max_radius,
+            edge_step=edge_step,
+            precision=precision,
         )
-        self._evaluator = DenseEvaluator(networks, tile_side=tile_side)
+        self._evaluator = DenseEvaluator(networks, tile_side=tile_side, precision=precision, device=self.device)
 
     @classmethod
     def from_authors_weights(cls, folder: str | Path, **options: Any) -> Self:
@@ -194,7 +246,7 @@ class BlurEstimator:
             package).
         **options
             As for `BlurEstimator`, but for `preset`. The defaults are the settings of the authors' code:
-            ``read_out="argmax"`` and `PropagationSettings.authors_code`.
+            ``read_out="argmax"``, ``max_radius=6`` and `PropagationSettings.authors_code`.
 
         Returns
         -------
@@ -207,7 +259,11 @@ class BlurEstimator:
         PresetError
             If a file does not fit the networks.
         """
-        defaults = {"read_out": "argmax", "propagation": PropagationSettings.authors_code()}
+        defaults = {
+            "read_out": "argmax",
+            "propagation": PropagationSettings.authors_code(),
+            "max_radius": MAX_RADIUS,
+        }
         return cls(import_authors_weights(folder), **{**defaults, **options})
 
     def estimate(
@@ -215,6 +271,7 @@ class BlurEstimator:
         image: ArrayLike | str | Path,
         edges: NDArray[np.bool_] | None = None,
         *,
+        max_radius: MaxRadius | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> BlurEstimate:
         """Blur map of one picture.
@@ -225,9 +282,11 @@ class BlurEstimator:
             uint8, uint16, or float in [0, 1]; sRGB-encoded as files are. At least 20 px on each side. Alpha is
             dropped. See `as_image`.
         edges : (H, W) ndarray of bool, optional
-            Edge map of any detector; Canny's otherwise.
+            Edge map of any detector; Canny's otherwise. A reduced picture has an edge where a pixel of the block has.
+        max_radius : float or 'auto', optional
+            px; that of the estimator unless given.
         progress : callable, optional
-            Called with (edge points done, all edge points).
+            Called with (edge points done, all edge points), for each scale from the start.
 
         Returns
         -------
@@ -238,27 +297,38 @@ class BlurEstimator:
         NoEdgesError
             If the picture has no pattern edge: nothing shows how blurred it is.
         ValueError, TypeError
-            If `image` is no picture or `edges` does not fit it.
+            If `image` is no picture, `edges` does not fit it, or it is too small for radii of `max_radius`.
         """
-        rgb = load_image(image)
-        settings = self.settings
-        edges = find_edges(rgb, settings=settings.edges) if edges is None else _check_edges(edges, rgb.shape[:2])
-        points = edge_points(edges)
-        if not len(points):
-            msg = f"No edges found in the image of {rgb.shape[0]}×{rgb.shape[1]} px: nothing shows how blurred it is."
-            raise NoEdgesError(msg)
-        prediction = self._evaluator.predict(rgb, points, progress=progress)
-        is_depth_edge = prediction.edge[:, 1] > settings.depth_threshold
-        if is_depth_edge.all():
-            msg = f"All {len(points)} edge points of the image are depth edges, where blur cannot be measured."
-            raise NoEdgesError(msg)
-        point_radius = read_radius(prediction.blur, read_out=settings.read_out)
-        point_confidence = measure_confidence(prediction.blur, point_radius)
+        settings = self.settings if max_radius is None else replace(self.settings, max_radius=max_radius)
+        rgb = load_image(image)  # a copy of our own
+        edges = None if edges is None else _check_edges(edges, rgb.shape[:2])
+        scales = choose_scales(rgb.shape, settings.max_radius)
 
-        radius, confidence = spread_points(
-            rgb, points, point_radius, point_confidence, is_depth_edge, settings=settings
+        def measure(picture: NDArray[np.float32], look_at: NDArray[np.bool_] | None, scale: int) -> PointBlur:
+            here = find_edges(picture, settings=settings.edges) if edges is None else reduce_any(edges, scale)
+            return measure_points(
+                picture,
+                thin_edges(here if look_at is None else here & look_at, settings.edge_step),
+                self._evaluator,
+                read_out=settings.read_out,
+                depth_threshold=settings.depth_threshold,
+                progress=progress,
+            )
+
+        blur = measure_pyramid(rgb, scales, measure, close=settings.propagation.close_boundaries)
+        found = blur.found
+        _check_points(found, rgb.shape)
+        radius, confidence = _spread(rgb, blur, settings=settings, overwrite_image=True)
+        return BlurEstimate(
+            radius,
+            confidence,
+            found.points,
+            found.radius,
+            found.confidence,
+            found.is_depth_edge,
+            settings,
+            blur.scale,
         )
-        return BlurEstimate(radius, confidence, points, point_radius, point_confidence, is_depth_edge, settings)
 
 
 def estimate_blur(image: ArrayLike | str | Path, **options: Any) -> BlurEstimate:
@@ -319,35 +389,39 @@ def spread_points(
     NoEdgesError
         If all points are depth edges.
     """
-    pattern = ~is_depth_edge
+    found = PointBlur(points.astype(np.int32, copy=False), point_radius, point_confidence, is_depth_edge)
+    single = PyramidBlur(found, np.ones(len(points), dtype=np.int32), None)
+    return _spread(image, single, settings=settings, overwrite_image=False)
+
+
+def _spread(
+    image: NDArray[np.float32], blur: PyramidBlur, *, settings: EstimatorSettings, overwrite_image: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Dense radius and confidence. A point of a reduced picture stands for so many of the picture along its edge."""
+    found, pattern = blur.found, ~blur.found.is_depth_edge
     depth_edges = np.zeros(image.shape[:2], dtype=bool)
-    depth_edges[tuple(points[is_depth_edge].T)] = True
+    depth_edges[tuple(found.points[found.is_depth_edge & (blur.scale == 1)].T)] = True
     return propagate_blur(
         image,
-        points[pattern],
-        point_radius[pattern],
-        np.maximum(point_confidence[pattern], _LEAST_CONFIDENCE),
+        found.points[pattern],
+        found.radius[pattern],
+        np.maximum(found.confidence[pattern], _LEAST_CONFIDENCE),
         depth_edges,
         settings=settings.propagation,
+        point_weight=blur.scale[pattern].astype(np.float32),
+        boundaries=blur.boundaries,
+        overwrite_image=overwrite_image,
     )
 
 
-def measure_confidence(probabilities: NDArray[np.float32], point_radius: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability that the radius is within 0.5 px of the one read out.
-
-    Parameters
-    ----------
-    probabilities : (N, 23) ndarray of float32
-        B-NET's softmax.
-    point_radius : (N,) ndarray of float32
-        px.
-
-    Returns
-    -------
-    (N,) ndarray of float32
-    """
-    near = np.abs(BLUR_LEVELS - point_radius[:, None]) <= CONFIDENCE_REACH + RADIUS_STEP / 100
-    return np.minimum(np.sum(probabilities * near, axis=1, dtype=np.float32), 1, dtype=np.float32)
+def _check_points(found: PointBlur, shape: tuple[int, ...]) -> None:
+    """Refuse a picture without a pattern edge."""
+    if not len(found):
+        msg = f"No edges found in the image of {shape[0]}×{shape[1]} px: nothing shows how blurred it is."
+        raise NoEdgesError(msg)
+    if found.is_depth_edge.all():
+        msg = f"All {len(found)} edge points of the image are depth edges, where blur cannot be measured."
+        raise NoEdgesError(msg)
 
 
 def _choose_propagation(

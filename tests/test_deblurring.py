@@ -49,7 +49,7 @@ def make_estimate(radius, confidence):
     points = np.zeros((1, 2), dtype=np.int32)
     one = np.ones(1, dtype=np.float32)
     settings = EstimatorSettings(preset="none")
-    return BlurEstimate(radius, confidence, points, one, one, np.zeros(1, dtype=bool), settings)
+    return BlurEstimate(radius, confidence, points, one, one, np.zeros(1, dtype=bool), settings, np.ones(1, np.int32))
 
 
 @pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])

@@ -18,8 +18,8 @@ from defocus_edge.pipeline import (
     BlurEstimator,
     EstimatorSettings,
     estimate_blur,
-    measure_confidence,
 )
+from defocus_edge.point_blur import measure_confidence
 from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings
 from defocus_edge.thresholds import threshold_blur_map
 

@@ -11,7 +11,8 @@ from defocus_edge.blur_levels import read_radius
 from defocus_edge.edges import edge_points, find_edges
 from defocus_edge.networks.dense import DenseEvaluator, EdgePrediction
 from defocus_edge.networks.edge_networks import EdgeNetworks
-from defocus_edge.pipeline import OWN_NETWORKS, EstimatorSettings, measure_confidence, spread_points
+from defocus_edge.pipeline import OWN_NETWORKS, EstimatorSettings, spread_points
+from defocus_edge.point_blur import measure_confidence
 from training.development import DevelopmentScene
 
 #: Thresholds that are tried.

@@ -151,12 +151,14 @@ def _build_config(name: str, tables: dict[str, Any]) -> TrainingConfig:
     # Keras is loaded last: what is wrong is said at once.
     from defocus_edge.networks.edge_networks import EdgeNetworksConfig
 
-    network_values = {name: tuple(value) if isinstance(value, list) else value for name, value in networks.items()}
+    of_networks: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in networks.items()
+    }
     return TrainingConfig(
         name=name,
         bnet=stages["bnet"],
         enet=stages["enet"],
-        networks=EdgeNetworksConfig(**network_values),
+        networks=EdgeNetworksConfig(**of_networks),
         validation_crops=given.get("validation_crops", VALIDATION_CROPS),
         checkpoint_seconds=given.get("checkpoint_seconds", CHECKPOINT_SECONDS),
         source=tables,

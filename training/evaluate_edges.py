@@ -96,7 +96,8 @@ def estimate_with_truth(scene: DevelopmentScene, settings: EstimatorSettings) ->
     certain = np.ones_like(truth)
     is_depth_edge = scene.edge_label[tuple(points.T)] != 0
     radius, confidence = spread_points(scene.image, points, truth, certain, is_depth_edge, settings=settings)
-    return BlurEstimate(radius, confidence, points, truth, certain, is_depth_edge, settings)
+    scale = np.ones(len(points), dtype=np.int32)
+    return BlurEstimate(radius, confidence, points, truth, certain, is_depth_edge, settings, scale)
 
 
 def measure_sparse_error(scene: DevelopmentScene, estimate: BlurEstimate) -> float:

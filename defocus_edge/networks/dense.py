@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -22,9 +22,13 @@ from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import N_LEVELS
+from defocus_edge.devices import AUTO, choose_device, use_device
 from defocus_edge.networks.edge_networks import BRANCH_NAMES, BRANCH_OUTPUT, BRANCH_SIDES, EDGE_CLASSES, EdgeNetworks
 from defocus_edge.patches import PATCH_RADIUS, PATCH_SIDE, check_points, extract_patches
 
+#: Of the convolutions over tiles.
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 #: Largest side in px of the tiles that an image is cut into; bounds the memory.
 TILE_SIDE = 256
 # Sides of tiles are multiples of this, so that pictures of many sizes share few shapes.
@@ -195,24 +199,44 @@ class DenseEvaluator:
     tile_side : int
         Largest side in px of the rectangles that are evaluated at once, without their 20 px halo. Half of it needs a
         quarter of the memory; the result does not depend on it.
+    precision : {'float32', 'bfloat16'}
+        Of the convolutions over the tiles; not exact in bfloat16.
+    device : str
+        See `choose_device`.
+
+    Raises
+    ------
+    ValueError
+        If an option is none of these, or the device is not there.
 
     Notes
     -----
     Two functions of fixed signature are compiled at the first call; pictures of any size use them.
     """
 
-    def __init__(self, networks: EdgeNetworks, *, tile_side: int = TILE_SIDE) -> None:
+    def __init__(
+        self,
+        networks: EdgeNetworks,
+        *,
+        tile_side: int = TILE_SIDE,
+        precision: Precision = "float32",
+        device: str = AUTO,
+    ) -> None:
         if tile_side < 1:
             msg = f"tile_side must be a positive number of pixels. Got: {tile_side}."
             raise ValueError(msg)
+        if precision not in PRECISIONS:
+            msg = f"precision must be one of {PRECISIONS}. Got: {precision!r}."
+            raise ValueError(msg)
         self.networks = networks
         self.tile_side = tile_side
-        features = DenseFeatures(networks)
+        self.device = choose_device(device)
+        features = DenseFeatures(networks, dtype="mixed_bfloat16" if precision == "bfloat16" else "float32")
         heads = [PointHead(networks, head) for head in features.heads]
         filters = networks.config.filters
 
         def predict_points(coarse: Any, fine: Any, points: Any) -> list[Any]:
-            grid = gather_head_input(coarse, fine, points)
+            grid = ops.cast(gather_head_input(coarse, fine, points), "float32")
             return [head(grid[..., number * filters : (number + 1) * filters]) for number, head in enumerate(heads)]
 
         channels = len(heads) * filters
@@ -220,8 +244,8 @@ class DenseEvaluator:
         self._heads = compile_inference(
             predict_points,
             [
-                ((1, None, None, channels), "float32"),
-                ((1, None, None, channels), "float32"),
+                ((1, None, None, channels), precision),
+                ((1, None, None, channels), precision),
                 ((POINT_CHUNK, 3), "int32"),
             ],
         )
@@ -292,16 +316,16 @@ class DenseEvaluator:
             return
         done = 0
         for tile, corner, members in self._cut_tiles(image, points):
-            coarse, fine = self._features(tile)
-            local = np.zeros((len(members), 3), dtype=np.int32)
-            local[:, 1:] = points[members] - corner
+            with use_device(self.device):
+                coarse, fine = self._features(tile)
             for start in range(0, len(members), POINT_CHUNK):
-                chunk = local[start : start + POINT_CHUNK]
+                rows = members[start : start + POINT_CHUNK]
                 padded = np.zeros((POINT_CHUNK, 3), dtype=np.int32)
-                padded[: len(chunk)] = chunk
-                outputs = self._heads(coarse, fine, padded)
-                blur, edge = (ops.convert_to_numpy(output)[: len(chunk)] for output in outputs)
-                yield members[start : start + POINT_CHUNK], EdgePrediction(blur, edge)
+                padded[: len(rows), 1:] = points[rows] - corner
+                with use_device(self.device):
+                    outputs = self._heads(coarse, fine, padded)
+                blur, edge = (ops.convert_to_numpy(output)[: len(rows)] for output in outputs)
+                yield rows, EdgePrediction(blur, edge)
             done += len(members)
             if progress is not None:
                 progress(done, len(points))

@@ -64,7 +64,7 @@ def _grow_plateau(
     start: int,
     plateau: npt.NDArray[np.int32],
 ) -> tuple[int, bool]:
-    """List the connected pixels of one level around a pixel; how many, and whether none of them has a lower neighbour."""
+    """List the connected pixels of one level: how many, and whether none of them has a lower neighbour."""
     level, is_minimum = levels[start], True
     labels[start] = _SEEN
     plateau[0] = start
@@ -116,7 +116,7 @@ def _flood(
     last = np.full(highest + 1, NOTHING, np.int32)
     for pixel in range(size):
         if labels[pixel] > 0:
-            _wait(pixel, levels[pixel], first, last, following)
+            _wait(pixel, int(levels[pixel]), first, last, following)
     for level in range(highest + 1):
         while first[level] != NOTHING:
             pixel = first[level]
@@ -125,7 +125,7 @@ def _flood(
                 other = _neighbour(pixel, side, width, size)
                 if other != NOTHING and labels[other] == 0:
                     labels[other] = labels[pixel]
-                    _wait(other, max(np.int64(levels[other]), level), first, last, following)
+                    _wait(other, max(int(levels[other]), level), first, last, following)
 
 
 @compile_kernel

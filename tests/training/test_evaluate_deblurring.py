@@ -115,7 +115,9 @@ def test_confidence_of_an_estimate_is_used_and_a_plain_map_is_taken_to_be_off(rn
     def make_estimate(confidence):
         single = np.ones(1, dtype=np.float32)
         settings = EstimatorSettings("none")
-        return BlurEstimate(scene.radius, confidence, points, single, single, single > 2, settings)
+        return BlurEstimate(
+            scene.radius, confidence, points, single, single, single > 2, settings, np.ones(1, np.int32)
+        )
 
     methods = [
         MapMethod("unsure", lambda _: make_estimate(none)),

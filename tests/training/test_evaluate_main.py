@@ -38,7 +38,14 @@ class ContrastEstimator:
         points = np.array([[5, 6], [7, 8]], dtype=np.int32)
         radius = np.full(image.shape[:2], self.radius - image.std(), dtype=np.float32)
         return BlurEstimate(
-            radius, radius, points, radius[0, :2], np.ones(2, np.float32), np.zeros(2, dtype=bool), self.settings
+            radius,
+            radius,
+            points,
+            radius[0, :2],
+            np.ones(2, np.float32),
+            np.zeros(2, dtype=bool),
+            self.settings,
+            np.ones(2, np.int32),
         )
 
 

@@ -38,7 +38,9 @@ class Knowing:
             raise NoEdgesError(msg)
         none = np.zeros(0, dtype=np.float32)
         points = np.zeros((0, 2), dtype=np.int32)
-        return BlurEstimate(radius, radius, points, none, none, none > 0, EstimatorSettings("stub"))
+        return BlurEstimate(
+            radius, radius, points, none, none, none > 0, EstimatorSettings("stub"), none.astype(np.int32)
+        )
 
 
 def make_maps():

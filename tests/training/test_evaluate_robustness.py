@@ -28,7 +28,16 @@ class Reader:
         radius = np.full(shape, 10 * image[0, 0, 0], dtype=np.float32)
         at_points = np.array([3.0, 5.0], dtype=np.float32)
         is_depth = np.zeros(2, dtype=bool)
-        return BlurEstimate(radius, radius, points, at_points, at_points, is_depth, EstimatorSettings("stub"))
+        return BlurEstimate(
+            radius,
+            radius,
+            points,
+            at_points,
+            at_points,
+            is_depth,
+            EstimatorSettings("stub"),
+            np.ones(len(points), np.int32),
+        )
 
 
 @pytest.fixture

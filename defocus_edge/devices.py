@@ -1,0 +1,84 @@
+"""Where the networks run: Keras' backend, its devices, and the choice among them."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+_LOGGER = logging.getLogger(__name__)
+#: Computes on the first GPU if there is one, else on the CPU.
+AUTO = "auto"
+
+
+class DeviceError(ValueError):
+    """A device that does not exist, or that the backend does not see."""
+
+
+def find_devices() -> tuple[str, list[str]]:
+    """Keras' backend, and the devices that it computes on.
+
+    Returns
+    -------
+    backend : str
+    devices : list of str
+        Such as ``cpu:0``: GPUs if there are any, else CPUs.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "torch":  # keras.distribution does not know it
+        import torch
+
+        return backend, [f"gpu:{number}" for number in range(torch.cuda.device_count())] or ["cpu:0"]
+    return backend, list(keras.distribution.list_devices())
+
+
+def choose_device(device: str = AUTO) -> str:
+    """Name of the device to compute on.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"``, ``"cpu"``, or ``"gpu:0"`` and so on for one GPU; ``"gpu"`` is the first one.
+
+    Returns
+    -------
+    str
+        ``"cpu:0"`` or ``"gpu:N"``.
+
+    Raises
+    ------
+    DeviceError
+        If it is none of these, or the backend does not see that GPU.
+    """
+    kind, _, number = device.partition(":")
+    if device != AUTO and (kind not in ("cpu", "gpu") or not (number or "0").isdecimal()):
+        msg = f"device must be 'auto', 'cpu' or 'gpu:0' (or another number). Got: {device!r}."
+        raise DeviceError(msg)
+    if kind == "cpu":
+        return "cpu:0"
+    backend, devices = find_devices()
+    gpus = [name for name in devices if not name.startswith("cpu")]
+    if device == AUTO:
+        return gpus[0] if gpus else _settle_for_cpu(backend)
+    wanted = f"gpu:{number or 0}"
+    if wanted not in gpus:
+        seen = ", ".join(devices)
+        msg = f"device {device!r} is not there: {backend} sees {seen}. See `defocus-edge info`, or pass device='auto'."
+        raise DeviceError(msg)
+    return wanted
+
+
+def use_device(device: str) -> Any:
+    """Context in which Keras places what it computes on a device that `choose_device` named."""
+    import keras
+
+    return keras.device(device)
+
+
+@cache
+def _settle_for_cpu(backend: str) -> str:
+    """The CPU; said once."""
+    _LOGGER.info("No GPU: %s runs on the CPU.", backend)
+    return "cpu:0"
