@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from defocus_edge.deconvolution import deconvolve
     from defocus_edge.images import ImageReadError, read_image, read_map, write_map
     from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
+    from defocus_edge.networks.onnx_export import export_onnx
     from defocus_edge.networks.preset_files import PresetError, list_presets
     from defocus_edge.noise import estimate_noise
     from defocus_edge.pipeline import BlurEstimate, BlurEstimator, estimate_blur
@@ -37,6 +38,7 @@ _HOMES = {
     "detect_blur": "masks",
     "estimate_blur": "pipeline",
     "estimate_noise": "noise",
+    "export_onnx": "networks.onnx_export",
     "list_presets": "networks.preset_files",
     "read_image": "images",
     "read_map": "images",
@@ -57,6 +59,7 @@ __all__ = [
     "detect_blur",
     "estimate_blur",
     "estimate_noise",
+    "export_onnx",
     "list_presets",
     "read_image",
     "read_map",

@@ -3,100 +3,38 @@
 from __future__ import annotations
 
 import io
-import logging
-import os
 import re
-import struct
-import threading
 import zlib
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge._containers import JPEG_START, PNG_START, TIFF_STARTS
+from defocus_edge._file_kinds import JPEG_START, PNG_START, TIFF_STARTS
+from defocus_edge._files import BROKEN_FILE, ImageReadError, PathLike, quote
+from defocus_edge._quiet import QUIET_OPENCV
+from defocus_edge._raw import develop_raw, is_raw
 
-PathLike = str | os.PathLike[str]
 # A marker that ends the entropy-coded data of a scan: not a stuffed zero, not a restart (RST0-7), not a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # What tifffile unpacks without the imagecodecs package: no compression, deflate (two codes), PackBits.
 _TIFFFILE_COMPRESSIONS, _TIFFFILE_PREDICTORS = (1, 8, 32946, 32773), (1, 2)
 _WHITE_IS_ZERO, _GREY, _RGB = 0, 1, 2  # TIFF tag PhotometricInterpretation
-# A damaged header can make a parser stumble anywhere, and ask for any amount of memory.
-BROKEN_FILE = (
-    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, OSError, EOFError),
-    *(struct.error, zlib.error),
-)
-
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its notes on damaged files land on stderr
-
-
-class ImageReadError(ValueError):
-    """A file that exists but cannot be read: no picture, cut short, damaged or of a kind that is not supported."""
 
 
 class _UnsupportedTiffError(Exception):
     """A sound TIFF file that neither tifffile nor OpenCV decodes truly."""
 
 
-class _QuietOpenCV:
-    """Holds OpenCV's log silent; counts its users, as the level belongs to the whole process."""
-
-    def __init__(self) -> None:
-        self._lock, self._users, self._level = threading.Lock(), 0, 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-            self._users += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                cv2.utils.logging.setLogLevel(self._level)
-
-
-QUIET_OPENCV = _QuietOpenCV()
-
-
 def decode_picture(data: bytes, path: PathLike) -> npt.NDArray[Any]:
-    """Array of a picture file, as it stands there, upright and RGB; `path` is for messages only."""
+    """Array of a picture file, as it stands there, upright and RGB; the suffix of `path` tells raw files."""
     fault = _find_fault(data)
     if fault:
         raise ImageReadError(f"Cannot read picture {quote(path)}: {fault}. Copy or download the file again.")
+    if is_raw(data, path):
+        return develop_raw(data, path)
     return _decode_tiff(data, path) if data.startswith(TIFF_STARTS) else _decode_with_opencv(data, path)
-
-
-def quote(path: PathLike) -> str:
-    """Path between quotes, for messages."""
-    return f"'{os.fspath(path)}'"
-
-
-def read_bytes(path: PathLike) -> bytes:
-    """Whole content of a file that must exist."""
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"path must name a file. Got: the folder {quote(path)}. Pass its files one by one.")
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"path must name an existing file. Got: {quote(path)}. Check the name.") from error
-
-
-def read_npy(data: bytes) -> npt.NDArray[Any]:
-    """Array of an ``.npy`` file, and nothing that could run code."""
-    return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
-
-
-def read_first_page(data: bytes) -> npt.NDArray[Any]:
-    """First page of a TIFF file as tifffile unpacks it."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        return np.asarray(file.pages[0].asarray())
 
 
 def _find_fault(data: bytes) -> str | None:
@@ -148,7 +86,7 @@ def _decode_with_opencv(data: bytes, path: PathLike) -> npt.NDArray[Any]:
         except cv2.error as error:
             raise ImageReadError(f"Cannot read picture {quote(path)}: the decoder refused it. Got: {error}") from error
     if bgr is None:
-        advice = "Use JPEG, PNG, TIFF or WebP; convert raw and HEIC files first"
+        advice = "Use JPEG, PNG, TIFF, WebP or raw; convert HEIC files first"
         raise ImageReadError(f"Cannot read picture {quote(path)}: no picture, damaged or of unknown format. {advice}.")
     return np.asarray(bgr[..., ::-1])
 
@@ -162,8 +100,6 @@ def _decode_tiff(data: bytes, path: PathLike) -> npt.NDArray[Any]:
             page = file.pages[0]
             if max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))) > len(data):
                 raise ValueError("the file ends before its data")
-            if page.subfiletype & 1:  # "reduced resolution": NEF, DNG and ARW are TIFF files that begin so
-                raise _UnsupportedTiffError("a raw file, which begins with a thumbnail")
             if _is_plain_tiff(page):
                 return _orient_page(page)
             if not _is_right_in_opencv(page):

@@ -12,6 +12,22 @@ from typing import Annotated, Any, cast
 import typer
 
 from defocus_edge._version import __version__
+from defocus_edge.cli_batch import (
+    BatchOptions,
+    Engine,
+    EngineChoice,
+    InDir,
+    Jobs,
+    NumGpus,
+    OutDir,
+    Patterns,
+    Preview,
+    RayAddress,
+    SkipExisting,
+    Summary,
+    SummaryChoice,
+    run_batch,
+)
 from defocus_edge.cli_console import (
     INTERRUPTED,
     MAP_ENDING,
@@ -26,6 +42,7 @@ from defocus_edge.cli_console import (
 )
 from defocus_edge.cli_deblur import check_deblur_options, deblur_photo, name_result
 from defocus_edge.cli_estimate import estimate_photo, open_estimator
+from defocus_edge.cli_export import check_onnx_name, write_onnx
 from defocus_edge.cli_info import collect_info, format_info
 from defocus_edge.cli_mask import check_mask_options, mask_photo, open_detector
 from defocus_edge.cli_options import (
@@ -39,6 +56,7 @@ from defocus_edge.cli_options import (
     Preset,
     PropagationChoice,
     ReadOutChoice,
+    check_exr,
     check_inner_share,
     check_not_negative,
     check_positive,
@@ -93,6 +111,9 @@ def estimate(
     overlay: Annotated[bool, typer.Option("--overlay", help="Also NAME_overlay.png: map over the photo.")] = False,
     edges: Annotated[bool, typer.Option("--edges", help="Also NAME_edges.png: depth edges in cyan.")] = False,
     npy: Annotated[bool, typer.Option("--npy", help="Also NAME_blur.npy: the map for NumPy.")] = False,
+    exr: Annotated[
+        bool, typer.Option("--exr", callback=check_exr, help="Also NAME_blur.exr: the map for compositing programs.")
+    ] = False,
     json_output: Json = False,
 ) -> None:
     """Measure the blur of photos.
@@ -103,6 +124,7 @@ def estimate(
     wanted = {"overlay": overlay, "edges": edges}
     endings = {"map": f"{MAP_ENDING}.tif", "preview": f"{MAP_ENDING}.png"}
     endings |= {"npy": f"{MAP_ENDING}.npy"} if npy else {}
+    endings |= {"exr": f"{MAP_ENDING}.exr"} if exr else {}
     endings |= {kind: f"_{kind}.png" for kind, is_wanted in wanted.items() if is_wanted}
     jobs = plan_jobs(photos, lambda _: endings, out=out)
     networks = open_estimator(preset, name_choices(read_out, depth_penalty, propagation))
@@ -233,6 +255,60 @@ def deblur(
         return deblur_photo(job, screen, blur_from=blur_from, map_error=map_error, noise=noise)
 
     _finish(run_jobs(jobs, work), json_output=json_output)
+
+
+@app.command()
+def batch(
+    in_dir: InDir,
+    out_dir: OutDir,
+    patterns: Patterns = None,
+    skip_existing: SkipExisting = False,
+    jobs: Jobs = 1,
+    preview: Preview = False,
+    summary: Summary = SummaryChoice.CSV,
+    engine: Engine = EngineChoice.LOCAL,
+    ray_address: RayAddress = None,
+    num_gpus: NumGpus = None,
+    preset: Preset = None,
+    read_out: Annotated[ReadOutChoice, READ_OUT] = ReadOutChoice.MEDIAN,
+    depth_penalty: DepthPenalty = None,
+    propagation: Annotated[PropagationChoice, PROPAGATION] = PropagationChoice.DEFAULT,
+) -> None:
+    """Measure the blur of all pictures of a folder and the folders below it.
+
+    Writes NAME_blur.tif, as estimate does, in the same tree of folders, summary.csv, and failures.csv with what failed.
+    Pictures of one folder that differ in the suffix only write IMG_1.JPG_blur.tif. Names that begin with a dot are left
+    out, links to folders are not followed. A run that was stopped goes on with --skip-existing.
+    """
+    options = BatchOptions(patterns or (), skip_existing, jobs, preview, summary, engine, ray_address, num_gpus)
+    choices = name_choices(read_out, depth_penalty, propagation)
+    run_batch(in_dir, out_dir, options, preset=preset, choices=choices, propagation=propagation.value)
+
+
+@app.command()
+def export(
+    preset: Annotated[
+        str,
+        typer.Argument(metavar="NAME|DIR", show_default=False, help="Weights: a name that info lists, or a folder."),
+    ],
+    onnx: Annotated[
+        Path,
+        typer.Option(
+            "--onnx", metavar="FILE", readable=False, callback=check_onnx_name, help="File to write, NAME.onnx."
+        ),
+    ],
+    patches: Annotated[
+        bool,
+        typer.Option(
+            "--patches", help="Of the edge networks: take a patch of 41 px for each edge point, not the whole picture."
+        ),
+    ] = False,
+) -> None:
+    """Write the networks of a preset for onnxruntime and other programs.
+
+    Writes an ONNX file, which says what goes in and what comes out. Needs pip install 'defocus-edge[onnx]'.
+    """
+    write_onnx(preset, onnx, patches=patches)
 
 
 @app.command()

@@ -23,6 +23,8 @@ Record = dict[str, Any]
 MAP_ENDING = "_blur"
 #: Exit codes; 130 is the shells' code for a program that Ctrl-C ended.
 SOME_FILES_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+# The time that is left is told from the files of the last ten minutes, some of which may take one each.
+_SPEED_PERIOD = 600.0
 
 
 @dataclass(frozen=True)
@@ -81,23 +83,35 @@ class Screen:
     ----------
     count : int
         How many files there are.
+    has_steps : bool
+        Whether the steps of one file are shown; else there is one bar for all, with the time that is left.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, has_steps: bool = True) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
         # Own descriptor: the bars go on while `silence_stderr` holds number 2.
         is_terminal = sys.stderr.isatty()
         self._stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", errors="backslashreplace") if is_terminal else None
-        self._bars = Progress(
-            *(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()),
+        times: list[progress.ProgressColumn] = [progress.TimeElapsedColumn()]
+        times += [] if has_steps else [progress.TextColumn("left:"), progress.TimeRemainingColumn()]
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            *(progress.BarColumn(), progress.TaskProgressColumn() if has_steps else progress.MofNCompleteColumn()),
+            *times,
             console=Console(file=self._stream or sys.stderr),
             transient=True,
             disable=not is_terminal,
+            speed_estimate_period=_SPEED_PERIOD,
         )
-        self._files = self._bars.add_task("Files", total=count, visible=count > 1)
-        self._points = self._bars.add_task("", total=None)
+        self._files = self._bars.add_task("Files", total=count, visible=count > 1 or not has_steps)
+        self._points = self._bars.add_task("", total=None, visible=has_steps)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether there are bars."""
+        return self._stream is not None
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -162,16 +176,16 @@ def name_outputs(job: Job) -> Record:
     return {"outputs": {kind: str(path) for kind, path in job.outputs.items()}}
 
 
-def prepare_folder(out: Path | None) -> None:
-    """Make the folder for the results."""
+def prepare_folder(out: Path | None, *, name: str = "--out") -> None:
+    """Make the folder for the results, which the user knows by a name."""
     if out is None:
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        fail(f"--out must be a folder that can be made. Got: {out} ({error.strerror}).")
+        fail(f"{name} must be a folder that can be made. Got: {out} ({error.strerror}).")
     if not os.access(out, os.W_OK | os.X_OK):
-        fail(f"--out must be a folder that can be written to. Got: {out}.")
+        fail(f"{name} must be a folder that can be written to. Got: {out}.")
 
 
 def _check_access(job: Job) -> Record:

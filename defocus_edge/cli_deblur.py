@@ -26,7 +26,7 @@ DEBLURRED_ENDING = "_deblurred"
 
 def name_result(photo: Path) -> dict[str, str]:
     """Ending of the file to write for a photo, in the format of the photo's file if that can be written."""
-    from defocus_edge._containers import choose_suffix
+    from defocus_edge._file_kinds import choose_suffix
 
     return {"deblurred": f"{DEBLURRED_ENDING}{choose_suffix(photo)}"}
 

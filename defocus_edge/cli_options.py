@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from defocus_edge._extras import EXR
+
 
 class ReadOutChoice(StrEnum):
     """`blur_levels.READ_OUTS`, without importing NumPy for it."""
@@ -56,11 +58,18 @@ check_share = require("between 0 and 1", lambda value: 0 <= value <= 1)
 check_inner_share = require("above 0 and below 1", lambda value: 0 < value < 1)
 
 
+def check_exr(wanted: bool) -> bool:
+    """Refuse before the work what could not be written after it."""
+    if wanted and not EXR.is_installed:
+        raise typer.BadParameter(f"{EXR.advice}.")
+    return wanted
+
+
 # readable=False: not typer, which would refuse all files for one, but the command checks that.
 Photos = Annotated[
     list[Path],
     typer.Argument(
-        metavar="PHOTO", readable=False, show_default=False, help="Pictures: JPEG, PNG, TIFF, WebP and more."
+        metavar="PHOTO", readable=False, show_default=False, help="Pictures: JPEG, PNG, TIFF, WebP, raw and more."
     ),
 ]
 Out = Annotated[

@@ -1,36 +1,25 @@
 """Pictures and maps, in and out: any array or file becomes RGB float32, and every write is atomic.
 
-This is the one module that knows of uint8, uint16, grey, alpha, EXIF and BGR. Past it, an image is ``(H, W, 3)``
+This is the one module that knows of uint8, uint16, grey, alpha, EXIF, BGR and raw. Past it, an image is ``(H, W, 3)``
 float32 in [0, 1], sRGB-encoded as in the file. Colour profiles are not applied.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge._decoding import (
-    BROKEN_FILE,
-    QUIET_OPENCV,
-    ImageReadError,
-    PathLike,
-    decode_picture,
-    quote,
-    read_bytes,
-    read_first_page,
-    read_npy,
-)
+from defocus_edge._decoding import decode_picture
+from defocus_edge._files import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
+from defocus_edge._quiet import QUIET_OPENCV
+from defocus_edge.map_files import MAP_SUFFIXES, read_map, write_map
 
 __all__ = [
+    "MAP_SUFFIXES",
     "MIN_SIDE",
     "ImageReadError",
     "as_image",
@@ -49,7 +38,6 @@ MIN_SIDE = 20
 #: How far a float image may leave [0, 1]: rounding goes that far and is clipped, anything beyond is refused.
 ROUNDING_TOLERANCE = 1e-3
 
-MAP_SUFFIXES = (".tif", ".tiff", ".npy")
 LOSSLESS_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 PICTURE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg", ".webp")
 
@@ -103,7 +91,8 @@ def read_image(path: PathLike) -> FloatArray:
     ----------
     path : str or path
         JPEG, PNG, TIFF or WebP, and what else OpenCV decodes (BMP, GIF, AVIF, ...). 16 bits stay 16 bits. A float TIFF
-        holds values in [0, 1]. Of several pages or frames the first one is read; alpha is dropped.
+        holds values in [0, 1]. Of several pages or frames the first one is read; alpha is dropped. With the extra
+        ``raw`` also camera raw files, see Notes.
 
     Returns
     -------
@@ -115,7 +104,13 @@ def read_image(path: PathLike) -> FloatArray:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ImageReadError
-        If the file is empty, no picture, cut short or damaged, or holds what `as_image` refuses. It is a `ValueError`.
+        If the file is empty, no picture, cut short or damaged, or holds what `as_image` refuses, or is a raw file and
+        the extra is missing. It is a `ValueError`.
+
+    Notes
+    -----
+    Raw files (CR2, CR3, NEF, ARW, RAF, ORF, RW2, DNG, ...) are developed by LibRaw in full size: the camera's white
+    balance, sRGB, no brightening, no sharpening, no noise reduction. They are often darker than the camera's own JPEG.
     """
     data = read_bytes(path)
     array = decode_picture(data, path)
@@ -146,84 +141,6 @@ def load_image(source: PathLike | npt.ArrayLike) -> FloatArray:
     return read_image(source) if isinstance(source, str | os.PathLike) else as_image(source)
 
 
-def write_map(path: PathLike, blur_map: npt.ArrayLike, *, description: Mapping[str, object] | None = None) -> None:
-    """Write a map as float32, losslessly: uncompressed TIFF with its unit in the file, or ``.npy``.
-
-    Parameters
-    ----------
-    path : str or path
-        Ends in ``.tif``, ``.tiff`` or ``.npy``. Its folder exists. An existing file is replaced, at the very end.
-    blur_map : array_like, shape (H, W)
-        Finite numbers; blur radii in px unless `description` says otherwise.
-    description : mapping, optional
-        JSON values for the TIFF's ImageDescription, added to ``{"quantity": "blur radius", "unit": "px"}`` or in place
-        of these. An ``.npy`` file has no room for them.
-
-    Raises
-    ------
-    TypeError
-        If the map does not hold real numbers, or `description` does not fit into JSON.
-    ValueError
-        If the suffix is another one, or the map is not 2-D, empty or not finite.
-    OSError
-        If the folder is missing or cannot be written to, see `atomic_write`.
-    """
-    suffix = _check_suffix(path, MAP_SUFFIXES)
-    array = np.asarray(blur_map)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"blur_map must hold real numbers. Got: dtype {array.dtype}. Write a mask with write_picture.")
-    _check_map(array, "blur_map")
-    array = np.ascontiguousarray(array, dtype=np.float32)
-    text = json.dumps({"quantity": "blur radius", "unit": "px", **(description or {})})
-    with atomic_write(path) as temporary:
-        if suffix == ".npy":
-            with temporary.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-        else:
-            import tifffile
-
-            tifffile.imwrite(temporary, array, photometric="minisblack", description=text, metadata=None)
-
-
-def read_map(path: PathLike) -> FloatArray:
-    """Read a map that `write_map`, or any program that writes float TIFF or ``.npy``, has written.
-
-    Parameters
-    ----------
-    path : str or path
-        Ends in ``.tif``, ``.tiff`` or ``.npy``.
-
-    Returns
-    -------
-    ndarray, shape (H, W), float32
-        The values as in the file, in its unit: px for a blur map.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        If there is no file at `path`.
-    ImageReadError
-        If the file is damaged, or does not hold one finite 2-D array of floats. It is a `ValueError`.
-    ValueError
-        If the suffix is another one.
-    """
-    suffix = _check_suffix(path, MAP_SUFFIXES)
-    data = read_bytes(path)
-    try:
-        array = read_npy(data) if suffix == ".npy" else read_first_page(data)
-    except BROKEN_FILE as error:
-        reason = "empty, damaged or no map"
-        raise ImageReadError(f"Cannot read map {quote(path)}: {reason}. Got: {error}. Write it again.") from error
-    if array.dtype.kind != "f":
-        advice = "A preview is no map: pass the float file"
-        raise ImageReadError(f"map {quote(path)} must hold floats. Got: {array.dtype}. {advice}.")
-    try:
-        _check_map(array, f"map {quote(path)}")
-    except ValueError as error:
-        raise ImageReadError(str(error)) from error
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
 def write_picture(path: PathLike, picture: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> None:
     """Write a preview, or a mask as 8 bits with 0 and 255.
 
@@ -243,7 +160,7 @@ def write_picture(path: PathLike, picture: npt.NDArray[np.uint8] | npt.NDArray[n
     OSError
         If the folder is missing or cannot be written to, see `atomic_write`.
     """
-    suffix = _check_suffix(path, PICTURE_SUFFIXES)
+    suffix = check_suffix(path, PICTURE_SUFFIXES)
     array = np.asarray(picture)
     is_mask = array.dtype == np.bool_
     if not is_mask and array.dtype != np.uint8:
@@ -260,46 +177,6 @@ def write_picture(path: PathLike, picture: npt.NDArray[np.uint8] | npt.NDArray[n
         raise ValueError(f"A {suffix} file cannot hold this picture. Got: shape {array.shape}. Write a .png file.")
     with atomic_write(path) as temporary:
         temporary.write_bytes(encoded.tobytes())
-
-
-@contextmanager
-def atomic_write(path: PathLike) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what is written there becomes `path` at once, at the end, or not at all.
-
-    Parameters
-    ----------
-    path : str or path
-        The file to write. A symbolic link is followed. On any failure, KeyboardInterrupt too, an existing file stays.
-
-    Yields
-    ------
-    Path
-        An empty file in the same folder, with the same suffix. It is gone afterwards.
-
-    Raises
-    ------
-    IsADirectoryError, FileExistsError
-        If `path` is a folder, or a device or pipe.
-    OSError
-        The fitting subclass if the folder is missing, no folder or not writable. The message names it.
-    """
-    target = Path(path).resolve()
-    if target.is_dir():
-        raise IsADirectoryError(f"path must name a file to write. Got: the folder {quote(path)}. Add a file name.")
-    if target.exists() and not target.is_file():  # a pipe, or /dev/null, which root could replace by a file
-        raise FileExistsError(f"path must name a file to write. Got: the device {quote(path)}. Choose another name.")
-    temporary = target.with_name(f".defocus-edge-{secrets.token_hex(6)}{target.suffix}")
-    try:
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        advice = "Create it first" if isinstance(error, FileNotFoundError) else "Choose a folder you can write to"
-        reason = f"cannot write into the folder {quote(target.parent)}. Got: {error.strerror}. {advice}."
-        raise OSError(error.errno, reason) from error
-    try:
-        yield temporary
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_dtype(array: npt.NDArray[Any]) -> None:
@@ -340,19 +217,3 @@ def _check_unit_range(colour: npt.NDArray[Any]) -> None:
         raise ValueError(f"{rule}. Got: minimum {low:g}. Shift and scale the values, or np.clip them to [0, 1].")
     if high > 1 + ROUNDING_TOLERANCE:
         raise ValueError(f"{rule}. Got: maximum {high:g}. Divide by 255 (8 bit) or 65535 (16 bit), or np.clip it.")
-
-
-def _check_map(array: npt.NDArray[Any], name: str) -> None:
-    """Raise unless the array is 2-D, not empty and finite."""
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"{name} must have shape (H, W), not empty. Got: {array.shape}. Pass the float map.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite. Got: NaN or infinity. Replace them first.")
-
-
-def _check_suffix(path: PathLike, allowed: tuple[str, ...]) -> str:
-    """Lower-case suffix of the path; raise if it is none of those allowed."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in allowed:
-        raise ValueError(f"path must end in one of {', '.join(allowed)}. Got: {quote(path)}. Change the suffix.")
-    return suffix

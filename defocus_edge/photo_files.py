@@ -14,18 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge._containers import (
-    JPEG_SUFFIXES,
-    PNG_SUFFIXES,
-    TIFF_STARTS,
-    TIFF_SUFFIXES,
-    Metadata,
-    insert_metadata,
-    read_metadata,
-)
-from defocus_edge._decoding import QUIET_OPENCV, PathLike, decode_picture, quote, read_bytes, turn_upright
-from defocus_edge._exif import insert_exif, name_byte_order, read_orientation, set_upright
-from defocus_edge.images import ImageReadError, as_image, atomic_write
+from defocus_edge._decoding import decode_picture, turn_upright
+from defocus_edge._exif import extract_exif, insert_exif, name_byte_order, read_orientation, set_upright
+from defocus_edge._file_kinds import JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_STARTS, TIFF_SUFFIXES
+from defocus_edge._files import ImageReadError, PathLike, atomic_write, quote, read_bytes
+from defocus_edge._metadata import EXIF_MARK, Metadata, decode_stored, read_tiff_metadata
+from defocus_edge._quiet import QUIET_OPENCV
+from defocus_edge._raw import is_raw
+from defocus_edge.images import as_image
 
 #: Of the JPEG files that are written, 0 to 100, with full resolution of the colours.
 JPEG_QUALITY = 95
@@ -34,6 +30,9 @@ JPEG_QUALITY = 95
 _CHANNELS_BY_SPACE = {b"GRAY": (1, 2), b"RGB ": (3, 4)}
 _GREY_OR_RGB = (0, 1, 2)  # TIFF tag PhotometricInterpretation
 _STRAIGHT = 2  # TIFF tag ExtraSamples
+_UPRIGHT = 1  # of EXIF's orientations
+# In px, of libjpeg.
+_LONGEST_JPEG_SIDE = 65_500
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,8 @@ def read_photo(path: PathLike) -> Photo:
     Parameters
     ----------
     path : str or path
-        As for `read_image`. Metadata are read from JPEG, PNG, WebP and TIFF; from BigTIFF the profile only.
+        As for `read_image`. Metadata are read from JPEG, PNG, WebP, AVIF and TIFF; from BigTIFF the profile only; from
+        raw files EXIF if they are TIFF files in their build, as CR2, NEF, ARW and DNG are.
 
     Returns
     -------
@@ -76,11 +76,16 @@ def read_photo(path: PathLike) -> Photo:
     """
     data = read_bytes(path)
     pixels = decode_picture(data, path)
-    metadata, alpha_kind, channels = read_metadata(data), _STRAIGHT, 0
-    if data.startswith(TIFF_STARTS):
-        channels, alpha_kind = _describe_channels(data)
-    if pixels.shape[2:] == (3,) and channels != 3:
-        pixels = _restore_channels(pixels, data, metadata.exif)
+    alpha_kind = _STRAIGHT
+    if is_raw(data, path):
+        metadata = Metadata(extract_exif(data))
+    elif data.startswith(TIFF_STARTS):
+        metadata, (channels, alpha_kind) = read_tiff_metadata(data), _describe_channels(data)
+        if pixels.shape[2:] == (3,) and channels != 3:
+            pixels = _restore_channels(pixels, decode_stored(data)[0], _UPRIGHT)
+    else:
+        stored, metadata = decode_stored(data)
+        pixels = _restore_channels(pixels, stored, read_orientation(metadata.exif))
     try:
         as_image(pixels)
     except (TypeError, ValueError) as error:
@@ -100,7 +105,7 @@ def write_photo(path: PathLike, photo: Photo) -> None:
         An existing file is replaced, at the very end.
     photo : Photo
         Upright; what its EXIF says of the orientation becomes 1, the rest stays. The colour profile is left out if it
-        is for other colours than grey or RGB, which the file then holds.
+        is for other colours than grey or RGB, which the file then holds, and of PNG files if it is damaged.
 
     Raises
     ------
@@ -116,11 +121,9 @@ def write_photo(path: PathLike, photo: Photo) -> None:
     if suffix in TIFF_SUFFIXES:
         encoded = _encode_tiff(pixels, metadata, photo.alpha_kind)
     elif suffix in JPEG_SUFFIXES and pixels.dtype == np.uint8 and channels in (1, 3):
-        options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-        encoded = insert_metadata(_encode_with_opencv(".jpg", pixels, options), metadata)
+        encoded = _encode_jpeg(pixels, metadata)
     elif suffix in PNG_SUFFIXES and pixels.dtype.kind == "u":
-        encoded = insert_metadata(_encode_with_opencv(".png", pixels, []), metadata)
+        encoded = _encode_png(pixels, metadata)
     else:
         got = f"{quote(path)} for {pixels.dtype} with {channels} channels"
         raise ValueError(f"path must end in .jpg (8 bits, no alpha), .png (8 or 16 bits) or .tif. Got: {got}.")
@@ -139,29 +142,52 @@ def _describe_channels(data: bytes) -> tuple[int, int]:
         return channels, kinds[0] if kinds else _STRAIGHT
 
 
-def _restore_channels(pixels: NDArray[Any], data: bytes, exif: bytes) -> NDArray[Any]:
+def _restore_channels(pixels: NDArray[Any], stored: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Grey as one channel, and alpha: `decode_picture` leaves them out wherever OpenCV decodes."""
-    with QUIET_OPENCV:
-        stored = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
     if stored.ndim == 2:
         return pixels[..., 0]
-    if stored.shape[2] != 4:
-        return pixels
-    is_upright = data.startswith(TIFF_STARTS)  # all but TIFF files come as they are stored with this flag
-    return np.dstack([pixels, turn_upright(stored[..., 3], 1 if is_upright else read_orientation(exif))])
+    return np.dstack([pixels, turn_upright(stored[..., 3], orientation)]) if stored.shape[2] == 4 else pixels
 
 
-def _encode_with_opencv(suffix: str, pixels: NDArray[Any], options: list[int]) -> bytes:
-    """File without metadata."""
+def _encode_jpeg(pixels: NDArray[Any], metadata: Metadata) -> bytes:
+    """With Pillow: OpenCV takes no profile of more than 64 kB."""
+    from PIL import Image
+
+    if max(pixels.shape[:2]) > _LONGEST_JPEG_SIDE:
+        raise ValueError(f"A .jpg file cannot hold this picture. Got: shape {pixels.shape}.")
+    file, exif = io.BytesIO(), set_upright(metadata.exif)
+    Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(
+        file,
+        "JPEG",
+        quality=JPEG_QUALITY,
+        subsampling=0,
+        exif=EXIF_MARK + exif if exif else b"",
+        icc_profile=metadata.icc_profile or None,
+    )
+    return file.getvalue()
+
+
+def _encode_png(pixels: NDArray[Any], metadata: Metadata) -> bytes:
+    """With OpenCV: Pillow takes no colours of 16 bits."""
     native = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
     if native.shape[2:] == (2,):  # OpenCV has no grey with alpha
         native = native[..., [0, 0, 0, 1]]
     if native.shape[2:] in ((3,), (4,)):
         native = cv2.cvtColor(native, cv2.COLOR_RGBA2BGRA if native.shape[2] == 4 else cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(suffix, native, options)
+    profile = metadata.icc_profile if _is_whole(metadata.icc_profile) else b""
+    found = {cv2.IMAGE_METADATA_EXIF: set_upright(metadata.exif), cv2.IMAGE_METADATA_ICCP: profile}
+    parts = {kind: np.frombuffer(part, np.uint8) for kind, part in found.items() if part}
+    with QUIET_OPENCV:
+        done, encoded = cv2.imencodeWithMetadata(".png", native, [*parts], [*parts.values()])
     if not done:
-        raise ValueError(f"A {suffix} file cannot hold this picture. Got: shape {pixels.shape}.")
+        raise ValueError(f"A .png file cannot hold this picture. Got: shape {pixels.shape}.")
     return encoded.tobytes()
+
+
+def _is_whole(profile: bytes) -> bool:
+    """Whether a profile is as long as it says, and from version 4 on a multiple of 4: libpng writes no others."""
+    length = len(profile)
+    return length == int.from_bytes(profile[:4], "big") and (length % 4 == 0 or profile[8] < 4)  # ICC.1:2022, 7.2
 
 
 def _encode_tiff(pixels: NDArray[Any], metadata: Metadata, alpha_kind: int) -> bytes:

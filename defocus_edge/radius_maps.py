@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge._decoding import PathLike, quote
-from defocus_edge.images import ImageReadError, read_map
+from defocus_edge._files import ImageReadError, PathLike, quote
+from defocus_edge.map_files import read_map, read_map_description
 
 FloatArray = NDArray[np.float32]
 
 #: Largest radius in px that is taken for one: a disk of more is a picture in itself, and maps in other units go higher.
 LARGEST_RADIUS = 64.0
-_NPY_SUFFIX = ".npy"
 
 
 def check_radius_map(blur_map: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
@@ -85,7 +83,7 @@ def read_radius_map(path: PathLike, shape: tuple[int, ...]) -> FloatArray:
 
 
 def read_map_source(path: PathLike) -> str | None:
-    """Name of the picture that a map was estimated from, as `defocus-edge estimate` notes it in TIFF files.
+    """Name of the picture that a map was estimated from, as `defocus-edge estimate` notes it in TIFF and EXR files.
 
     Parameters
     ----------
@@ -97,13 +95,7 @@ def read_map_source(path: PathLike) -> str | None:
     str or None
         None where the file does not say.
     """
-    if Path(path).suffix.lower() == _NPY_SUFFIX:
-        return None
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        text = file.pages[0].description
     try:
-        return str(json.loads(text)["source"])
+        return str(json.loads(read_map_description(path))["source"])
     except (ValueError, LookupError, TypeError):  # another program's words
         return None

@@ -21,6 +21,7 @@ from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, READ_OUTS
 from defocus_edge.cli import ReadOutChoice, main
 from defocus_edge.images import ImageReadError, read_map, write_map
 from defocus_edge.networks import preset_files, presets
+from defocus_edge.radius_maps import read_map_source
 from defocus_edge.thresholds import DEFAULT_ALPHA, DEFAULT_RADII
 
 HEIGHT, WIDTH = 96, 120
@@ -146,7 +147,7 @@ def test_defaults_are_those_of_the_library(capsys):
         (["mask", "x.png", "--radius", "-1"], "must be a finite number, 0 or more. Got: -1.0."),
         (["mask", "x.png", "--preset", "nope"], "preset must be one of"),
         (["mask", "x.png", "y.png", "--from-map", "m.tif"], "--from-map goes with one PHOTO. Got: 2"),
-        (["mask", "--from-map", "m.png"], "--from-map must end in one of .tif, .tiff, .npy. Got: m.png"),
+        (["mask", "--from-map", "m.png"], "--from-map must end in one of .tif, .tiff, .npy, .exr. Got: m.png"),
     ],
 )
 def test_usage_errors(capsys, arguments, message):
@@ -202,12 +203,11 @@ def test_estimate_of_several_with_a_bad_one_as_json(run, photo, preset, tmp_path
     empty = tmp_path / "empty.jpg"
     empty.touch()
     results = tmp_path / "new" / "folder"
-    code, out, err = run(
-        "estimate", photo, empty, other, "--out", results, "--overlay", "--edges", "--npy", "--max-radius", 4, "--json"
-    )
+    wanted = ("--overlay", "--edges", "--npy", "--exr", "--max-radius", 4)
+    code, out, err = run("estimate", photo, empty, other, "--out", results, *wanted, "--json")
     assert code == 1
     assert len(err) == 3
-    endings = ("_blur.npy", "_blur.png", "_blur.tif", "_edges.png", "_overlay.png")
+    endings = ("_blur.exr", "_blur.npy", "_blur.png", "_blur.tif", "_edges.png", "_overlay.png")
     assert list_names(results) == [name + ending for name in ("other", "photo") for ending in endings]
     records = json.loads(out)
     assert [record["file"] for record in records] == [str(photo), str(empty), str(other)]
@@ -219,11 +219,14 @@ def test_estimate_of_several_with_a_bad_one_as_json(run, photo, preset, tmp_path
         "map": str(results / "photo_blur.tif"),
         "preview": str(results / "photo_blur.png"),
         "npy": str(results / "photo_blur.npy"),
+        "exr": str(results / "photo_blur.exr"),
         "overlay": str(results / "photo_overlay.png"),
         "edges": str(results / "photo_edges.png"),
     }
     blur_map = np.load(results / "photo_blur.npy")
-    np.testing.assert_array_equal(blur_map, read_map(results / "photo_blur.tif"))
+    for ending in (".tif", ".exr"):
+        np.testing.assert_array_equal(blur_map, read_map(results / f"photo_blur{ending}"))
+    assert read_map_source(results / "photo_blur.exr") == photo.name
     radius = first["radius_px"]
     expected = np.quantile(blur_map, (0, 0.5, 0.95, 1))
     np.testing.assert_allclose([radius[name] for name in ("min", "median", "p95", "max")], expected, atol=1e-4)
@@ -478,7 +481,7 @@ def test_preset_of_another_method_ends_the_run_with_one_line(capsys, photo, pres
 @pytest.mark.parametrize(
     ("options", "share"), [([], 0.85), (["--alpha", "0.5"], 0.5), (["--radius", "4"], 0.25)], ids=str
 )
-@pytest.mark.parametrize("ending", [".tif", ".npy"])
+@pytest.mark.parametrize("ending", [".tif", ".npy", ".exr"])
 def test_mask_from_a_map_alone(capsys, blur_map, tmp_path, options, share, ending):
     """White is blurred, and the mask has the name of the photo that the map has its name from."""
     path = blur_map.with_suffix(ending)

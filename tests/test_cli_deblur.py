@@ -274,7 +274,7 @@ def test_map_of_another_photo_of_that_size_is_told(run, photo, tmp_path):
         ([], "Missing argument"),
         (["x.png", "--preset", "nope"], "preset must be one of"),
         (["x.png", "y.png", "--map", "m.tif"], "--map goes with one PHOTO. Got: 2."),
-        (["x.png", "--map", "m.png"], "--map must end in one of .tif, .tiff, .npy. Got: m.png."),
+        (["x.png", "--map", "m.png"], "--map must end in one of .tif, .tiff, .npy, .exr. Got: m.png."),
         (["x.png", "--map", "m.tif", "--preset", "edge-v1"], "--map does not go with --preset."),
         (
             ["x.png", "--map", "m.tif", "--read-out", "median", "--depth-penalty", "1", "--propagation", "paper"],

@@ -348,9 +348,10 @@ def test_which_tiff_pages_opencv_may_decode(changes, is_right):
 
 
 def test_raw_files_are_not_read_as_their_thumbnail(tmp_path, picture):
-    tifffile.imwrite(tmp_path / "a.nef", picture, photometric="rgb", subfiletype=1)
-    with pytest.raises(ImageReadError, match="a raw file, which begins with a thumbnail"):
-        read_image(tmp_path / "a.nef")
+    for name in ("a.nef", "a.tif"):
+        tifffile.imwrite(tmp_path / name, picture, photometric="rgb", subfiletype=1)
+        with pytest.raises(ImageReadError, match=rf"{name}': damaged, or no raw file that LibRaw knows"):
+            read_image(tmp_path / name)
 
 
 def test_first_page_of_several(tmp_path, deep_picture):
@@ -499,7 +500,7 @@ def test_load_image_takes_paths_and_arrays(tmp_path, picture):
 # --- maps ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["map.tif", "map.tiff", "map.npy", "MAP.TIF", "MAP.NPY"])
+@pytest.mark.parametrize("name", ["map.tif", "map.tiff", "map.npy", "map.exr", "MAP.TIF", "MAP.NPY", "MAP.EXR"])
 def test_map_round_trip(tmp_path, blur_map, name):
     write_map(tmp_path / name, blur_map)
     result = read_map(str(tmp_path / name))
@@ -524,7 +525,7 @@ def test_map_says_its_unit(tmp_path, blur_map):
 
 
 def test_same_map_same_bytes(tmp_path, blur_map):
-    for suffix in (".tif", ".npy"):
+    for suffix in (".tif", ".npy", ".exr"):
         write_map(tmp_path / f"a{suffix}", blur_map)
         write_map(tmp_path / f"b{suffix}", np.asfortranarray(blur_map.astype(np.float64)))
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
@@ -548,7 +549,7 @@ def test_write_map_refuses(tmp_path, array, error, match):
 
 @pytest.mark.parametrize("name", ["map.png", "map", "map.npz"])
 def test_map_suffix(tmp_path, blur_map, name):
-    with pytest.raises(ValueError, match=r"path must end in one of \.tif, \.tiff, \.npy\. Got: '.*map"):
+    with pytest.raises(ValueError, match=r"path must end in one of \.tif, \.tiff, \.npy, \.exr\. Got: '.*map"):
         write_map(tmp_path / name, blur_map)
     with pytest.raises(ValueError, match="path must end in one of"):
         read_map(tmp_path / name)
@@ -559,7 +560,7 @@ def test_description_must_fit_into_json(tmp_path, blur_map):
         write_map(tmp_path / "map.tif", blur_map, description={"map": object()})
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".exr"])
 def test_read_map_refuses_broken_files(tmp_path, blur_map, suffix, capfd):
     path = tmp_path / f"map{suffix}"
     write_map(path, blur_map)
@@ -678,7 +679,7 @@ def test_failure_leaves_the_old_file_and_no_other(tmp_path, error):
     assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".npy", ".png"])
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".exr", ".png"])
 def test_full_disk_leaves_the_old_file(tmp_path, blur_map, suffix, monkeypatch):
     def fail(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")

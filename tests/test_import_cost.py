@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("tensorflow", "keras", "numba", "matplotlib", "cv2", "skimage", "scipy")
+HEAVY = ("tensorflow", "keras", "numba", "matplotlib", "cv2", "skimage", "scipy", "ray", "pyarrow")
 REPORT = f"import sys; sys.stdout.write('loaded:' + ','.join(set(sys.modules) & set({HEAVY!r})))"
 
 
@@ -28,6 +28,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ["estimate", "--help"],
         ["mask", "--help"],
         ["deblur", "--help"],
+        ["batch", "--help"],
         ["--version"],
         ["estimate"],
         ["estimate", "photo.jpg", "--no-such-option"],
@@ -36,6 +37,12 @@ def test_importing_the_package_loads_nothing_heavy():
         ["mask", "photo.jpg", "--alpha", "0.3", "--radius", "2"],
         ["deblur", "photo.jpg", "--map", "map.tif", "--preset", "edge-v1"],
         ["deblur", "photo.jpg", "--preset", "no-such-preset"],
+        ["batch", "no-such-folder", "maps"],
+        ["batch", "photos", "maps", "--num-gpus", "1"],
+        ["export", "--help"],
+        ["export", "edge-v1", "--onnx", "file.txt"],
+        ["export", "no-such-preset", "--onnx", "file.onnx"],
+        ["export", "msdu-v1", "--onnx", "file.onnx", "--patches"],
     ],
     ids=" ".join,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import zlib
 
@@ -12,9 +11,10 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from defocus_edge._containers import Metadata, choose_suffix, insert_metadata, read_metadata
 from defocus_edge._decoding import turn_upright
 from defocus_edge._exif import insert_exif
+from defocus_edge._file_kinds import choose_suffix
+from defocus_edge._metadata import Metadata
 from defocus_edge.images import ImageReadError, read_image
 from defocus_edge.photo_files import Photo, read_photo, write_photo
 
@@ -54,6 +54,21 @@ def load_exif(exif):
     found = Image.Exif()
     found.load(b"Exif\0\0" + exif)
     return found
+
+
+def read_exif_with_pillow(path):
+    with Image.open(path) as image:
+        image.load()
+        return image.info["exif"].removeprefix(b"Exif\0\0")
+
+
+def resize_profile(profile):
+    """What the profile says of its length becomes true."""
+    return len(profile).to_bytes(4, "big") + profile[4:]
+
+
+def pack_png_chunk(name, body):
+    return len(body).to_bytes(4, "big") + name + body + zlib.crc32(name + body).to_bytes(4, "big")
 
 
 def list_png_chunks(data):
@@ -128,12 +143,26 @@ def test_pixels_are_upright(tmp_path, picture, suffix, orientation):
         np.testing.assert_array_equal(read_image(path), colour / np.float32(255))
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_avif_is_upright_with_its_alpha(tmp_path, picture, orientation):
+    exif = make_exif(orientation).tobytes()[6:]
+    bgra = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA)
+    encoded = cv2.imencodeWithMetadata(".avif", bgra, [cv2.IMAGE_METADATA_EXIF], [np.frombuffer(exif, np.uint8)])[1]
+    (tmp_path / "a.avif").write_bytes(encoded.tobytes())
+    photo = read_photo(tmp_path / "a.avif")
+    expected = turn_upright(picture, orientation)
+    assert photo.pixels.shape == expected.shape
+    assert np.abs(photo.pixels.astype(int) - expected).mean() < 5
+    assert photo.metadata.exif == exif
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_compressed_deep_tiff_with_alpha(tmp_path, deep_picture, orientation):
     """OpenCV decodes it, and turns it even where it leaves other formats as they are."""
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, deep_picture, photometric="rgb", byteorder="<", extratags=[(274, "H", 1, orientation, True)])
-    plain, exif = read_photo(path).pixels, read_metadata(path.read_bytes()).exif
+    photo = read_photo(path)
+    plain, exif = photo.pixels, photo.metadata.exif
     encoded = cv2.imencode(".tif", cv2.cvtColor(deep_picture, cv2.COLOR_RGBA2BGRA))[1].tobytes()
     path.write_bytes(insert_exif(encoded, exif))
     np.testing.assert_array_equal(read_photo(path).pixels, plain)
@@ -190,10 +219,11 @@ def test_exif_and_profile_go_along(tmp_path, picture, source, target):
 def test_all_bytes_of_exif_but_the_orientation_stay(tmp_path, picture):
     for suffix in (".jpg", ".png", ".webp"):
         path = save_with_pillow(tmp_path / f"a{suffix}", picture[..., :3], exif=make_exif(3))
-        before = read_metadata(path.read_bytes()).exif
         target = tmp_path / f"b{choose_suffix(path)}"
         write_photo(target, read_photo(path))
-        after = read_metadata(target.read_bytes()).exif
+        before, after = read_exif_with_pillow(path), read_exif_with_pillow(target)
+        assert read_photo(path).metadata.exif == before
+        assert read_photo(target).metadata.exif == after
         assert [a - b for a, b in zip(before, after, strict=True) if a != b] == [2]
 
 
@@ -240,34 +270,61 @@ def test_files_without_metadata(tmp_path, picture):
             assert photo.metadata == Metadata()
 
 
-def test_profiles_of_wrong_type_or_without_end_are_none(picture):
-    file = io.BytesIO()
-    tifffile.imwrite(file, picture[..., :3], photometric="rgb", extratags=[(34675, "H", 2, (1, 2), True)])
-    assert read_metadata(file.getvalue()).icc_profile == b""
+def test_profiles_of_wrong_type_or_without_end_are_none(tmp_path, picture):
+    tifffile.imwrite(tmp_path / "a.tif", picture[..., :3], photometric="rgb", extratags=[(34675, "H", 2, (1, 2), True)])
+    assert read_photo(tmp_path / "a.tif").metadata.icc_profile == b""
     jpeg = cv2.imencode(".jpg", picture[..., :3])[1].tobytes()
     mark = b"ICC_PROFILE\0"
-    assert read_metadata(jpeg[:2] + b"\xff\xe2\x00\x0e" + mark + jpeg[2:]).icc_profile == b""
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xe2\x00\x0e" + mark + jpeg[2:])
+    assert read_photo(tmp_path / "a.jpg").metadata.icc_profile == b""
 
 
-def test_damaged_profile_is_none(picture):
-    png = cv2.imencode(".png", picture)[1].tobytes()
-    whole = insert_metadata(png, Metadata(icc_profile=PROFILE))
-    place = whole.index(b"iCCP") + 30
-    assert read_metadata(whole).icc_profile == PROFILE
-    assert read_metadata(whole[:place] + bytes(40) + whole[place + 40 :]).icc_profile == b""
+def test_damaged_profile_is_none(tmp_path, picture):
+    png, path = cv2.imencode(".png", picture)[1].tobytes(), tmp_path / "a.png"
+    packed, head = zlib.compress(PROFILE), 8 + 25  # signature and IHDR
+    for stored, profile in ((packed, PROFILE), (packed[:20] + bytes(40) + packed[60:], b"")):
+        path.write_bytes(png[:head] + pack_png_chunk(b"iCCP", b"name\0\0" + stored) + png[head:])
+        assert read_photo(path).metadata.icc_profile == profile
 
 
-def test_jpeg_with_fill_bytes_and_without_jfif(picture):
-    jpeg = cv2.imencode(".jpg", picture[..., :3])[1].tobytes()
-    length = int.from_bytes(jpeg[4:6], "big")
-    bare = jpeg[:2] + jpeg[4 + length :]
-    exif = make_exif().tobytes()[6:]
+@pytest.mark.parametrize(
+    ("profile", "is_kept"),
+    [
+        (PROFILE, True),
+        (resize_profile(PROFILE + b"\0\0\0\0"), True),
+        (PROFILE + b"\0\0\0\0", False),
+        (PROFILE[:-4], False),
+        (resize_profile(PROFILE + b"\0"), False),
+        (resize_profile(PROFILE[:8] + b"\2" + PROFILE[9:] + b"\0"), True),
+    ],
+    ids=["sound", "longer", "shorter than it is", "longer than it is", "odd", "odd, version 2"],
+)
+def test_png_holds_whole_profiles_only(tmp_path, picture, profile, is_kept):
+    """The others would cost the picture: libpng writes none with them."""
+    for suffix in (".png", ".jpg", ".tif"):
+        write_photo(tmp_path / f"a{suffix}", Photo(picture[..., :3], Metadata(icc_profile=profile)))
+        expected = profile if is_kept or suffix != ".png" else b""
+        assert read_photo(tmp_path / f"a{suffix}").metadata.icc_profile == expected
+
+
+def test_exif_after_the_pixels_of_a_png(tmp_path, picture):
+    png, exif = cv2.imencode(".png", picture)[1].tobytes(), make_exif(6).tobytes()[6:]
+    end = png.index(b"IEND") - 4
+    (tmp_path / "a.png").write_bytes(png[:end] + pack_png_chunk(b"eXIf", exif) + png[end:])
+    assert read_photo(tmp_path / "a.png").metadata.exif == exif
+
+
+def test_jpeg_with_fill_bytes_and_without_jfif(tmp_path, picture):
+    exif, path = make_exif().tobytes()[6:], tmp_path / "a.jpg"
+    write_photo(path, Photo(picture[..., :3], Metadata(exif, PROFILE)))
+    jpeg = path.read_bytes()
+    assert jpeg[2:4] == b"\xff\xe0"
+    bare = jpeg[:2] + jpeg[4 + int.from_bytes(jpeg[4:6], "big") :]
     for data in (jpeg, bare):
-        with_exif = insert_metadata(data, Metadata(exif, PROFILE))
-        assert read_metadata(with_exif) == Metadata(exif, PROFILE)
-        place = with_exif.index(b"\xff\xe1")
-        filled = with_exif[:place] + b"\xff\xff" + with_exif[place:]
-        assert read_metadata(filled) == Metadata(exif, PROFILE)
+        place = data.index(b"\xff\xe1")
+        for fill in (b"", b"\xff\xff"):
+            path.write_bytes(data[:place] + fill + data[place:])
+            assert read_photo(path).metadata == Metadata(exif, PROFILE)
 
 
 # --- Names and errors ------------------------------------------------------------------------------------------------
@@ -317,6 +374,8 @@ def test_other_suffixes_are_refused(tmp_path, picture):
 def test_picture_that_the_format_is_too_small_for(tmp_path):
     with pytest.raises(ValueError, match=r"A \.jpg file cannot hold this picture\. Got: shape \(20, 70000\)"):
         write_photo(tmp_path / "a.jpg", Photo(np.zeros((20, 70_000), np.uint8)))
+    with pytest.raises(ValueError, match=r"A \.png file cannot hold this picture\. Got: shape \(20, 1000001\)"):
+        write_photo(tmp_path / "a.png", Photo(np.zeros((20, 1_000_001), np.uint8)))
     assert not list(tmp_path.iterdir())
 
 

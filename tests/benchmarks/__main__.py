@@ -2,7 +2,15 @@
 
 from rich.console import Console
 
-from tests.benchmarks import bench_deblur, bench_dense, bench_estimate, bench_filter, bench_masks, bench_training
+from tests.benchmarks import (
+    bench_batch,
+    bench_deblur,
+    bench_dense,
+    bench_estimate,
+    bench_filter,
+    bench_masks,
+    bench_training,
+)
 from tests.benchmarks.measuring import describe_machine, print_table
 
 if __name__ == "__main__":
@@ -15,3 +23,7 @@ if __name__ == "__main__":
     print_table("Training steps of B-NET on dense crops and on patches", bench_training.run())
     print_table("Each method of detect_blur", bench_masks.run())
     print_table("deblur, map at hand: a third sharp, a third of 2 px, a third from 2 to 6 px", bench_deblur.run())
+    print_table(
+        f"defocus-edge batch, {bench_batch.COUNT} pictures of {bench_batch.SIDE}×{bench_batch.SIDE}, default preset",
+        bench_batch.run(),
+    )

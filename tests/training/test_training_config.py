@@ -197,7 +197,7 @@ def test_no_configuration_at_all(name, complaint, tmp_path, monkeypatch):
     (tmp_path / "broken.toml").write_text("[bnet", encoding="utf-8")
     (tmp_path / "latin.toml").write_bytes(b"# \xe9")
     with pytest.raises(
-        ValueError, match=r"config must be one of \['default', 'gpu', 'paper', 'small'\] or a TOML file"
+        ValueError, match=r"config must be one of \['default', 'gpu', 'paper', 'single-scale', 'small'\] or a TOML file"
     ) as caught:
         read_config(name)
     assert complaint in str(caught.value)

@@ -1,0 +1,88 @@
+"""Files: the bytes of one that must be there, one written at once or not at all, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PathLike = str | os.PathLike[str]
+# A damaged header can make a parser stumble anywhere, and ask for any amount of memory.
+BROKEN_FILE = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, OSError, EOFError),
+    *(struct.error, zlib.error),
+)
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its notes on damaged files land on stderr
+
+
+class ImageReadError(ValueError):
+    """A file that exists but cannot be read: no picture, cut short, damaged or of a kind that is not supported."""
+
+
+def quote(path: PathLike) -> str:
+    """Path between quotes, for messages."""
+    return f"'{os.fspath(path)}'"
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """Whole content of a file that must exist."""
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"path must name a file. Got: the folder {quote(path)}. Pass its files one by one.")
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"path must name an existing file. Got: {quote(path)}. Check the name.") from error
+
+
+@contextmanager
+def atomic_write(path: PathLike) -> Iterator[Path]:
+    """Give a temporary path beside `path`; what is written there becomes `path` at once, at the end, or not at all.
+
+    Parameters
+    ----------
+    path : str or path
+        The file to write. A symbolic link is followed. On any failure, KeyboardInterrupt too, an existing file stays.
+
+    Yields
+    ------
+    Path
+        An empty file in the same folder, with the same suffix. It is gone afterwards.
+
+    Raises
+    ------
+    IsADirectoryError, FileExistsError
+        If `path` is a folder, or a device or pipe.
+    OSError
+        The fitting subclass if the folder is missing, no folder or not writable. The message names it.
+    """
+    target = Path(path).resolve()
+    if target.is_dir():
+        raise IsADirectoryError(f"path must name a file to write. Got: the folder {quote(path)}. Add a file name.")
+    if target.exists() and not target.is_file():  # a pipe, or /dev/null, which root could replace by a file
+        raise FileExistsError(f"path must name a file to write. Got: the device {quote(path)}. Choose another name.")
+    temporary = target.with_name(f".defocus-edge-{secrets.token_hex(6)}{target.suffix}")
+    try:
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        advice = "Create it first" if isinstance(error, FileNotFoundError) else "Choose a folder you can write to"
+        reason = f"cannot write into the folder {quote(target.parent)}. Got: {error.strerror}. {advice}."
+        raise OSError(error.errno, reason) from error
+    try:
+        yield temporary
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_suffix(path: PathLike, allowed: tuple[str, ...]) -> str:
+    """Lower-case suffix of the path; raise if it is none of those allowed."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in allowed:
+        raise ValueError(f"path must end in one of {', '.join(allowed)}. Got: {quote(path)}. Change the suffix.")
+    return suffix
