@@ -19,7 +19,7 @@ from defocus_edge.networks.dense import TILE_SIDE, DenseEvaluator, Precision
 from defocus_edge.networks.preset_files import DEFAULT_PRESET
 from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.point_blur import PointBlur, measure_points
-from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings, propagate_blur
+from defocus_edge.propagation.propagate import NoEdgesError, PreparedSpread, PropagationSettings, prepare_spread
 from defocus_edge.pyramid import MaxRadius, PyramidBlur, choose_scales, measure_pyramid, reduce_any
 from defocus_edge.thresholds import threshold_blur_map
 
@@ -318,7 +318,9 @@ class BlurEstimator:
         blur = measure_pyramid(rgb, scales, measure, close=settings.propagation.close_boundaries)
         found = blur.found
         _check_points(found, rgb.shape)
-        radius, confidence = _spread(rgb, blur, settings=settings, overwrite_image=True)
+        spread = _prepare_spread(rgb, blur, settings=settings, overwrite_image=True)
+        del rgb  # at 24 megapixels 288 MB that the next step needs
+        radius, confidence = _spread(spread, blur)
         return BlurEstimate(
             radius,
             confidence,
@@ -391,26 +393,33 @@ def spread_points(
     """
     found = PointBlur(points.astype(np.int32, copy=False), point_radius, point_confidence, is_depth_edge)
     single = PyramidBlur(found, np.ones(len(points), dtype=np.int32), None)
-    return _spread(image, single, settings=settings, overwrite_image=False)
+    return _spread(_prepare_spread(image, single, settings=settings, overwrite_image=False), single)
 
 
-def _spread(
+def _prepare_spread(
     image: NDArray[np.float32], blur: PyramidBlur, *, settings: EstimatorSettings, overwrite_image: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Dense radius and confidence. A point of a reduced picture stands for so many of the picture along its edge."""
-    found, pattern = blur.found, ~blur.found.is_depth_edge
+) -> PreparedSpread:
+    """How far the pattern points spread in a picture."""
+    found = blur.found
     depth_edges = np.zeros(image.shape[:2], dtype=bool)
     depth_edges[tuple(found.points[found.is_depth_edge & (blur.scale == 1)].T)] = True
-    return propagate_blur(
+    return prepare_spread(
         image,
-        found.points[pattern],
-        found.radius[pattern],
-        np.maximum(found.confidence[pattern], _LEAST_CONFIDENCE),
+        found.points[~found.is_depth_edge],
         depth_edges,
         settings=settings.propagation,
-        point_weight=blur.scale[pattern].astype(np.float32),
         boundaries=blur.boundaries,
         overwrite_image=overwrite_image,
+    )
+
+
+def _spread(spread: PreparedSpread, blur: PyramidBlur) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Dense radius and confidence. A point of a reduced picture stands for so many of the picture along its edge."""
+    pattern = ~blur.found.is_depth_edge
+    return spread.run(
+        blur.found.radius[pattern],
+        np.maximum(blur.found.confidence[pattern], _LEAST_CONFIDENCE),
+        point_weight=blur.scale[pattern].astype(np.float32),
     )
 
 

@@ -80,15 +80,20 @@ def _find_regions(image: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
 
     squares = np.zeros(image.shape[:2], np.float32)
     for channel in range(3):
-        smooth = cv2.GaussianBlur(image[..., channel].astype(np.float32), (0, 0), CONTOUR_SIGMA)
+        smooth = np.ascontiguousarray(image[..., channel], np.float32)
+        cv2.GaussianBlur(smooth, (0, 0), CONTOUR_SIGMA, dst=smooth)
         for along in ((1, 0), (0, 1)):
             # Scharr's derivative sums 32 steps: scale it to the change per px.
             gradient = cv2.Scharr(smooth, cv2.CV_32F, *along, scale=1 / 32)
             squares += np.square(gradient, out=gradient)
+            del gradient
+    del smooth
     # Whole steps make one basin of what differs by less.
     np.sqrt(squares, out=squares)
     squares /= np.float32(CONTOUR_STEP)
-    return find_basins(squares.astype(np.uint16))
+    levels = squares.astype(np.uint16)
+    del squares
+    return find_basins(levels)
 
 
 def _iterate_pieces(

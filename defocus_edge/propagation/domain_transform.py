@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,26 @@ PAGE = 1024  # float32 values in 4 KiB: rows a multiple of half of it apart comp
 SMALLEST_SHARE = 1 << 15  # values per thread; for less, handing the work to a thread costs more than it saves
 ROW_BLOCKS_PER_THREAD = 4
 NARROWEST_BLOCK = 128  # columns; narrower blocks waste the hardware's prefetching of consecutive memory
+
+
+@dataclass(frozen=True, eq=False)
+class Feedback:
+    """What a guide does to a filter: how much of each pixel's left and upper neighbour flows on into it.
+
+    It takes 8 bytes a pixel, and the guide is not needed any more. `filter_in_place` uses it up.
+
+    Attributes
+    ----------
+    along_rows, along_columns : (H, W or a little more) float32 array
+    width : int
+        W.
+    iterations : int
+    """
+
+    along_rows: FloatArray
+    along_columns: FloatArray
+    width: int
+    iterations: int
 
 
 def domain_transform_filter(
@@ -98,48 +119,60 @@ def domain_transform_filter(
     values = _check_image(image)
     edges = _check_guide(guide, values.shape[:2])
     walls = _check_penalty(penalty, values.shape[:2])
-    _check_number("sigma_s", sigma_s, "a spatial standard deviation in pixels")
-    _check_number("sigma_r", sigma_r, "a range standard deviation in the unit of guide")
-    count = _check_iterations(iterations)
+    _check_settings(sigma_s, sigma_r, iterations)
     result = np.empty(values.shape, np.float32) if out is None else _check_out(out, values.shape)
     if values.size == 0:
         return result
 
-    _filter(values, edges, walls, float(sigma_s), float(sigma_r), count, result)
-    # The recursion carries one NaN or infinity to every pixel of its channels, so that one pixel tells.
-    if not np.isfinite(result[0, 0]).all():
-        msg = (
-            "image and guide must be finite and not overflow float32. Got: a NaN or an infinity in one of them; "
-            "replace such values first, for example with numpy.nan_to_num"
-        )
-        raise ValueError(msg)
+    feedback = _compute_feedback(edges, walls, float(sigma_s), float(sigma_r), operator.index(iterations))
+    np.copyto(result, values)  # not before all of the guide has been read: it may be the result
+    filter_in_place(result, feedback)
     return result
 
 
-def _filter(
-    image: npt.NDArray[np.floating],
-    guide: FloatArray,
-    penalty: FloatArray,
+def measure_feedback(
+    guide: npt.NDArray[np.number],
+    *,
     sigma_s: float,
     sigma_r: float,
-    iterations: int,
-    result: FloatArray,
-) -> None:
-    """Run the passes over checked arguments."""
+    iterations: int = 3,
+    penalty: npt.NDArray[np.floating] | None = None,
+) -> Feedback:
+    """Do the first half of `domain_transform_filter`, after which the memory of the guide can be put to other use.
+
+    Parameters
+    ----------
+    guide, sigma_s, sigma_r, iterations, penalty
+        As for `domain_transform_filter`.
+
+    Returns
+    -------
+    Feedback
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `domain_transform_filter` does.
+    """
+    edges = _check_guide(guide, np.shape(guide)[:2])
+    walls = _check_penalty(penalty, edges.shape[:2])
+    _check_settings(sigma_s, sigma_r, iterations)
+    return _compute_feedback(edges, walls, float(sigma_s), float(sigma_r), operator.index(iterations))
+
+
+def _compute_feedback(
+    guide: FloatArray, penalty: FloatArray, sigma_s: float, sigma_r: float, iterations: int
+) -> Feedback:
+    """Feedback of the first iteration, from checked arguments."""
     from defocus_edge.propagation import _kernels  # here, since importing Numba takes half a second
 
-    height, width = image.shape[:2]
-    channels = image.size // (height * width)
+    height, width = guide.shape[:2]
     flat_guide = guide.reshape(height, -1)
     # ct' >= 1 in pixels and 2**t instead of e**t: the kernels take log2(a) of the first iteration, equation 14.
     sigma_1 = sigma_s * math.sqrt(3) * 2 ** (iterations - 1) / math.sqrt(4**iterations - 1)
     log2_feedback = np.float32(-math.sqrt(2) / sigma_1 / math.log(2))
     slope_factor = np.float32(sigma_s / sigma_r)
-
-    flat = result.reshape(height, width * channels)
-    stride = _row_stride(width)
-    along_rows = np.empty((height, stride), np.float32)
-    along_columns = np.empty((height, stride), np.float32)
+    along_rows, along_columns = (np.empty((height, _row_stride(width)), np.float32) for _ in range(2))
 
     def prepare(start: int, stop: int) -> None:
         _kernels.compute_feedback(
@@ -147,27 +180,69 @@ def _filter(
             along_rows, along_columns, start, stop,
         )  # fmt: skip
 
-    def copy(start: int, stop: int) -> None:
-        result[start:stop] = image[start:stop]
+    threads = _count_threads(height * width)
+    with ThreadPoolExecutor(threads) as pool:
+        _run(pool, prepare, _split_rows(height, threads))
+    return Feedback(along_rows, along_columns, width, iterations)
+
+
+def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
+    """Do the second half of `domain_transform_filter`.
+
+    Parameters
+    ----------
+    values : (H, W) or (H, W, C) C-contiguous float32 array
+        Replaced by what is smoothed.
+    feedback : Feedback
+        Of a guide of H×W px; used up.
+
+    Raises
+    ------
+    ValueError
+        If a value is NaN or infinite, or a number of the guide was.
+    """
+    from defocus_edge.propagation import _kernels  # here, since importing Numba takes half a second
+
+    height, width = values.shape[:2]
+    flat = values.reshape(height, -1)
+    channels = flat.shape[1] // width
 
     def filter_rows(square: bool, start: int, stop: int) -> None:
-        _kernels.filter_rows(flat, channels, along_rows, width, square, start, stop)
+        _kernels.filter_rows(flat, channels, feedback.along_rows, width, square, start, stop)
 
     def filter_columns(square: bool, start: int, stop: int) -> None:
-        _kernels.filter_columns(flat, channels, along_columns, square, start, stop)
+        _kernels.filter_columns(flat, channels, feedback.along_columns, square, start, stop)
 
-    threads = max(1, min(_kernels.count_threads(), flat.size // SMALLEST_SHARE))
-    # Several blocks of rows per thread even out a busy machine; blocks of columns have to be wide.
-    row_blocks = _split(height, ROW_BLOCKS_PER_THREAD * threads if threads > 1 else 1, _kernels.ROWS_TOGETHER)
+    threads = _count_threads(flat.size)
+    row_blocks = _split_rows(height, threads)
     column_blocks = _split(width, min(threads, max(1, width // NARROWEST_BLOCK)), CACHE_LINE)
     # A pool per call: a lasting one would be dead, and block, in processes forked from this one.
     with ThreadPoolExecutor(threads) as pool:
-        _run(pool, prepare, row_blocks)
-        _run(pool, copy, row_blocks)  # after all of the guide has been read: it may be the result
-        for iteration in range(1, iterations + 1):
-            square = iteration < iterations  # the last feedback is needed by no other iteration
+        for iteration in range(1, feedback.iterations + 1):
+            square = iteration < feedback.iterations  # the last feedback is needed by no other iteration
             _run(pool, partial(filter_rows, square), row_blocks)
             _run(pool, partial(filter_columns, square), column_blocks)
+    # The recursion carries one NaN or infinity to every pixel of its channels, so that one pixel tells.
+    if not np.isfinite(values[0, 0]).all():
+        msg = (
+            "image and guide must be finite and not overflow float32. Got: a NaN or an infinity in one of them; "
+            "replace such values first, for example with numpy.nan_to_num"
+        )
+        raise ValueError(msg)
+
+
+def _count_threads(size: int) -> int:
+    """Threads for so many values."""
+    from defocus_edge.propagation import _kernels  # same
+
+    return max(1, min(_kernels.count_threads(), size // SMALLEST_SHARE))
+
+
+def _split_rows(height: int, threads: int) -> list[Block]:
+    """Several blocks of rows per thread even out a busy machine; blocks of columns have to be wide."""
+    from defocus_edge.propagation import _kernels  # same
+
+    return _split(height, ROW_BLOCKS_PER_THREAD * threads if threads > 1 else 1, _kernels.ROWS_TOGETHER)
 
 
 def _run(pool: ThreadPoolExecutor, work: Callable[[int, int], None], blocks: list[Block]) -> None:
@@ -249,7 +324,14 @@ def _check_number(name: str, value: float, meaning: str) -> None:
         raise ValueError(msg)
 
 
-def _check_iterations(iterations: int) -> int:
+def _check_settings(sigma_s: float, sigma_r: float, iterations: int) -> None:
+    """Refuse numbers that the filter could not use."""
+    _check_number("sigma_s", sigma_s, "a spatial standard deviation in pixels")
+    _check_number("sigma_r", sigma_r, "a range standard deviation in the unit of guide")
+    _check_iterations(iterations)
+
+
+def _check_iterations(iterations: int) -> None:
     """Refuse what is not an integer of at least 1."""
     try:
         count = operator.index(iterations)
@@ -259,4 +341,3 @@ def _check_iterations(iterations: int) -> int:
     if count < 1:
         msg = f"iterations must be at least 1. Got: {iterations}; 3 to 5 are usual"
         raise ValueError(msg)
-    return count

@@ -8,7 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge.propagation.depth_boundaries import close_depth_edges
-from defocus_edge.propagation.domain_transform import domain_transform_filter
+from defocus_edge.propagation.domain_transform import (
+    Feedback,
+    domain_transform_filter,
+    filter_in_place,
+    measure_feedback,
+)
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -239,38 +244,100 @@ def propagate_blur(
     >>> radius.shape, radius[2, 1] < radius[5, 6]
     ((8, 8), np.True_)
     """
+    spread = prepare_spread(
+        image, points, depth_edges, settings=settings, boundaries=boundaries, overwrite_image=overwrite_image
+    )
+    return spread.run(point_radius, point_confidence, point_weight=point_weight)
+
+
+def prepare_spread(
+    image: npt.NDArray[np.floating],
+    points: npt.NDArray[np.integer],
+    depth_edges: npt.NDArray[np.bool_],
+    *,
+    settings: PropagationSettings | None = None,
+    boundaries: npt.NDArray[np.bool_] | None = None,
+    overwrite_image: bool = False,
+) -> "PreparedSpread":
+    """Do the half of `propagate_blur` that needs the image, which is the larger half of its memory.
+
+    Parameters
+    ----------
+    image, points, depth_edges, settings, boundaries, overwrite_image
+        As for `propagate_blur`.
+
+    Returns
+    -------
+    PreparedSpread
+
+    Raises
+    ------
+    NoEdgesError, ValueError, TypeError
+        As `propagate_blur` does.
+    """
     chosen = settings or PropagationSettings()
     picture = _check_image(image)
     shape = (picture.shape[0], picture.shape[1])
     rows, columns = _check_points(points, shape)
-    radii = _check_per_point("point_radius", point_radius, len(rows), math.inf)
-    confidences = _check_per_point("point_confidence", point_confidence, len(rows), 1.0)
     walls = _check_walls("depth_edges", depth_edges, shape)
     if chosen.close_boundaries and chosen.depth_penalty > 0 and walls.any():
         walls = walls | close_depth_edges(picture, walls, _mark(rows, columns, shape))
     if boundaries is not None:
         walls = walls | _check_walls("boundaries", boundaries, shape)
-    penalty = walls * np.float32(chosen.depth_penalty) if chosen.depth_penalty > 0 and walls.any() else None
-
-    weights = confidences ** np.float32(chosen.confidence_power)
-    # Channels of one call share the guide's coefficients.
-    spread = np.stack([weights * radii, weights, weights * confidences, confidences], axis=1)
-    if point_weight is not None:
-        spread *= _check_per_point("point_weight", point_weight, len(rows), math.inf)[:, None]
-    dense = np.zeros((*shape, 4), np.float32)
-    np.add.at(dense, (rows, columns), spread)
-    sigma_s = chosen.compute_sigma_s(*shape)
     own_memory = overwrite_image and picture is image and picture.flags.carray
-    domain_transform_filter(
-        dense,
-        simplify_guide(picture, settings=chosen, out=picture if own_memory else None),
+    guide = simplify_guide(picture, settings=chosen, out=picture if own_memory else None)
+    sigma_s = chosen.compute_sigma_s(*shape)
+    feedback = measure_feedback(
+        guide,
         sigma_s=sigma_s,
         sigma_r=chosen.sigma_r,
         iterations=chosen.iterations,
-        penalty=penalty,
-        out=dense,
+        penalty=walls * np.float32(chosen.depth_penalty) if chosen.depth_penalty > 0 and walls.any() else None,
     )
-    return _divide(dense, sigma_s, radii)
+    return PreparedSpread(rows, columns, shape, feedback, sigma_s, chosen.confidence_power)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedSpread:
+    """The points, and how far each spreads; `run` uses it up.
+
+    Attributes
+    ----------
+    rows, columns : (N,) integer array
+    shape : tuple of int
+    feedback : Feedback
+    sigma_s : float
+        px.
+    confidence_power : float
+        See `PropagationSettings`.
+    """
+
+    rows: npt.NDArray[Any]
+    columns: npt.NDArray[Any]
+    shape: tuple[int, int]
+    feedback: Feedback
+    sigma_s: float
+    confidence_power: float
+
+    def run(
+        self,
+        point_radius: npt.NDArray[np.floating],
+        point_confidence: npt.NDArray[np.floating],
+        *,
+        point_weight: npt.NDArray[np.floating] | None = None,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Radius and confidence of all pixels, as `propagate_blur` describes them."""
+        radii = _check_per_point("point_radius", point_radius, len(self.rows), math.inf)
+        confidences = _check_per_point("point_confidence", point_confidence, len(self.rows), 1.0)
+        weights = confidences ** np.float32(self.confidence_power)
+        # Channels of one call share the guide's coefficients.
+        values = np.stack([weights * radii, weights, weights * confidences, confidences], axis=1)
+        if point_weight is not None:
+            values *= _check_per_point("point_weight", point_weight, len(self.rows), math.inf)[:, None]
+        dense = np.zeros((*self.shape, 4), np.float32)
+        np.add.at(dense, (self.rows, self.columns), values)
+        filter_in_place(dense, self.feedback)
+        return _divide(dense, self.sigma_s, radii)
 
 
 def _divide(dense: FloatArray, sigma_s: float, radii: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -280,7 +347,9 @@ def _divide(dense: FloatArray, sigma_s: float, radii: FloatArray) -> tuple[Float
     supported = weight > SUPPORT_FLOOR * weight.max()
     radius = np.divide(dense[..., 0], weight, out=np.zeros(shape, np.float32), where=supported)
     confidence = np.divide(dense[..., 2], weight, out=np.zeros(shape, np.float32), where=supported)
-    confidence *= np.minimum(np.float32(math.sqrt(2 * math.pi) * sigma_s) * dense[..., 3], np.float32(1.0))
+    support = dense[..., 3]
+    support *= np.float32(math.sqrt(2 * math.pi) * sigma_s)
+    confidence *= np.minimum(support, np.float32(1.0), out=support)
     if not supported.all():
         _fill_from_nearest(radius, supported)
     # In exact arithmetic a convex combination needs no clipping; rounding may leave the range by the last bit.
