@@ -20,15 +20,17 @@ ROW_BLOCKS_PER_THREAD = 4
 NARROWEST_BLOCK = 128  # columns; narrower blocks waste the hardware's prefetching of consecutive memory
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Feedback:
     """What a guide does to a filter: how much of each pixel's left and upper neighbour flows on into it.
 
-    It takes 8 bytes a pixel, and the guide is not needed any more. `filter_in_place` uses it up.
+    It takes 8 bytes a pixel, and the guide is not needed any more. `filter_in_place` uses it up: a large picture
+    needs its memory for what comes then.
 
     Attributes
     ----------
     along_rows, along_columns : (H, W or a little more) float32 array
+        Empty once used up.
     width : int
         W.
     iterations : int
@@ -199,11 +201,15 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
     Raises
     ------
     ValueError
-        If a value is NaN or infinite, or a number of the guide was.
+        If the feedback is of another size or used up, a value is NaN or infinite, or a number of the guide was.
     """
     from defocus_edge.propagation import _kernels  # here, since importing Numba takes half a second
 
     height, width = values.shape[:2]
+    if (len(feedback.along_rows), feedback.width) != (height, width):
+        got = f"{len(feedback.along_rows)}×{feedback.width}"
+        msg = f"feedback must be of a guide of {height}×{width} px and not used up. Got: {got}; measure it again"
+        raise ValueError(msg)
     flat = values.reshape(height, -1)
     channels = flat.shape[1] // width
 
@@ -222,6 +228,7 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
             square = iteration < feedback.iterations  # the last feedback is needed by no other iteration
             _run(pool, partial(filter_rows, square), row_blocks)
             _run(pool, partial(filter_columns, square), column_blocks)
+    feedback.along_rows = feedback.along_columns = np.empty((0, 0), np.float32)
     # The recursion carries one NaN or infinity to every pixel of its channels, so that one pixel tells.
     if not np.isfinite(values[0, 0]).all():
         msg = (

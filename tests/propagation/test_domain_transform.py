@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defocus_edge.propagation import _kernels, domain_transform
-from defocus_edge.propagation.domain_transform import domain_transform_filter
+from defocus_edge.propagation.domain_transform import domain_transform_filter, filter_in_place, measure_feedback
 from tests.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 TOLERANCE = 2e-6  # float32 rounding of values in [0, 1] through up to five iterations
@@ -298,3 +298,20 @@ def test_a_place_for_the_result_that_does_not_fit_is_refused(out):
     image, guide = random_arrays((4, 5), 0)
     with pytest.raises(ValueError, match=r"out must be a writable, C-contiguous float32 array .*\(4, 5\)\. Got: "):
         domain_transform_filter(image, guide, sigma_s=2.0, sigma_r=0.8, out=out)
+
+
+def test_feedback_is_used_up():
+    image, guide = random_arrays((37, 70), 3)
+    feedback = measure_feedback(guide, sigma_s=20.0, sigma_r=0.8)
+    values = image.copy()
+    filter_in_place(values, feedback)
+    np.testing.assert_array_equal(values, domain_transform_filter(image, guide, sigma_s=20.0, sigma_r=0.8))
+    with pytest.raises(ValueError, match="feedback must be of a guide of 37×70 px and not used up. Got: 0×70"):
+        filter_in_place(values, feedback)
+
+
+def test_feedback_of_another_size_is_refused():
+    image, guide = random_arrays((37, 70), 3)
+    feedback = measure_feedback(guide, sigma_s=20.0, sigma_r=0.8)
+    with pytest.raises(ValueError, match="feedback must be of a guide of 36×70 px and not used up. Got: 37×70"):
+        filter_in_place(image[:36].copy(), feedback)
