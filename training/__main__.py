@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from training.commands_evaluate import evaluate_edges, evaluate_pairs, evaluate_robustness
+from training.commands_evaluate import evaluate_edges, evaluate_pairs, evaluate_range, evaluate_robustness
 from training.commands_evaluate_deblurring import evaluate_ablations, evaluate_deblurring, evaluate_uniform_deblurring
 from training.commands_evaluate_maps import evaluate_maps
 from training.commands_evaluate_masks import evaluate_masks
@@ -28,6 +28,7 @@ app.add_typer(evaluate, name="evaluate")
 evaluate.command("edges")(evaluate_edges)
 evaluate.command("robustness")(evaluate_robustness)
 evaluate.command("pairs")(evaluate_pairs)
+evaluate.command("range")(evaluate_range)
 evaluate.command("masks")(evaluate_masks)
 evaluate.command("maps")(evaluate_maps)
 evaluate.command("deblurring")(evaluate_deblurring)

@@ -116,6 +116,31 @@ def evaluate_pairs(
     _report(summarize_pairs(scores), scores, out)
 
 
+def evaluate_range(
+    root: Root,
+    preset: Annotated[str | None, typer.Option(help="Name or folder.", show_default=False)] = None,
+    side: Annotated[int, typer.Option(min=256, help="Side of the scenes, px.")] = 2000,
+    out: Out = None,
+) -> None:
+    """Score the pyramid and a single scale on large scenes with radii up to 24 px, and print the table (Markdown).
+
+    The error is |estimate - true| / max(true, 1 px).
+    """
+    from defocus_edge.images import ImageReadError
+    from training.evaluate_range import score_range, summarize_range
+    from training.large_scenes import PERSON_SCENES, render_large_scenes
+
+    check_out(out)
+    estimator = next(iter(_load_estimators(None if preset is None else [preset], None, AuthorsSettings.CODE).values()))
+    scenes = render_large_scenes(root, side=side)
+    try:
+        with watch_progress(scenes, 2 + len(PERSON_SCENES), "scenes") as (watched, say):
+            scores = score_range(watched, estimator, say=say)
+    except (OSError, ImageReadError) as error:
+        raise typer.BadParameter(str(error)) from error
+    _report(summarize_range(scores), scores, out)
+
+
 def check_out(out: Path | None) -> None:
     """Refuse a file that could not be written, before minutes of work and not after."""
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
