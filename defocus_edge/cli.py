@@ -46,18 +46,25 @@ from defocus_edge.cli_export import check_onnx_name, write_onnx
 from defocus_edge.cli_info import collect_info, format_info
 from defocus_edge.cli_mask import check_mask_options, mask_photo, open_detector
 from defocus_edge.cli_options import (
+    AUTO,
     PROPAGATION,
     READ_OUT,
     DepthPenalty,
+    Device,
+    EdgeStep,
     Json,
+    MaxRadius,
     MethodChoice,
     Out,
     Photos,
+    Precision,
+    PrecisionChoice,
     Preset,
     PropagationChoice,
     ReadOutChoice,
     check_exr,
     check_inner_share,
+    check_max_radius,
     check_not_negative,
     check_positive,
     check_share,
@@ -100,12 +107,16 @@ def estimate(
     read_out: Annotated[ReadOutChoice, READ_OUT] = ReadOutChoice.MEDIAN,
     depth_penalty: DepthPenalty = None,
     propagation: Annotated[PropagationChoice, PROPAGATION] = PropagationChoice.DEFAULT,
-    max_radius: Annotated[
+    max_radius: MaxRadius = AUTO,
+    edge_step: EdgeStep = 1,
+    precision: Precision = PrecisionChoice.FLOAT32,
+    device: Device = AUTO,
+    scale_top: Annotated[
         float | None,
         typer.Option(
             metavar="PX",
             callback=check_positive,
-            help="Top of the colour scale of the previews. [default: the largest radius of the networks]",
+            help="Top of the colour scale of the previews. [default: 6, or doubled until the map is below]",
         ),
     ] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also NAME_overlay.png: map over the photo.")] = False,
@@ -127,11 +138,20 @@ def estimate(
     endings |= {"exr": f"{MAP_ENDING}.exr"} if exr else {}
     endings |= {kind: f"_{kind}.png" for kind, is_wanted in wanted.items() if is_wanted}
     jobs = plan_jobs(photos, lambda _: endings, out=out)
-    networks = open_estimator(preset, name_choices(read_out, depth_penalty, propagation))
+    choices = name_choices(
+        read_out,
+        depth_penalty,
+        propagation,
+        max_radius=max_radius,
+        edge_step=edge_step,
+        precision=precision.value,
+        device=device,
+    )
+    networks = open_estimator(preset, choices)
     prepare_folder(out)
 
     def work(job: Job, screen: Screen) -> Record:
-        return estimate_photo(job, screen, networks=networks, propagation=propagation.value, max_radius=max_radius)
+        return estimate_photo(job, screen, networks=networks, propagation=propagation.value, scale_top=scale_top)
 
     _finish(run_jobs(jobs, work), json_output=json_output)
 
@@ -167,7 +187,8 @@ def mask(
     from_map: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Map of radii in px, TIFF or NPY, instead of an estimate; at most one PHOTO with it."
+            metavar="FILE",
+            help="Map of radii in px, TIFF, EXR or NPY, instead of an estimate; at most one PHOTO with it.",
         ),
     ] = None,
     probability: Annotated[
@@ -178,6 +199,7 @@ def mask(
     read_out: Annotated[ReadOutChoice | None, READ_OUT] = None,
     depth_penalty: DepthPenalty = None,
     propagation: Annotated[PropagationChoice | None, PROPAGATION] = None,
+    device: Device = AUTO,
     json_output: Json = False,
 ) -> None:
     """Write masks of what is out of focus.
@@ -192,10 +214,10 @@ def mask(
         fail("--probability does not go with --from-map.")
     endings = {"mask": "_mask.png"} | ({"probability": "_probability.tif"} if probability else {})
     jobs = plan_jobs(photos or [cast("Path", from_map)], lambda _: endings, out=out, from_map=from_map)
-    choices: dict[str, Any] = {"threshold": threshold}
+    choices: dict[str, Any] = {"threshold": threshold, "device": device}
     if method is MethodChoice.THRESHOLD:
         choices = name_choices(
-            read_out or ReadOutChoice.MEDIAN, depth_penalty, propagation or PropagationChoice.DEFAULT
+            read_out or ReadOutChoice.MEDIAN, depth_penalty, propagation or PropagationChoice.DEFAULT, device=device
         )
         choices |= {"alpha": alpha, "radius": radius}
     networks = None if from_map else open_detector(method.value, preset, choices)
@@ -213,7 +235,9 @@ def deblur(
     map_file: Annotated[
         Path | None,
         typer.Option(
-            "--map", metavar="FILE", help="Map of radii in px, TIFF or NPY, instead of an estimate; one PHOTO with it."
+            "--map",
+            metavar="FILE",
+            help="Map of radii in px, TIFF, EXR or NPY, instead of an estimate; one PHOTO with it.",
         ),
     ] = None,
     map_error: Annotated[
@@ -237,6 +261,15 @@ def deblur(
     read_out: Annotated[ReadOutChoice | None, READ_OUT] = None,
     depth_penalty: DepthPenalty = None,
     propagation: Annotated[PropagationChoice | None, PROPAGATION] = None,
+    max_radius: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PX|auto",
+            callback=check_max_radius,
+            help="Largest radius to look for; stronger blur takes long and gains little. [default: 6]",
+        ),
+    ] = None,
+    device: Device = AUTO,
     json_output: Json = False,
 ) -> None:
     """Sharpen what is out of focus.
@@ -245,9 +278,16 @@ def deblur(
     colour profile.
     """
     options = {"preset": preset, "read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation}
+    options["max_radius"] = max_radius
     check_deblur_options(photos, map_file, options)
     jobs = plan_jobs(photos, name_result, out=out, from_map=map_file)
-    choices = name_choices(read_out or ReadOutChoice.MEDIAN, depth_penalty, propagation or PropagationChoice.DEFAULT)
+    choices = name_choices(
+        read_out or ReadOutChoice.MEDIAN,
+        depth_penalty,
+        propagation or PropagationChoice.DEFAULT,
+        max_radius=max_radius or 6.0,  # `MAX_RADIUS` without importing NumPy
+        device=device,
+    )
     blur_from = map_file or open_estimator(preset, choices)
     prepare_folder(out)
 
@@ -273,6 +313,10 @@ def batch(
     read_out: Annotated[ReadOutChoice, READ_OUT] = ReadOutChoice.MEDIAN,
     depth_penalty: DepthPenalty = None,
     propagation: Annotated[PropagationChoice, PROPAGATION] = PropagationChoice.DEFAULT,
+    max_radius: MaxRadius = AUTO,
+    edge_step: EdgeStep = 1,
+    precision: Precision = PrecisionChoice.FLOAT32,
+    device: Device = AUTO,
 ) -> None:
     """Measure the blur of all pictures of a folder and the folders below it.
 
@@ -281,7 +325,15 @@ def batch(
     out, links to folders are not followed. A run that was stopped goes on with --skip-existing.
     """
     options = BatchOptions(patterns or (), skip_existing, jobs, preview, summary, engine, ray_address, num_gpus)
-    choices = name_choices(read_out, depth_penalty, propagation)
+    choices = name_choices(
+        read_out,
+        depth_penalty,
+        propagation,
+        max_radius=max_radius,
+        edge_step=edge_step,
+        precision=precision.value,
+        device=device,
+    )
     run_batch(in_dir, out_dir, options, preset=preset, choices=choices, propagation=propagation.value)
 
 

@@ -30,7 +30,7 @@ def open_estimator(preset: str | None, choices: dict[str, Any]) -> LazyNetworks[
 
 
 def estimate_photo(
-    job: Job, screen: Screen, *, networks: LazyNetworks[BlurEstimator], propagation: str, max_radius: float | None
+    job: Job, screen: Screen, *, networks: LazyNetworks[BlurEstimator], propagation: str, scale_top: float | None
 ) -> Record:
     """Write the maps and pictures of one photo; what the JSON document says of it."""
     from defocus_edge.images import read_image, write_map, write_picture
@@ -40,7 +40,9 @@ def estimate_photo(
         lambda estimator: estimator.estimate(image, progress=screen.count_points), screen, unit="Edge points"
     )
     screen.begin("Writing")
-    from defocus_edge.plots import overlay_blur_map, plot_blur_map, plot_edges
+    from defocus_edge.plots import choose_scale_top, overlay_blur_map, plot_blur_map, plot_edges
+
+    scale_top = scale_top or choose_scale_top(blur.radius)
 
     origin = {
         "source": job.source.name,
@@ -49,12 +51,15 @@ def estimate_photo(
         "read_out": blur.settings.read_out,
         "depth_penalty": blur.settings.propagation.depth_penalty,
         "propagation": propagation,
+        "max_radius": blur.settings.max_radius,
+        "edge_step": blur.settings.edge_step,
+        "precision": blur.settings.precision,
     }
     pictures = {
-        "preview": lambda: plot_blur_map(blur.radius, max_radius=max_radius),
-        "overlay": lambda: overlay_blur_map(image, blur.radius, confidence=blur.confidence, max_radius=max_radius),
+        "preview": lambda: plot_blur_map(blur.radius, max_radius=scale_top),
+        "overlay": lambda: overlay_blur_map(image, blur.radius, confidence=blur.confidence, max_radius=scale_top),
         "edges": lambda: plot_edges(
-            image, blur.points, blur.is_depth_edge, point_radius=blur.point_radius, max_radius=max_radius
+            image, blur.points, blur.is_depth_edge, point_radius=blur.point_radius, max_radius=scale_top
         ),
     }
     for kind, path in job.outputs.items():

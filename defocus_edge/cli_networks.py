@@ -8,13 +8,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from defocus_edge.cli_console import SOME_FILES_FAILED, Record, Screen, fail, silence_stderr
 from defocus_edge.cli_info import find_idle_gpu
 from defocus_edge.devices import find_devices
 
-Networks = TypeVar("Networks")
+
+class Placed(Protocol):
+    """What runs somewhere."""
+
+    @property
+    def device(self) -> str: ...  # noqa: D102 - said above
+
+
+Networks = TypeVar("Networks", bound=Placed)
 Result = TypeVar("Result")
 
 
@@ -62,6 +70,7 @@ class LazyNetworks(Generic[Networks]):
         return result, {"preset": self.preset, "device": self._device, "seconds": seconds}
 
     def _open(self, screen: Screen) -> Networks:
+        from defocus_edge.devices import DeviceError
         from defocus_edge.networks.preset_files import PresetError
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for the lines that come after this function
@@ -72,11 +81,11 @@ class LazyNetworks(Generic[Networks]):
             backend, devices = find_devices()
             try:
                 networks = self._load()
-            except PresetError as error:
+            except (PresetError, DeviceError) as error:
                 fault = str(error)
         if fault:
             fail(fault, code=SOME_FILES_FAILED)
-        self._device = devices[0].partition(":")[0].upper()
+        self._device = networks.device.partition(":")[0].upper()
         idle_gpu = find_idle_gpu(backend, devices)
         if idle_gpu:
             screen.say(f"Warning: {idle_gpu}", style="yellow")

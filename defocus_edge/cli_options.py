@@ -15,6 +15,9 @@ import typer
 
 from defocus_edge._extras import EXR
 
+#: The largest radius, or the device, that suits.
+AUTO = "auto"
+
 
 class ReadOutChoice(StrEnum):
     """`blur_levels.READ_OUTS`, without importing NumPy for it."""
@@ -31,6 +34,13 @@ class MethodChoice(StrEnum):
     MSDU = "msdu"
     DEFUSION = "defusion"
     MAGANET = "maganet"
+
+
+class PrecisionChoice(StrEnum):
+    """`networks.dense.PRECISIONS`, without importing Keras for it."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
 
 
 class PropagationChoice(StrEnum):
@@ -56,6 +66,20 @@ check_not_negative = require("a finite number, 0 or more", lambda value: 0 <= va
 check_positive = require("a finite number greater than 0", lambda value: 0 < value < math.inf)
 check_share = require("between 0 and 1", lambda value: 0 <= value <= 1)
 check_inner_share = require("above 0 and below 1", lambda value: 0 < value < 1)
+
+
+def check_max_radius(text: str | None) -> float | str | None:
+    """Px, or `auto`."""
+    if text is None or text == AUTO:
+        return text
+    try:
+        radius = float(text)
+    except ValueError:
+        radius = math.nan
+    if not 0 < radius < math.inf:
+        msg = f"must be auto or a finite number greater than 0. Got: {text}."
+        raise typer.BadParameter(msg)
+    return radius
 
 
 def check_exr(wanted: bool) -> bool:
@@ -96,15 +120,33 @@ DepthPenalty = Annotated[
     ),
 ]
 PROPAGATION = typer.Option(help="How blur spreads from the edges: our settings, or those of the paper.")
+MaxRadius = Annotated[
+    str,
+    typer.Option(
+        metavar="PX|auto",
+        callback=check_max_radius,
+        help="Largest radius to look for; beyond 6 px the photo is seen at half its size, a quarter and so on, too.",
+    ),
+]
+EdgeStep = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Measure one edge point in N: a little faster, less exact.")
+]
+Precision = Annotated[
+    PrecisionChoice, typer.Option(help="Of the networks: bfloat16 is faster on some processors, and not exact.")
+]
+Device = Annotated[
+    str, typer.Option(metavar="auto|cpu|gpu:N", help="Where the networks run; auto is the first GPU, or else the CPU.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON list to stdout: an object for each file.")]
 
 
 def name_choices(
-    read_out: ReadOutChoice, depth_penalty: float | None, propagation: PropagationChoice
+    read_out: ReadOutChoice, depth_penalty: float | None, propagation: PropagationChoice, **others: Any
 ) -> dict[str, Any]:
-    """Options of `BlurEstimator`."""
+    """Options of `BlurEstimator`; the others as they are."""
     return {
         "read_out": read_out.value,
         "depth_penalty": depth_penalty,
         "propagation": "paper" if propagation is PropagationChoice.PAPER else None,
+        **others,
     }

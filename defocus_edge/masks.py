@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from defocus_edge.devices import AUTO, choose_device, use_device
 from defocus_edge.images import load_image
 from defocus_edge.networks.preset_files import METHOD_PRESETS
 from defocus_edge.networks.presets import load_segmentation_preset
@@ -74,6 +75,8 @@ class BlurDetector:
         Side in px above which a segmentation network sees the picture in tiles; smaller needs less memory.
     overlap : int
         px by which the tiles overlap.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"gpu:0"``, as for `BlurEstimator`.
     **options
         For `BlurEstimator`, with the method ``threshold``.
 
@@ -108,21 +111,26 @@ class BlurDetector:
         radius: float | None = None,
         largest_side: int = LARGEST_SIDE,
         overlap: int = OVERLAP,
+        device: str = AUTO,
         **options: Any,
     ) -> None:
         if method not in METHODS:
             msg = f"method must be one of {METHODS}. Got: {method!r}."
             raise ValueError(msg)
         self.method = method
+        self.device = choose_device(device)
         self.preset = str(METHOD_PRESETS[method] if preset is None else preset)
         if method == "threshold":
             _refuse("method 'threshold'", threshold=threshold)
             self.threshold = _EVEN
             find_threshold(np.zeros((1, 1), dtype=np.float32), alpha=alpha, radius=radius)  # wrong ones are said now
-            self._measure = _make_radius_measure(BlurEstimator(self.preset, **options), alpha, radius)
+            self._measure = _make_radius_measure(
+                BlurEstimator(self.preset, device=self.device, **options), alpha, radius
+            )
         else:
             _refuse(f"method {method!r}", alpha=alpha, radius=radius, **options)
-            self.threshold, self._measure = self._load_network(threshold, largest_side, overlap)
+            with use_device(self.device):
+                self.threshold, self._measure = self._load_network(threshold, largest_side, overlap)
 
     def _load_network(
         self, threshold: float | None, largest_side: int, overlap: int
@@ -159,7 +167,8 @@ class BlurDetector:
         ValueError, TypeError
             If `image` is no picture.
         """
-        probability = self._measure(load_image(image), progress=progress)
+        with use_device(self.device):
+            probability = self._measure(load_image(image), progress=progress)
         return BlurMask(probability, probability > self.threshold, self.method, self.preset, self.threshold)
 
 

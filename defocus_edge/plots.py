@@ -171,6 +171,25 @@ def plot_edges(
     return canvas
 
 
+def choose_scale_top(blur_map: npt.ArrayLike) -> float:
+    """Top of a colour scale that shows all of a map, and is the same for most maps.
+
+    Parameters
+    ----------
+    blur_map : (H, W) array_like of float
+        px.
+
+    Returns
+    -------
+    float
+        6 px, the largest radius of the networks, or that doubled until the map is below.
+    """
+    largest, top = float(_check_blur_map(blur_map).max()), float(MAX_RADIUS)
+    while top < largest:
+        top *= 2
+    return top
+
+
 def _check_blur_map(blur_map: npt.ArrayLike) -> FloatArray:
     """Blur map as float32; raise unless it is 2-D, not empty and finite."""
     radii = np.asarray(blur_map, dtype=np.float32)

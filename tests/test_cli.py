@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import pytest
 import tifffile
 from skimage.data import astronaut
 
-from defocus_edge import __version__, cli, cli_console, cli_info, cli_networks, cli_options
+from defocus_edge import __version__, cli, cli_console, cli_info, cli_networks, cli_options, pipeline
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, READ_OUTS
 from defocus_edge.cli import ReadOutChoice, main
 from defocus_edge.images import ImageReadError, read_map, write_map
-from defocus_edge.networks import preset_files, presets
+from defocus_edge.map_files import read_map_description
+from defocus_edge.networks import dense, preset_files, presets
 from defocus_edge.radius_maps import read_map_source
 from defocus_edge.thresholds import DEFAULT_ALPHA, DEFAULT_RADII
 
@@ -137,8 +139,12 @@ def test_defaults_are_those_of_the_library(capsys):
         (["estimate", "x.png", "--read-out", "mean"], "'mean' is not one of"),
         (["estimate", "x.png", "--depth-penalty", "-1"], "must be a finite number, 0 or more. Got: -1.0."),
         (["estimate", "x.png", "--depth-penalty", "nan"], "must be a finite number, 0 or more. Got: nan."),
-        (["estimate", "x.png", "--max-radius", "0"], "must be a finite number greater than 0. Got: 0.0."),
-        (["estimate", "x.png", "--max-radius", "inf"], "must be a finite number greater than 0. Got: inf."),
+        (["estimate", "x.png", "--scale-top", "0"], "must be a finite number greater than 0. Got: 0.0."),
+        (["estimate", "x.png", "--max-radius", "0"], "must be auto or a finite number greater than 0. Got: 0."),
+        (["estimate", "x.png", "--max-radius", "wide"], "must be auto or a finite number greater than 0. Got: wide."),
+        (["batch", "x", "y", "--edge-step", "0"], "Invalid value for '--edge-step'"),
+        (["estimate", "x.png", "--precision", "half"], "'half' is not one of"),
+        (["estimate", "x.png", "--max-radius", "inf"], "must be auto or a finite number greater than 0. Got: inf."),
         (["estimate", "x.png", "--preset", "nope"], "preset must be one of"),
         (["mask"], "name a PHOTO, or a map with --from-map"),
         (["mask", "x.png", "--alpha", "0.3", "--radius", "2"], "give --alpha or --radius, not both. Got: 0.3 and 2.0"),
@@ -195,6 +201,9 @@ def test_map_says_where_it_comes_from(run, photo, preset, tmp_path):
         "read_out": "median",
         "depth_penalty": 100.0,
         "propagation": "default",
+        "max_radius": "auto",
+        "edge_step": 1,
+        "precision": "float32",
     }
 
 
@@ -203,7 +212,7 @@ def test_estimate_of_several_with_a_bad_one_as_json(run, photo, preset, tmp_path
     empty = tmp_path / "empty.jpg"
     empty.touch()
     results = tmp_path / "new" / "folder"
-    wanted = ("--overlay", "--edges", "--npy", "--exr", "--max-radius", 4)
+    wanted = ("--overlay", "--edges", "--npy", "--exr", "--scale-top", 4)
     code, out, err = run("estimate", photo, empty, other, "--out", results, *wanted, "--json")
     assert code == 1
     assert len(err) == 3
@@ -615,9 +624,31 @@ def test_used_gpu_is_told(run, monkeypatch, photo, tmp_path):
     (tmp_path / "driver").touch()
     monkeypatch.setattr(cli_info, "_NVIDIA_DEVICE", tmp_path / "driver")
     monkeypatch.setattr(cli_networks, "find_devices", lambda: ("tensorflow", ["gpu:0"]))
+    for module in (pipeline, dense):  # nothing could run on a GPU that is not there
+        monkeypatch.setattr(module, "choose_device", lambda _: "gpu:0")
+        monkeypatch.setattr(module, "use_device", lambda _: nullcontext())
     _, _, err = run("estimate", photo)
     assert len(err) == 1
     assert " on GPU -> " in err[0]
+
+
+@pytest.mark.parametrize("command", ["estimate", "mask", "deblur"])
+def test_a_gpu_that_is_not_there_ends_the_program(run, photo, command):
+    code, _, err = run(command, photo, "--device", "gpu:99")
+    assert code == 1
+    assert len(err) == 1
+    assert err[0].startswith("Error: device 'gpu:99' is not there: tensorflow sees ")
+
+
+def test_options_of_range_and_speed_reach_the_estimator(run, photo, tmp_path):
+    options = ("--max-radius", 6, "--edge-step", 2, "--precision", "bfloat16", "--device", "cpu", "--json")
+    code, out, _ = run("estimate", photo, "--out", tmp_path / "all")
+    assert code == 0
+    code, out, _ = run("estimate", photo, *options)
+    assert code == 0
+    settings = json.loads(read_map_description(tmp_path / "photo_blur.tif"))
+    assert (settings["max_radius"], settings["edge_step"], settings["precision"]) == (6.0, 2, "bfloat16")
+    assert json.loads(out)[0]["device"] == "CPU"
 
 
 # Interruptions and the terminal

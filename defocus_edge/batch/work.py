@@ -113,7 +113,7 @@ class PictureWork:
         if self._networks is None:
             self._networks = open_estimator(self._preset, self._choices)
         job = Job(item.source, item.outputs)
-        estimate_photo(job, screen, networks=self._networks, propagation=self._propagation, max_radius=None)
+        estimate_photo(job, screen, networks=self._networks, propagation=self._propagation, scale_top=None)
 
 
 def _summarize_file(path: Path) -> MapSummary:

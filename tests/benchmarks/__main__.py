@@ -18,7 +18,8 @@ if __name__ == "__main__":
     print_table("Both networks at the edge points of one picture", bench_dense.run())
     print_table("Recursive filter, 3 iterations, RGB guide, float32", bench_filter.run())
     print_table(
-        "BlurEstimator.estimate, default preset (first call: loading and compiling included)", bench_estimate.run()
+        "BlurEstimator.estimate, default preset; the first call, of 360×360 px, loads and compiles",
+        bench_estimate.run(),
     )
     print_table("Training steps of B-NET on dense crops and on patches", bench_training.run())
     print_table("Each method of detect_blur", bench_masks.run())
