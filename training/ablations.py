@@ -5,7 +5,7 @@ The networks run once for each scene; the variants differ in how their output is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float32]
 
-#: The row of networks that see one patch size only.
-SINGLE_SCALE = "single-scale patches"
+#: Networks of two short trainings that differ in the patches only, by the names of their rows.
+SHORT_TRAININGS: dict[str, Path] = {
+    "short training": Path(__file__).parent / "ablation_presets" / "small",
+    "short training, single-scale patches": Path(__file__).parent / "ablation_presets" / "single-scale",
+}
 # As in the pipeline: all points count, if barely.
 _LEAST_CONFIDENCE = np.float32(1e-3)
 NAN = float("nan")
@@ -142,6 +145,15 @@ def spread_by_matting(found: PointBlur) -> FloatArray:
     return propagate_by_matting(values, weight, found.image)
 
 
+def spread_by_matting_all(found: PointBlur) -> FloatArray:
+    """Map by the matting Laplacian as it is used without E-NET: all edge points are its sources and count alike."""
+    radius, _ = found.read("argmax")
+    values, weight = np.zeros((2, *found.image.shape[:2]), dtype=np.float32)
+    values[tuple(found.points.T)] = radius
+    weight[tuple(found.points.T)] = 1
+    return propagate_by_matting(values, weight, found.image)
+
+
 def _smooth_edges(found: PointBlur, radius: FloatArray, _: FloatArray) -> FloatArray:
     """Connected edge filter on the pattern edges."""
     pattern = ~found.is_depth_edge
@@ -170,6 +182,10 @@ VARIANTS: dict[str, Callable[[PointBlur], FloatArray]] = {
     "argmax": lambda found: spread(found, read_out="argmax"),
     "expectation": lambda found: spread(found, read_out="expectation"),
     "paper's propagation": lambda found: spread(found, propagation=PropagationSettings.paper()),
+    "paper's, no depth penalty": lambda found: spread(
+        found, propagation=replace(PropagationSettings.paper(), depth_penalty=0.0)
+    ),
+    "matting Laplacian of all edge points": spread_by_matting_all,
 }
 
 
@@ -177,7 +193,7 @@ def score_ablations(
     scenes: Iterable[DevelopmentScene],
     networks: EdgeNetworks,
     *,
-    single_scale: EdgeNetworks | None = None,
+    others: Mapping[str, EdgeNetworks] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[AblationScore]:
     """Dense errors of all variants.
@@ -186,8 +202,8 @@ def score_ablations(
     ----------
     scenes : iterable of DevelopmentScene
     networks : EdgeNetworks
-    single_scale : EdgeNetworks, optional
-        Networks that see one patch size only: a last row, all else as in the default.
+    others : dict, optional
+        Name to networks: a last row for each, all else as in the default.
     say : callable, optional
         Called with a line for each scene that networks have no map for.
 
@@ -197,12 +213,12 @@ def score_ablations(
         For each scene one of each variant.
     """
     own = PointEstimator(networks)
-    single = None if single_scale is None else PointEstimator(single_scale)
+    rivals = {name: PointEstimator(rival) for name, rival in (others or {}).items()}
     scores: list[AblationScore] = []
     for scene in scenes:
         scores += _score_variants(scene, own, VARIANTS, say)
-        if single is not None:
-            scores += _score_variants(scene, single, {SINGLE_SCALE: spread}, say)
+        for name, rival in rivals.items():
+            scores += _score_variants(scene, rival, {name: spread}, say)
     return scores
 
 

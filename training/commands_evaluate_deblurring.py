@@ -87,25 +87,24 @@ def evaluate_uniform_deblurring(
 def evaluate_ablations(
     root: Root,
     preset: Annotated[str, typer.Option(help="Name or folder.")] = DEFAULT_PRESET,
-    single_scale: Annotated[
-        str | None, typer.Option(help="Preset of networks that see one patch size only.", show_default=False)
-    ] = None,
+    short: Annotated[bool, typer.Option("--short/--no-short", help="Also two short trainings.")] = True,
     out: Annotated[Path | None, typer.Option(help="CSV file for the error of each scene.", show_default=False)] = None,
 ) -> None:
     """Score the pipeline with parts left out or exchanged, on the development set, and print the table (Markdown).
 
-    Mean absolute error of the map in px, for each family of scenes.
+    Mean absolute error of the map in px, for each family of scenes. The short trainings (--config small and
+    single-scale) differ in the patches that the networks see: 41, 27 and 15 px, or 41 px only.
     """
-    from training.ablations import score_ablations, summarize_ablations, write_ablations
+    from training.ablations import SHORT_TRAININGS, score_ablations, summarize_ablations, write_ablations
     from training.tables import format_table
 
     check_out(out)
     check_matting("A variant of the propagation")
     networks = _load_networks(preset)
-    single = None if single_scale is None else _load_networks(single_scale)
+    others = {name: _load_networks(str(folder)) for name, folder in SHORT_TRAININGS.items()} if short else {}
     scenes = render_scenes(root)
     with watch_progress(scenes, len(scenes), "scenes") as (watched, say):
-        scores = score_ablations(watched, networks, single_scale=single, say=say)
+        scores = score_ablations(watched, networks, others=others, say=say)
     typer.echo(format_table(summarize_ablations(scores)))
     if out is not None:
         write_ablations(out, scores)

@@ -1,18 +1,20 @@
 """Variants of the pipeline from one run of the networks: the default is the pipeline, the others differ as they say."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 
 from defocus_edge.images import as_image
 from defocus_edge.networks.dense import EdgePrediction
+from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation import NoEdgesError
 from defocus_edge.propagation.propagate import PropagationSettings
 from training import ablations
 from training.ablations import (
-    SINGLE_SCALE,
+    SHORT_TRAININGS,
     VARIANTS,
     AblationScore,
     PointBlur,
@@ -51,7 +53,8 @@ def found(image, small_networks):
 @pytest.fixture
 def no_matting(monkeypatch):
     """Matting takes a second; here it gives the default."""
-    monkeypatch.setitem(ablations.VARIANTS, "matting Laplacian", spread)
+    for name in ("matting Laplacian", "matting Laplacian of all edge points"):
+        monkeypatch.setitem(ablations.VARIANTS, name, spread)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +128,9 @@ def test_networks_run_once_for_each_scene(scene, small_networks, monkeypatch):
 
 
 @pytest.mark.usefixtures("no_matting")
-def test_single_scale_networks_are_the_last_row(scene, small_networks):
-    scores = score_ablations([scene], small_networks, single_scale=small_networks)
-    assert [score.method for score in scores] == [*VARIANTS, SINGLE_SCALE]
+def test_other_networks_are_the_last_rows(scene, small_networks):
+    scores = score_ablations([scene], small_networks, others={"one": small_networks, "two": small_networks})
+    assert [score.method for score in scores] == [*VARIANTS, "one", "two"]
     assert scores[-1].error == scores[0].error  # the same networks here
 
 
@@ -186,3 +189,14 @@ def test_each_scene_is_written(tmp_path):
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [list(row.values()) for row in rows] == [["f", "1", "default", "1.5"], ["f", "1", "worse", "nan"]]
+
+
+def test_short_trainings_differ_in_the_patches_only():
+    multi, single = (json.loads((folder / "metadata.json").read_text()) for folder in SHORT_TRAININGS.values())
+    assert single["config"]["networks"].pop("branch_sides") == [41]
+    for metadata in (multi, single):
+        metadata["config"].pop("name")
+    assert multi["config"] == single["config"]
+    counts = [load_edge_networks(folder).b_net.count_params() for folder in SHORT_TRAININGS.values()]
+    assert counts[0] == 560_731
+    assert counts[1] < 0.6 * counts[0]

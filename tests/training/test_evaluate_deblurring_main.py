@@ -96,13 +96,15 @@ def test_uniform_deblurring_prints_the_best_and_writes_all(monkeypatch, tmp_path
 
 
 def test_ablations_print_each_variant_and_write_each_scene(small_preset, monkeypatch, tmp_path):
-    monkeypatch.setitem(ablations.VARIANTS, "matting Laplacian", ablations.spread)
+    for name in ("matting Laplacian", "matting Laplacian of all edge points"):
+        monkeypatch.setitem(ablations.VARIANTS, name, ablations.spread)
+    monkeypatch.setattr(ablations, "SHORT_TRAININGS", {"the same": small_preset})
     out = tmp_path / "scenes.csv"
-    result = run("ablations", "--root", "any", "--preset", small_preset, "--single-scale", small_preset, "--out", out)
+    result = run("ablations", "--root", "any", "--preset", small_preset, "--out", out)
     assert result.exit_code == 0, result.output
     header, *rows = read_table(result.stdout)
     assert header == ["variant", "uniform"]
-    assert [row[0] for row in rows] == [*ablations.VARIANTS, "single-scale patches"]
+    assert [row[0] for row in rows] == [*ablations.VARIANTS, "the same"]
     assert rows[0][1] == rows[-1][1]  # the same networks here
     with out.open(newline="", encoding="utf-8") as file:
         assert [row["variant"] for row in csv.DictReader(file)] == [row[0] for row in rows]
@@ -118,7 +120,6 @@ def test_ablations_print_each_variant_and_write_each_scene(small_preset, monkeyp
         (["deblurring"], "Missing option '--root'"),
         (["uniform-deblurring", "--out", "no/such/file.csv"], "out must name a file in a folder that exists"),
         (["ablations", "--root", "any", "--preset", "nobody"], "preset must be one of"),
-        (["ablations", "--root", "any", "--single-scale", "nobody"], "preset must be one of"),
         (["ablations", "--root", "any", "--out", "."], "out must name a file"),
         (["ablations"], "Missing option '--root'"),
     ],
