@@ -54,16 +54,23 @@ def write_map(path: PathLike, blur_map: npt.ArrayLike, *, description: Mapping[s
     _check_map(array, "blur_map")
     array = np.ascontiguousarray(array, dtype=np.float32)
     text = json.dumps({"quantity": "blur radius", "unit": "px", **(description or {})})
+    encoded = _encode_map(array, suffix, text)
     with atomic_write(path) as temporary:
-        if suffix == ".npy":
-            with temporary.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-        elif suffix == ".exr":
-            temporary.write_bytes(encode_exr(array, text))
-        else:
-            import tifffile
+        temporary.write_bytes(encoded)
 
-            tifffile.imwrite(temporary, array, photometric="minisblack", description=text, metadata=None)
+
+def _encode_map(array: FloatArray, suffix: str, text: str) -> bytes:
+    """What a file holds; in memory first, as NumPy and tifffile do not notice a disk that is full at the very end."""
+    if suffix == ".exr":
+        return encode_exr(array, text)
+    buffer = io.BytesIO()
+    if suffix == ".npy":
+        np.save(buffer, array, allow_pickle=False)
+    else:
+        import tifffile
+
+        tifffile.imwrite(buffer, array, photometric="minisblack", description=text, metadata=None)
+    return buffer.getvalue()
 
 
 def read_map(path: PathLike) -> FloatArray:

@@ -655,11 +655,12 @@ def test_options_of_range_and_speed_reach_the_estimator(run, photo, tmp_path):
 
 
 def test_ctrl_c_while_writing_leaves_no_half_file(run, monkeypatch, photo, tmp_path):
-    def interrupt(path, *_, **__):
-        path.write_bytes(b"half")
+    def interrupt(path, _):
+        with path.open("wb") as file:
+            file.write(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tifffile, "imwrite", interrupt)
+    monkeypatch.setattr(Path, "write_bytes", interrupt)
     code, out, err = run("estimate", photo, "--json")
     assert (code, out, err) == (130, "", ["Interrupted. Every file that was written is complete."])
     assert list_names(tmp_path) == ["photo.png"]

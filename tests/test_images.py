@@ -7,6 +7,8 @@ import io
 import json
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -750,3 +752,24 @@ def test_long_file_name(tmp_path):
     with atomic_write(target) as temporary:
         temporary.write_bytes(b"new")
     assert os.listdir(tmp_path) == [target.name]  # noqa: PTH208 - the plain name is what we compare
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of resources")
+@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+def test_a_map_that_does_not_fit_on_the_disk_is_an_error_and_leaves_nothing(suffix, tmp_path):
+    program = """
+import resource, sys
+import numpy as np
+from defocus_edge import write_map
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+try:
+    write_map(sys.argv[1], np.ones((40, 25), np.float32))
+except OSError as error:
+    print(error.strerror)
+"""
+    # 4000 bytes of values: what is over the limit is in the last buffer.
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / f"map{suffix}")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "File too large\n"
+    assert list(tmp_path.iterdir()) == []

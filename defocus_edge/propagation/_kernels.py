@@ -40,12 +40,12 @@ def count_threads() -> int:
 
 def compile_kernel(function: Kernel) -> Kernel:
     """Compile for use without the GIL, and keep the result on disk where there is a writable place for it."""
-    # 'contract' lets a*b + c become one fused instruction; nothing else of IEEE arithmetic is given up.
-    options = {"nogil": True, "fastmath": {"contract"}}
+    # IEEE arithmetic to the letter: with fastmath={"contract"} code fresh from the compiler and the same code from its
+    # cache fused other products into sums, and their results differed in the last bit.
     try:
-        compiled: Kernel = numba.njit(function, cache=True, **options)
+        compiled: Kernel = numba.njit(function, cache=True, nogil=True)
     except RuntimeError:  # read-only installation and no home folder: "no locator available" (numba#4908)
-        compiled = numba.njit(function, **options)
+        compiled = numba.njit(function, nogil=True)
     return compiled
 
 

@@ -306,12 +306,12 @@ def test_feedback_is_used_up():
     values = image.copy()
     filter_in_place(values, feedback)
     np.testing.assert_array_equal(values, domain_transform_filter(image, guide, sigma_s=20.0, sigma_r=0.8))
-    with pytest.raises(ValueError, match="feedback must be of a guide of 37×70 px and not used up. Got: 0×70"):
+    with pytest.raises(ValueError, match=r"feedback must be of a guide of 37×70 px and not used up\. Got: 0×70"):
         filter_in_place(values, feedback)
 
 
 def test_feedback_of_another_size_is_refused():
     image, guide = random_arrays((37, 70), 3)
     feedback = measure_feedback(guide, sigma_s=20.0, sigma_r=0.8)
-    with pytest.raises(ValueError, match="feedback must be of a guide of 36×70 px and not used up. Got: 37×70"):
+    with pytest.raises(ValueError, match=r"feedback must be of a guide of 36×70 px and not used up\. Got: 37×70"):
         filter_in_place(image[:36].copy(), feedback)
