@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from defocus_edge._version import __version__
 
 if TYPE_CHECKING:
+    from defocus_edge.blur_estimate import BlurEstimate
     from defocus_edge.deblurring import deblur
     from defocus_edge.deconvolution import deconvolve
     from defocus_edge.images import ImageReadError, read_image, read_map, write_map
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from defocus_edge.networks.onnx_export import export_onnx
     from defocus_edge.networks.preset_files import PresetError, list_presets
     from defocus_edge.noise import estimate_noise
-    from defocus_edge.pipeline import BlurEstimate, BlurEstimator, estimate_blur
+    from defocus_edge.pipeline import BlurEstimator, estimate_blur
     from defocus_edge.propagation.propagate import NoEdgesError
 
 # Public name to its module: loaded on first use, so that importing the package loads neither TensorFlow nor Numba.
 # No module may have a public name: importing it would put the module in the place of what the name stands for.
 _HOMES = {
     "BlurDetector": "masks",
-    "BlurEstimate": "pipeline",
+    "BlurEstimate": "blur_estimate",
     "BlurEstimator": "pipeline",
     "BlurMask": "masks",
     "ImageReadError": "images",

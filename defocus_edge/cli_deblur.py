@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from defocus_edge.blur_estimate import BlurEstimate
     from defocus_edge.photo_files import Photo
-    from defocus_edge.pipeline import BlurEstimate, BlurEstimator
+    from defocus_edge.pipeline import BlurEstimator
 
 #: What the name of a sharpened photo adds to that of the photo.
 DEBLURRED_ENDING = "_deblurred"

@@ -12,7 +12,8 @@ from defocus_edge.cli_console import Job, Record, Screen, name_outputs
 from defocus_edge.cli_networks import LazyNetworks
 
 if TYPE_CHECKING:
-    from defocus_edge.pipeline import BlurEstimate, BlurEstimator
+    from defocus_edge.blur_estimate import BlurEstimate
+    from defocus_edge.pipeline import BlurEstimator
 
 
 def open_estimator(preset: str | None, choices: dict[str, Any]) -> LazyNetworks[BlurEstimator]:

@@ -25,7 +25,7 @@ from defocus_edge.psf import decode_srgb, encode_srgb
 from defocus_edge.radius_maps import check_radius_map
 
 if TYPE_CHECKING:
-    from defocus_edge.pipeline import BlurEstimate
+    from defocus_edge.blur_estimate import BlurEstimate
 
 FloatArray = NDArray[np.float32]
 

@@ -116,7 +116,7 @@ def test_arguments_of_the_process_are_the_default(capsys, monkeypatch):
 def test_defaults_are_those_of_the_library(capsys):
     """They are written twice, as the command line must not import the library for its help."""
     from defocus_edge.pipeline import BlurEstimator
-    from defocus_edge.propagation.propagate import PropagationSettings
+    from defocus_edge.propagation.settings import PropagationSettings
 
     library = inspect.signature(BlurEstimator).parameters
     command = inspect.signature(cli.estimate).parameters

@@ -9,10 +9,10 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import richardson_lucy, wiener
 
+from defocus_edge.blur_estimate import BlurEstimate, EstimatorSettings
 from defocus_edge.blur_levels import MIN_RADIUS
 from defocus_edge.deblurring import convert_confidence, deblur
 from defocus_edge.noise import SATURATION
-from defocus_edge.pipeline import BlurEstimate, EstimatorSettings
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
 from synth.scenes import Layer, render_layers, render_uniform
 

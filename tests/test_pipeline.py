@@ -6,21 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
+from defocus_edge.blur_estimate import BlurEstimate, EstimatorSettings
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS
 from defocus_edge.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.images import ImageReadError, as_image
 from defocus_edge.networks.dense import DenseEvaluator
 from defocus_edge.networks.edge_networks import build_edge_networks
 from defocus_edge.networks.preset_files import PresetError
-from defocus_edge.pipeline import (
-    OWN_NETWORKS,
-    BlurEstimate,
-    BlurEstimator,
-    EstimatorSettings,
-    estimate_blur,
-)
+from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur
 from defocus_edge.point_blur import measure_confidence
-from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings
+from defocus_edge.propagation.propagate import NoEdgesError
+from defocus_edge.propagation.settings import PropagationSettings
 from defocus_edge.thresholds import threshold_blur_map
 
 HEIGHT, WIDTH = 64, 80  # of `texture`

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.blur_estimate import EstimatorSettings
 from defocus_edge.blur_levels import ReadOut, read_radius
 from defocus_edge.edges import edge_points, find_edges
 from defocus_edge.networks.dense import DenseEvaluator
-from defocus_edge.pipeline import EstimatorSettings, spread_points
+from defocus_edge.pipeline import spread_points
 from defocus_edge.point_blur import measure_confidence
-from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings
+from defocus_edge.propagation.propagate import NoEdgesError
+from defocus_edge.propagation.settings import PropagationSettings
 from training.matting_propagation import propagate_by_matting
 from training.sparse_filters import filter_by_colour_and_confidence, smooth_along_edges
 from training.tables import Row, average_known, group_by_family

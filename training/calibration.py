@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.blur_estimate import EstimatorSettings
 from defocus_edge.blur_levels import read_radius
 from defocus_edge.edges import edge_points, find_edges
 from defocus_edge.networks.dense import DenseEvaluator, EdgePrediction
 from defocus_edge.networks.edge_networks import EdgeNetworks
-from defocus_edge.pipeline import OWN_NETWORKS, EstimatorSettings, spread_points
+from defocus_edge.pipeline import OWN_NETWORKS, spread_points
 from defocus_edge.point_blur import measure_confidence
 from training.development import DevelopmentScene
 

@@ -159,7 +159,7 @@ def _load_estimators(
     """Estimators by the names of their rows, in order."""
     from defocus_edge.networks.preset_files import DEFAULT_PRESET, PresetError
     from defocus_edge.pipeline import BlurEstimator
-    from defocus_edge.propagation.propagate import PropagationSettings
+    from defocus_edge.propagation.settings import PropagationSettings
 
     try:
         estimators = {name: BlurEstimator(name) for name in presets or [DEFAULT_PRESET]}

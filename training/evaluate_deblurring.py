@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from defocus_edge.blur_estimate import BlurEstimate
 from defocus_edge.deblurring import ESTIMATE_ERROR, deblur
 from defocus_edge.images import write_picture
-from defocus_edge.pipeline import BlurEstimate
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.tables import Row, average_known, divide, group_by_family
 from training.training_log import write_rows

@@ -8,8 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from defocus_edge.blur_estimate import BlurEstimate, EstimatorSettings
 from defocus_edge.edges import edge_points, find_edges
-from defocus_edge.pipeline import BlurEstimate, BlurEstimator, EstimatorSettings, spread_points
+from defocus_edge.pipeline import BlurEstimator, spread_points
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.development import DevelopmentScene
 from training.labels import UNDECIDED

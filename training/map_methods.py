@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from training.baselines import BASELINES
 
 if TYPE_CHECKING:
-    from defocus_edge.pipeline import BlurEstimate, BlurEstimator
+    from defocus_edge.blur_estimate import BlurEstimate
+    from defocus_edge.pipeline import BlurEstimator
     from training.baselines.registry import Baseline, Unit
     from training.development import DevelopmentScene
 
@@ -69,7 +70,8 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
     ValueError
         If two methods have one name, or there is none.
     """
-    from defocus_edge.pipeline import BlurEstimator, EstimatorSettings
+    from defocus_edge.blur_estimate import EstimatorSettings
+    from defocus_edge.pipeline import BlurEstimator
     from training.evaluate_edges import estimate_with_truth
 
     methods = []

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from defocus_edge.propagation.domain_transform import domain_transform_filter
-    from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings, propagate_blur, simplify_guide
+    from defocus_edge.propagation.propagate import NoEdgesError, propagate_blur, simplify_guide
+    from defocus_edge.propagation.settings import PropagationSettings
 
 __all__ = ["NoEdgesError", "PropagationSettings", "domain_transform_filter", "propagate_blur", "simplify_guide"]
 
@@ -15,7 +16,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    module = "domain_transform" if name == "domain_transform_filter" else "propagate"
+    modules = {"domain_transform_filter": "domain_transform", "PropagationSettings": "settings"}
+    module = modules.get(name, "propagate")
     return getattr(import_module(f"{__name__}.{module}"), name)
 
 

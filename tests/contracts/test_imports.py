@@ -44,6 +44,7 @@ FLOORS = [
     ["edges", "networks", "plots"],
     ["point_blur"],
     ["pyramid"],
+    ["blur_estimate"],
     ["pipeline"],
     ["masks", "deblurring"],
     ["cli*", "batch", "__main__"],

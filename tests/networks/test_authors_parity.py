@@ -8,7 +8,7 @@ from defocus_edge.images import read_image
 from defocus_edge.networks.authors_weights import import_authors_weights
 from defocus_edge.networks.dense import DenseEvaluator, PatchEvaluator
 from defocus_edge.pipeline import BlurEstimator
-from defocus_edge.propagation.propagate import PropagationSettings
+from defocus_edge.propagation.settings import PropagationSettings
 
 LARGEST_RADIUS = 6.0  # their grey level 255
 

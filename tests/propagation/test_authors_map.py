@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from defocus_edge.propagation.propagate import PropagationSettings, propagate_blur
+from defocus_edge.propagation.propagate import propagate_blur
+from defocus_edge.propagation.settings import PropagationSettings
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 LARGEST_RADIUS = 6.0  # their grey level 255

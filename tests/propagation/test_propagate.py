@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defocus_edge.propagation.propagate import NoEdgesError, PropagationSettings, propagate_blur, simplify_guide
+from defocus_edge.propagation.propagate import NoEdgesError, propagate_blur, simplify_guide
+from defocus_edge.propagation.settings import PropagationSettings
 from tests.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 

@@ -11,7 +11,7 @@ from defocus_edge.networks.dense import EdgePrediction
 from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation import NoEdgesError
-from defocus_edge.propagation.propagate import PropagationSettings
+from defocus_edge.propagation.settings import PropagationSettings
 from training import ablations
 from training.ablations import (
     SHORT_TRAININGS,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from defocus_edge.blur_estimate import BlurEstimate, EstimatorSettings
 from defocus_edge.images import read_image
-from defocus_edge.pipeline import BlurEstimate, EstimatorSettings
 from defocus_edge.propagation import NoEdgesError
 from defocus_edge.psf import decode_srgb, encode_srgb
 from synth.scenes import blur_with_disk

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from defocus_edge.blur_estimate import EstimatorSettings
 from defocus_edge.edges import edge_points, find_edges
 from defocus_edge.images import as_image
-from defocus_edge.pipeline import BlurEstimator, EstimatorSettings
+from defocus_edge.pipeline import BlurEstimator
 from training.development import DevelopmentScene
 from training.evaluate_edges import (
     TRUE_RADII,

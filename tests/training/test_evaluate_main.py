@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from defocus_edge import pipeline
+from defocus_edge.blur_estimate import BlurEstimate, EstimatorSettings
 from defocus_edge.images import as_image, write_picture
-from defocus_edge.pipeline import BlurEstimate, EstimatorSettings
-from defocus_edge.propagation.propagate import PropagationSettings
+from defocus_edge.propagation.settings import PropagationSettings
 from training import development
 from training.__main__ import app
 from training.development import DevelopmentScene

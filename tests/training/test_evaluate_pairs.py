@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from defocus_edge.blur_estimate import BlurEstimate, EstimatorSettings
 from defocus_edge.images import as_image
-from defocus_edge.pipeline import BlurEstimate, EstimatorSettings
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.evaluate_pairs import OrderScore, measure_order, score_pairs, summarize_pairs
 from training.focus_pairs import FocusPair

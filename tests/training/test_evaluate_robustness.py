@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from defocus_edge.blur_estimate import BlurEstimate, EstimatorSettings
 from defocus_edge.images import as_image
-from defocus_edge.pipeline import BlurEstimate, EstimatorSettings
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.development import DevelopmentScene
 from training.evaluate_robustness import RobustnessScore, score_robustness, summarize_robustness

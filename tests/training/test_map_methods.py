@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from defocus_edge.blur_estimate import BlurEstimate
 from defocus_edge.images import as_image
 from defocus_edge.networks.preset_files import PresetError
-from defocus_edge.pipeline import BlurEstimate, BlurEstimator
+from defocus_edge.pipeline import BlurEstimator
 from training.baselines import BASELINES
 from training.development import DevelopmentScene
 from training.map_methods import load_map_methods
