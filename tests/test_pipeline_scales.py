@@ -107,7 +107,7 @@ def test_edge_step_measures_fewer_points_and_changes_little(estimator):
     third = BlurEstimator(edge_step=3, max_radius=6).estimate(cat)
     assert len(third.points) == pytest.approx(len(every.points) / 3, rel=0.1)
     assert third.settings.edge_step == 3
-    assert np.abs(third.radius - every.radius).mean() < 0.15 * every.radius.mean()
+    assert np.abs(third.radius - every.radius).mean() < 0.15 * every.radius.mean()  # documented: 6 %
 
 
 def test_bfloat16_deviates_as_documented(estimator):
@@ -115,7 +115,7 @@ def test_bfloat16_deviates_as_documented(estimator):
     exact, fast = estimator.estimate(cat, max_radius=6), estimate_blur(cat, precision="bfloat16", max_radius=6)
     np.testing.assert_array_equal(exact.points, fast.points)
     difference = np.abs(exact.radius - fast.radius)
-    assert 0 < difference.mean() < 0.02  # px; documented: 0.004
+    assert 0 < difference.mean() < 0.02 * exact.radius.mean()  # documented: 0.5 %
     assert fast.settings.precision == "bfloat16"
 
 
