@@ -34,7 +34,9 @@ class ContrastEstimator:
         cls.seen = folder, options
         return cls("authors", radius=4.0)
 
-    def estimate(self, image):
+    def estimate(self, image, *, max_radius=None):
+        if max_radius == 6:  # of `evaluate range`
+            return ContrastEstimator("six", radius=6.0).estimate(image)
         points = np.array([[5, 6], [7, 8]], dtype=np.int32)
         radius = np.full(image.shape[:2], self.radius - image.std(), dtype=np.float32)
         return BlurEstimate(
@@ -104,6 +106,35 @@ def test_edges_divides_by_the_authors_errors(estimator, settings, name):
     paper = PropagationSettings.paper()
     expected = {"propagation": paper, "depth_penalty": paper.depth_penalty} if settings == "paper" else {}
     assert (str(estimator.seen[0]), estimator.seen[1]) == ("theirs", expected)
+
+
+def test_range_has_a_row_for_one_scale_and_for_all(texture, monkeypatch, tmp_path):
+    truth = np.full(texture.shape[:2], 3.0, dtype=np.float32)
+    scene = DevelopmentScene("wall", "bands", as_image(texture), truth, np.zeros(texture.shape[:2], dtype=np.int8))
+    asked = {}
+
+    def render(root, *, side):
+        asked.update(root=str(root), side=side)
+        return iter([scene])
+
+    monkeypatch.setattr("training.large_scenes.render_large_scenes", render)
+    out = tmp_path / "scores.json"
+    result = run("range", "--root", "any", "--preset", "own", "--side", 300, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert asked == {"root": "any", "side": 300}
+    header, single, pyramid = read_table(result.stdout)
+    assert header[:3] == ["family", "method", "relative error"]
+    assert (single[1], pyramid[1]) == ("single scale", "pyramid")
+    contrast = as_image(texture).std()
+    assert float(single[2]) == pytest.approx((3 - contrast) / 3, abs=2e-3)
+    assert float(pyramid[2]) == pytest.approx(contrast / 3, abs=2e-3)
+    assert [score["picture"] for score in json.loads(out.read_text())] == ["wall", "wall"]
+
+
+def test_range_needs_its_pictures(tmp_path):
+    result = run("range", "--root", tmp_path, "--preset", "own")
+    assert result.exit_code == 2
+    assert "Expected a folder with pictures" in " ".join(result.stderr.split())
 
 
 @pytest.mark.usefixtures("one_scene")
