@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -111,7 +113,8 @@ def _solve(
     if not right.any():  # all known values are the smallest one
         return np.zeros(len(right))
     matrix: Any = cf_laplacian(guide @ _COLOUR_AXES.T, epsilon=epsilon) + sparse.diags(weight)
-    factor = ichol(matrix.tocsc(), discard_threshold=_DISCARD, shifts=_SHIFTS)
+    with redirect_stdout(io.StringIO()):  # it prints each shift that was too small
+        factor = ichol(matrix.tocsc(), discard_threshold=_DISCARD, shifts=_SHIFTS)
     solution: NDArray[np.float64] = cg(matrix.tocsr(), right, M=factor, rtol=TOLERANCE, maxiter=_MOST_STEPS)
     return solution
 
