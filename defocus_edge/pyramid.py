@@ -179,6 +179,8 @@ def measure_pyramid(image: FloatArray, scales: Sequence[int], measure: MeasureSc
             skipped = _find_strong_blur(found[0], picture.shape[:2])
             finer = pictures[scales.index(scale) - 1].shape[:2]
             look_at = _enlarge(~skipped if look_at is None else look_at & ~skipped, finer)
+    if len(scales) == 1:
+        return PyramidBlur(found[0], np.ones(len(found[0]), dtype=np.int32), None)
     return _merge(pictures, scales, found, close=close)
 
 

@@ -335,13 +335,13 @@ class DenseEvaluator:
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]]:
         """Padded tiles that hold points, their corner in the image and the indices of their points."""
         sides = np.array([_choose_side(size, self.tile_side) for size in image.shape[:2]])
-        cells = points // sides
-        numbers = cells[:, 0] * (image.shape[1] // sides[1] + 1) + cells[:, 1]
+        columns = int(image.shape[1] // sides[1] + 1)
+        numbers = (points[:, 0] // sides[0] * columns + points[:, 1] // sides[1]).astype(np.int32)
         order = np.argsort(numbers, kind="stable")
         starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
         for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
             members = order[start:stop]
-            corner = cells[members[0]] * sides
+            corner = np.array(divmod(int(numbers[members[0]]), columns)) * sides
             tile = np.zeros((1, *(sides + PATCH_SIDE - 1), 3), dtype=np.float32)
             cut = read_padded_window(image, corner, sides + PATCH_SIDE - 1)
             tile[0, : cut.shape[0], : cut.shape[1]] = cut

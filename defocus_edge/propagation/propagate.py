@@ -232,18 +232,26 @@ class PreparedSpread:
         """Radius and confidence of all pixels, as `propagate_blur` describes them."""
         radii = _check_per_point("point_radius", point_radius, len(self.rows), math.inf)
         confidences = _check_per_point("point_confidence", point_confidence, len(self.rows), 1.0)
-        weights = confidences ** np.float32(self.confidence_power)
-        # Channels of one call share the guide's coefficients.
-        values = np.stack([weights * radii, weights, weights * confidences, confidences], axis=1)
+        counts = np.ones(1, np.float32)
         if point_weight is not None:
-            values *= _check_per_point("point_weight", point_weight, len(self.rows), math.inf)[:, None]
-        dense = np.zeros((*self.shape, 4), np.float32)
-        np.add.at(dense, (self.rows, self.columns), values)
+            counts = _check_per_point("point_weight", point_weight, len(self.rows), math.inf)
+        dense = np.zeros((*self.shape, 4), np.float32)  # channels of one call share the guide's coefficients
+        self._scatter(dense, radii, confidences, counts)
+        lowest, highest = radii.min(), radii.max()
+        del radii, confidences, counts  # with some million points as much as two channels
         filter_in_place(dense, self.feedback)
-        return _divide(dense, self.sigma_s, radii)
+        return _divide(dense, self.sigma_s, lowest, highest)
+
+    def _scatter(self, dense: FloatArray, radii: FloatArray, confidences: FloatArray, counts: FloatArray) -> None:
+        """Add up the four channels of the points that lie in a pixel."""
+        weights = confidences ** np.float32(self.confidence_power)
+        for channel, values in enumerate((weights * radii, weights, weights * confidences, confidences)):
+            np.add.at(dense[..., channel], (self.rows, self.columns), values * counts)
 
 
-def _divide(dense: FloatArray, sigma_s: float, radii: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _divide(
+    dense: FloatArray, sigma_s: float, lowest: np.float32, highest: np.float32
+) -> tuple[FloatArray, FloatArray]:
     """Radius and confidence from the filtered channels."""
     shape = dense.shape[:2]
     weight = dense[..., 1]
@@ -256,7 +264,7 @@ def _divide(dense: FloatArray, sigma_s: float, radii: FloatArray) -> tuple[Float
     if not supported.all():
         _fill_from_nearest(radius, supported)
     # In exact arithmetic a convex combination needs no clipping; rounding may leave the range by the last bit.
-    return np.clip(radius, radii.min(), radii.max(), out=radius), np.clip(confidence, 0.0, 1.0, out=confidence)
+    return np.clip(radius, lowest, highest, out=radius), np.clip(confidence, 0.0, 1.0, out=confidence)
 
 
 def _mark(rows: npt.NDArray[Any], columns: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:

@@ -38,7 +38,7 @@ def test_the_generator_alone_is_the_compact_recipe_without_adversary():
 
 
 def test_they_are_no_configurations_of_the_edge_networks():
-    assert list_configs() == ["default", "gpu", "paper", "small"]
+    assert list_configs() == ["default", "gpu", "paper", "single-scale", "small"]
 
 
 def test_the_papers_of_msdu_net():

@@ -234,7 +234,7 @@ def test_a_family_without_pictures_is_one_line(training_root, tmp_path):
     [
         (
             ["--config", "huge"],
-            "config must be one of ['default', 'gpu', 'paper', 'small'] or a TOML file. Got: 'huge'",
+            "config must be one of ['default', 'gpu', 'paper', 'single-scale', 'small'] or a TOML file. Got: 'huge'",
         ),
         (["--steps", "0"], "'--steps'"),
         (["--out", "README.md"], "out must be a folder that can be written. Got: [Errno 17] File exists: 'README.md'"),
