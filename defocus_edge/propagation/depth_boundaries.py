@@ -60,7 +60,8 @@ def close_depth_edges(
     for places, pieces in _iterate_pieces(regions):
         numbers, known = _look_up(pieces, candidates)
         here = places[0][known], places[1][known]
-        near_depth, near_any = depth[here], depth[here] + pattern[here]
+        near_depth = depth[here].astype(np.float32)
+        near_any = near_depth + pattern[here]
         length += np.bincount(numbers, minlength=len(candidates))
         covered += np.bincount(numbers, weights=near_any > 0, minlength=len(candidates))
         # Each place of a piece has one vote, however many points are within its reach.
@@ -125,10 +126,10 @@ def _look_up(
     return numbers[known], known
 
 
-def _count_within_reach(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def _count_within_reach(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     """Number of edge points in the square around each pixel."""
     import cv2
 
     side = 2 * REACH + 1
-    counts = cv2.boxFilter(edges.astype(np.float32), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    return np.asarray(np.rint(counts), dtype=np.float32)
+    counts = cv2.boxFilter(edges.view(np.uint8), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(counts, dtype=np.uint8)
