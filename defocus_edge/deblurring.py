@@ -109,10 +109,11 @@ def deblur(
     Notes
     -----
     Each level in use is deconvolved as a whole by `deconvolve` and each pixel blends the two levels beside its radius,
-    after the selection per depth of [1]_; levels are 0.25 px apart, so that time grows with the range of radii. Before, pixels sharper than the level are blurred up to it, so that they do
-    not ring under its inverse. What cannot be explained by the level's disk is left out of the data: saturated pixels,
-    other depths and what they mix with within one radius. The encoded noise becomes light by the slope of the sRGB
-    curve at each pixel, and the weight of the data is λ = 1 / (7 · noise²), see `deconvolve`.
+    after the selection per depth of [1]_; levels are 0.25 px apart, so that time grows with the range of radii. Before,
+    pixels sharper than the level are blurred up to it, so that they do not ring under its inverse. What cannot be
+    explained by the level's disk is left out of the data: saturated pixels, other depths and what they mix with within
+    one radius. The encoded noise becomes light by the slope of the sRGB curve at each pixel, and the weight of the data
+    is λ = 1 / (7 · noise²), see `deconvolve`.
 
     References
     ----------
