@@ -12,9 +12,9 @@ from defocus_edge.thresholds import threshold_blur_map
 #: Sides of the box of the sharpest region, as a share of the map's sides: small enough to name a subject, large enough
 #: not to be one edge.
 BOX_SHARE = 0.25
-# Radii are summed as whole numbers up to this one, so that sums are exact and equal boxes tie; 2^24 of them still fit
+# Radii are summed as whole numbers of up to this many bits, so that sums are exact and equal boxes tie; they still fit
 # into 64 bits for 2^39 pixels.
-_STEPS = 2**24
+_BITS = 24
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def summarize_map(blur_map: npt.ArrayLike, *, box_share: float = BOX_SHARE) -> M
     Notes
     -----
     All places of the box are looked at, in steps of one pixel. Of several with the same sum the first counts, from the
-    top, then from the left. For that, radii are rounded to 2⁻²⁴ of the largest one.
+    top, then from the left. For that, radii are rounded to 2⁻²⁴ of the power of two above the largest one.
 
     Examples
     --------
@@ -100,7 +100,8 @@ def summarize_map(blur_map: npt.ArrayLike, *, box_share: float = BOX_SHARE) -> M
 def _find_sharpest_box(radii: npt.NDArray[np.float32], highest: float, share: float) -> tuple[int, int, int, int]:
     """Row, column, height and width of the box with the smallest sum."""
     height, width = (max(1, round(side * share)) for side in radii.shape)
-    scaled = np.multiply(radii, _STEPS / highest if highest else 0.0, dtype=np.float64)
+    # Steps of a power of two: radii of few binary digits stay exact, whatever the largest one is.
+    scaled = np.ldexp(radii, _BITS - np.frexp(highest)[1], dtype=np.float64)
     sums = np.rint(scaled, out=scaled).astype(np.int64)
     del scaled
     for axis, length in ((0, height), (1, width)):
