@@ -30,9 +30,11 @@ from defocus_edge.patches import PATCH_RADIUS, PATCH_SIDE, check_points, extract
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 #: Largest side in px of the tiles that an image is cut into; bounds the memory.
-TILE_SIDE = 256
+TILE_SIDE = 192
 # Sides of tiles are multiples of this, so that pictures of many sizes share few shapes.
 _TILE_STEP = 8
+# And of this where the points of a tile leave part of it empty, which is not evaluated.
+_CUT_STEP = 64
 #: Edge points whose heads are computed in one call.
 POINT_CHUNK = 2048
 #: Patches in one call of the patch path.
@@ -333,7 +335,7 @@ class DenseEvaluator:
     def _cut_tiles(
         self, image: NDArray[np.float32], points: NDArray[np.integer]
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]]:
-        """Padded tiles that hold points, their corner in the image and the indices of their points."""
+        """Padded tiles cut to the points they hold, their corner in the image and the indices of their points."""
         sides = np.array([_choose_side(size, self.tile_side) for size in image.shape[:2]])
         columns = int(image.shape[1] // sides[1] + 1)
         numbers = (points[:, 0] // sides[0] * columns + points[:, 1] // sides[1]).astype(np.int32)
@@ -341,9 +343,10 @@ class DenseEvaluator:
         starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
         for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
             members = order[start:stop]
-            corner = np.array(divmod(int(numbers[members[0]]), columns)) * sides
-            tile = np.zeros((1, *(sides + PATCH_SIDE - 1), 3), dtype=np.float32)
-            cut = read_padded_window(image, corner, sides + PATCH_SIDE - 1)
+            corner, last = (choose(points[members], axis=0).astype(np.int64) for choose in (np.min, np.max))
+            shape = np.minimum(((last - corner) // _CUT_STEP + 1) * _CUT_STEP, sides) + PATCH_SIDE - 1
+            tile = np.zeros((1, *shape, 3), dtype=np.float32)
+            cut = read_padded_window(image, corner, shape)
             tile[0, : cut.shape[0], : cut.shape[1]] = cut
             yield tile, corner, members
 

@@ -15,7 +15,7 @@ LEAST_COVER = 0.3
 """A piece of contour counts if at least this share of it has an edge point within reach."""
 DEPTH_SHARE = 0.5
 """A piece of contour is closed if depth edges are more than this share of the edge points within its reach."""
-STRIP_ROWS = 512
+STRIP_ROWS = 128
 """Rows whose pieces of contour are listed at once; bounds the memory, and changes nothing."""
 
 

@@ -200,13 +200,14 @@ def prepare_spread(
     return PreparedSpread(rows, columns, shape, feedback, sigma_s, chosen.confidence_power)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class PreparedSpread:
     """The points, and how far each spreads; `run` uses it up.
 
     Attributes
     ----------
     rows, columns : (N,) integer array
+        Empty once used up.
     shape : tuple of int
     feedback : Feedback
     sigma_s : float
@@ -230,6 +231,9 @@ class PreparedSpread:
         point_weight: npt.NDArray[np.floating] | None = None,
     ) -> tuple[FloatArray, FloatArray]:
         """Radius and confidence of all pixels, as `propagate_blur` describes them."""
+        if not len(self.rows):
+            msg = "a spread can run once: its memory is used up. Prepare it again"
+            raise ValueError(msg)
         radii = _check_per_point("point_radius", point_radius, len(self.rows), math.inf)
         confidences = _check_per_point("point_confidence", point_confidence, len(self.rows), 1.0)
         counts = np.ones(1, np.float32)
@@ -238,7 +242,9 @@ class PreparedSpread:
         dense = np.zeros((*self.shape, 4), np.float32)  # channels of one call share the guide's coefficients
         self._scatter(dense, radii, confidences, counts)
         lowest, highest = radii.min(), radii.max()
-        del radii, confidences, counts  # with some million points as much as two channels
+        # Some million points are as much as two channels: not needed any more, unless the caller keeps them.
+        del radii, confidences, counts, point_radius, point_confidence, point_weight
+        self.rows = self.columns = np.empty(0, np.int32)
         filter_in_place(dense, self.feedback)
         return _divide(dense, self.sigma_s, lowest, highest)
 

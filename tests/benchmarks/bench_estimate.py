@@ -1,33 +1,44 @@
 """Time and peak memory of a whole estimate at several picture sizes, each in a process of its own; run as a script."""
 
 import json
+import math
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+import skimage.data
+from numpy.typing import NDArray
+
+from defocus_edge.psf import decode_srgb
+from synth.scenes import Layer, render_layers
+from synth.sensor import Sensor, take_picture
 from tests.benchmarks.measuring import print_table
 
 #: Height and width in px: pictures of 0.13, 1, 4, 12 and 24 megapixels.
 SIZES = ((360, 360), (1000, 1000), (2000, 2000), (3000, 4000), (4000, 6000))
-#: One scale and the pyramid, on a photograph side by side with itself: as many edges per megapixel at any size.
-TILED = [("tiled", size, max_radius) for size in SIZES for max_radius in ("6", "auto")]
-#: The same enlarged five times: nearly all of it is blurred by more than 6 px.
-ENLARGED = [("enlarged", (2000, 3000), max_radius) for max_radius in ("6", "auto")]
+#: Of the pictures with strong blur.
+STRONG_SIZE = (2000, 3000)
+#: Radii in px of the background behind a subject in focus.
+BACKGROUND_RADII = (8.0, 16.0)
+#: The subject's share of that picture.
+SUBJECT_SHARE = 1 / 6
+#: How many times the photograph is enlarged for the middle of it to be blurred by 6 to 16 px, as measured.
+ENLARGEMENT = 10
+#: Standard deviation of a sensor's noise, 8-bit steps.
+NOISE = 1.0
 
 _CHILD = """
 import json, re, sys, time
-import cv2, numpy, skimage.data
+import numpy, skimage.data
 from defocus_edge import BlurEstimator
-kind, height, width, max_radius = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-coffee = skimage.data.coffee()
-if kind == "enlarged":
-    photo = cv2.resize(coffee, (width, height), interpolation=cv2.INTER_CUBIC)
-else:
-    beyond = [(0, max(size - side, 0)) for size, side in zip((height, width), coffee.shape)]
-    photo = numpy.pad(coffee, [*beyond, (0, 0)], mode="symmetric")[:height, :width]
+photo, max_radius = numpy.load(sys.argv[1]), sys.argv[2]
 start = time.perf_counter()
 estimator = BlurEstimator(max_radius="auto" if max_radius == "auto" else float(max_radius))
-estimator.estimate(coffee[:360, :360])
+estimator.estimate(skimage.data.coffee()[:360, :360])
 first = time.perf_counter() - start
 start = time.perf_counter()
 estimate = estimator.estimate(photo)
@@ -38,26 +49,63 @@ print(json.dumps({"first": first, "seconds": seconds, "points": len(estimate.poi
 """
 
 
-def run() -> list[dict[str, Any]]:
-    """One row for each case. Linux only: `VmHWM` is the process's own peak, `ru_maxrss` begins with its parent's."""
+def tile_photo(height: int, width: int) -> NDArray[np.uint8]:
+    """A photograph side by side with itself: as many edges per megapixel at any size."""
+    photo = skimage.data.coffee()
+    beyond = [(0, max(size - side, 0)) for size, side in zip((height, width), photo.shape[:2], strict=True)]
+    return np.pad(photo, [*beyond, (0, 0)], mode="symmetric")[:height, :width]
+
+
+def enlarge_photo(height: int, width: int) -> NDArray[np.uint8]:
+    """The middle of the photograph, enlarged."""
+    photo = skimage.data.coffee()
+    rows, columns = height // ENLARGEMENT, width // ENLARGEMENT
+    top, left = (photo.shape[0] - rows) // 2, (photo.shape[1] - columns) // 2
+    part = np.ascontiguousarray(photo[top : top + rows, left : left + columns])
+    return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def photograph_subject(height: int, width: int, radius: float) -> NDArray[np.uint8]:
+    """The tiled photograph, blurred by a radius but for an ellipse in the middle."""
+    light = decode_srgb(tile_photo(height, width) / np.float32(255))
+    axis = math.sqrt(SUBJECT_SHARE / math.pi)
+    rows, columns = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
+    subject = (rows**2 + columns**2 <= axis**2).astype(np.float32)
+    scene = render_layers([Layer(light, np.ones_like(subject), radius), Layer(light, subject, 0.0)])
+    return take_picture(scene.light, Sensor(noise=NOISE), rng=np.random.default_rng(0))
+
+
+def measure(name: str, photo: NDArray[np.uint8]) -> list[dict[str, Any]]:
+    """One row for a single scale and one for the pyramid. Linux only: `VmHWM` is the process's own peak."""
     rows = []
-    for kind, (height, width), max_radius in (*TILED, *ENLARGED):
-        command = [sys.executable, "-c", _CHILD, kind, str(height), str(width), max_radius]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found = json.loads(done.stdout.splitlines()[-1])
-        megapixels = height * width / 1e6
-        rows.append(
-            {
-                "picture": f"{kind}, {height}×{width}",
-                "max_radius": max_radius,
-                "edge points": found["points"],
-                "first call s": round(found["first"], 2),
-                "s": round(found["seconds"], 2),
-                "s per megapixel": round(found["seconds"] / megapixels, 2),
-                "peak memory MB": round(found["kib"] * 1024 / 1e6),
-            }
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "photo.npy")
+        np.save(path, photo)
+        for max_radius in ("6", "auto"):
+            command = [sys.executable, "-c", _CHILD, str(path), max_radius]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            found = json.loads(done.stdout.splitlines()[-1])
+            megapixels = photo.shape[0] * photo.shape[1] / 1e6
+            rows.append(
+                {
+                    "picture": f"{name}, {photo.shape[0]}×{photo.shape[1]}",
+                    "max_radius": max_radius,
+                    "edge points": found["points"],
+                    "first call s": round(found["first"], 2),
+                    "s": round(found["seconds"], 2),
+                    "s per megapixel": round(found["seconds"] / megapixels, 2),
+                    "peak memory MB": round(found["kib"] * 1024 / 1e6),
+                }
+            )
     return rows
+
+
+def run() -> list[dict[str, Any]]:
+    """One row for each picture and range of radii."""
+    rows = [row for size in SIZES for row in measure("tiled", tile_photo(*size))]
+    for radius in BACKGROUND_RADII:
+        rows += measure(f"background {radius:g} px", photograph_subject(*STRONG_SIZE, radius))
+    return rows + measure("enlarged", enlarge_photo(*STRONG_SIZE))
 
 
 if __name__ == "__main__":

@@ -183,6 +183,16 @@ def test_progress_counts_all_points_once():
     assert {call[1] for call in calls} == {len(points)}
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.uint64])
+def test_tiles_are_cut_to_their_points(kind):
+    # In all corners of the picture and of tiles, across 64 px steps, and alone.
+    points = np.array([[0, 0], [0, 63], [10, 64], [70, 150], [134, 150], [199, 230], [150, 0]], dtype=kind)
+    image, _ = draw_picture(200, 231)
+    assert_same(make_dense(0, 160).predict(image, points), make_slow(0).predict(image, points))
+    sides = [tuple(tile.shape[1:3]) for tile, _, _ in make_dense(0, 160)._cut_tiles(image, points.astype(kind))]
+    assert sides == [(104, 160), (104, 104), (104, 104), (144, 160)]
+
+
 def test_tiles_without_points_are_skipped():
     image, _ = draw_picture(97, 130)
     calls = []

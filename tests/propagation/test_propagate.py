@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defocus_edge.propagation.propagate import NoEdgesError, propagate_blur, simplify_guide
+from defocus_edge.propagation.propagate import NoEdgesError, prepare_spread, propagate_blur, simplify_guide
 from defocus_edge.propagation.settings import PropagationSettings
 from tests.propagation.recursive_filter_oracle import numpy_recursive_filter
 
@@ -68,6 +68,14 @@ def test_order_of_the_points_changes_nothing(scene):
     radius, _ = propagate_blur(*scene)
     backwards, _ = propagate_blur(scene[0], *(array[::-1] for array in scene[1:4]), scene[4])
     np.testing.assert_allclose(backwards, radius, atol=1e-5)
+
+
+def test_a_spread_runs_once():
+    image, points, radius, confidence, depth_edges = plain_scene()
+    spread = prepare_spread(image, points, depth_edges)
+    spread.run(radius, confidence)
+    with pytest.raises(ValueError, match=r"can run once: its memory is used up\. Prepare it again"):
+        spread.run(radius, confidence)
 
 
 def test_equals_the_formula_of_the_paper():
