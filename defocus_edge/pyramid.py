@@ -1,8 +1,9 @@
 """Blur of any radius: the networks see the picture at full size, at half, at a quarter and so on.
 
 A radius of r px in the picture reduced by s is r · s px in the picture. The coarsest scale is measured first, and the
-next finer one only where the blur is small enough for it. What each scale says of a range of its own goes into the
-result: the finest all radii up to its ceiling, every other one those that are beyond the finer ones.
+next finer one only where the blur is small enough for it, but not so small that only a still finer one counts. What each
+scale says of a range of its own goes into the result: the finest all radii up to its ceiling, every other one those that
+are beyond the finer ones.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ LARGEST_SCALE = 16
 #: Radii in px of a reduced picture from which on the next coarser one is believed more: the highest levels also collect
 #: all that is beyond them. In between the two are blended.
 BLEND_FROM, CEILING = 4.5, 5.5
-#: Where a reduced picture has radii of so many px and more, the next finer one (twice as many px) is not looked at.
-SKIP_FROM = 3.25
-#: Share of the points around a pixel, weighted by confidence, that may have less.
+#: Where a reduced picture has radii of so many px and more, the finer ones (twice as many px and more) are not looked at.
+STRONG_FROM = 3.0
+#: Where it has radii below so many px, the next finer one is passed over for the one after it: of the next one counts
+#: only what is beyond `BLEND_FROM` of the one after it.
+WEAK_TO = 0.9
+#: Share of the points around a pixel, weighted by confidence, that may be different.
 SKIP_TOLERANCE = 0.1
-#: Reach in px of the reduced picture of "around" for that decision: patches of the finer picture reach 10 px.
+#: Reach in px of the reduced picture of "around" for these decisions: patches of the finer picture reach 10 px.
 SKIP_REACH = 8
 #: A coarse point is superseded by finer ones within so many px of the reduced picture.
 NEAR = 2
@@ -173,23 +177,27 @@ def measure_pyramid(image: FloatArray, scales: Sequence[int], measure: MeasureSc
         pictures.append(reduce_image(pictures[-1]))
     found: list[PointBlur] = []
     look_at: BoolArray | None = None
+    small_enough = np.ones(pictures[-1].shape[:2], dtype=bool)
     for picture, scale in zip(reversed(pictures), reversed(scales), strict=True):
         found.insert(0, measure(picture, look_at, scale))
         if scale > 1:
-            skipped = _find_strong_blur(found[0], picture.shape[:2])
-            finer = pictures[scales.index(scale) - 1].shape[:2]
-            look_at = _enlarge(~skipped if look_at is None else look_at & ~skipped, finer)
+            shape, finer = picture.shape[:2], pictures[scales.index(scale) - 1].shape[:2]
+            pattern = found[0].select(~found[0].is_depth_edge)
+            small_enough &= ~_find_places(pattern, pattern.radius >= STRONG_FROM, shape)
+            counts = small_enough
+            if scale > 2:
+                counts = small_enough & ~_find_places(pattern, pattern.radius < WEAK_TO, shape)
+            small_enough, look_at = _enlarge(small_enough, finer), _enlarge(counts, finer)
     if len(scales) == 1:
         return PyramidBlur(found[0], np.ones(len(found[0]), dtype=np.int32), None)
     return _merge(pictures, scales, found, close=close)
 
 
-def _find_strong_blur(found: PointBlur, shape: tuple[int, ...]) -> BoolArray:
-    """Pixels around which nearly all points are blurred too much for the next finer scale."""
-    pattern = found.select(~found.is_depth_edge)
+def _find_places(pattern: PointBlur, alike: BoolArray, shape: tuple[int, ...]) -> BoolArray:
+    """Pixels around which there are points, and nearly all of some kind."""
     total = _sum_around(pattern.points, pattern.confidence, shape, SKIP_REACH)
-    little = pattern.confidence * (pattern.radius < SKIP_FROM)
-    return (total > _LEAST_SUPPORT) & (_sum_around(pattern.points, little, shape, SKIP_REACH) < SKIP_TOLERANCE * total)
+    other = _sum_around(pattern.points, pattern.confidence * ~alike, shape, SKIP_REACH)
+    return (total > _LEAST_SUPPORT) & (other < SKIP_TOLERANCE * total)
 
 
 def _merge(

@@ -129,6 +129,36 @@ def test_what_is_not_looked_at_stays_so_at_finer_scales():
     np.testing.assert_array_equal(blur.found.radius, 20)
 
 
+def test_of_weak_blur_the_next_scale_is_passed_over():
+    """The left half is blurred by 2 px, the right half by 8 px, which only the scale between them tells well."""
+    coarse, middle = grid(60, 60), grid(120, 120)
+    answers = {
+        4: make_points(coarse, np.where(coarse[:, 1] < 30, 0.5, 2.0)),
+        2: make_points(middle, np.where(middle[:, 1] < 60, 1.0, 4.0)),
+        1: make_points(grid(240, 240), 2.0),
+    }
+    blur, looked = run((240, 240), answers)
+    assert not looked[2][:, : 2 * 20].any()
+    assert looked[2][:, 2 * 40 :].all()
+    assert looked[1][:, : 4 * 28].all()
+    assert not looked[1][:, 4 * 40 :].any()
+    assert set(blur.scale[blur.found.points[:, 1] < 4 * 20]) == {1}
+    assert set(blur.scale[blur.found.points[:, 1] >= 4 * 40]) == {2}
+
+
+def test_weak_blur_beside_a_little_strong_one_is_looked_at():
+    points = grid(60, 60)
+    radius = np.where(np.arange(len(points)) % 3 == 0, 2.0, 0.5)
+    _, looked = run((240, 240), {1: make_points([], 1.0), 2: make_points([], 1.0), 4: make_points(points, radius)})
+    assert looked[2].all()
+    assert looked[1].all()
+
+
+def test_the_picture_itself_is_never_passed_over():
+    _, looked = run((100, 100), {1: make_points([], 1.0), 2: make_points(grid(50, 50), 0.5)})
+    assert looked[1].all()
+
+
 def test_where_nothing_is_known_the_finer_scale_is_looked_at():
     _, looked = run((100, 100), {1: make_points(grid(100, 100), 1.0), 2: make_points([], 1.0)})
     assert looked[1].all()
@@ -205,5 +235,6 @@ def test_points_of_the_last_block_stay_inside():
 
 def test_constants_fit_together():
     """What a scale hands over lies within what the next coarser one is kept from and looked at to."""
-    assert pyramid.BLEND_FROM < pyramid.CEILING < 2 * pyramid.SKIP_FROM
-    assert pyramid.SKIP_FROM > pyramid.BLEND_FROM / 2
+    assert pyramid.BLEND_FROM < pyramid.CEILING < 2 * pyramid.STRONG_FROM
+    assert pyramid.STRONG_FROM > pyramid.BLEND_FROM / 2
+    assert 2 * pyramid.WEAK_TO < pyramid.BLEND_FROM / 2

@@ -33,10 +33,16 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 TILE_SIDE = 192
 # Sides of tiles are multiples of this, so that pictures of many sizes share few shapes.
 _TILE_STEP = 8
-# And of this where the points of a tile leave part of it empty, which is not evaluated.
-_CUT_STEP = 64
-#: Edge points whose heads are computed in one call.
+# What is evaluated of a tile is a multiple of this, or several smaller parts, where its points leave the rest empty.
+_CUT_STEP = 32
+# Parts of up to so many px are not divided further.
+_LEAST_CUT = 64
+# What a part costs beyond its own area is as if each side were this much longer: most maps reach into the halo.
+_CUT_MARGIN = 25
+#: Edge points whose heads are computed in one call, at most.
 POINT_CHUNK = 2048
+# Fewer are filled up to a power of 2 from this on, so that there are few shapes.
+_LEAST_CHUNK = 128
 #: Patches in one call of the patch path.
 PATCH_CHUNK = 256
 # Stride of the poolings, so the dilation of what follows them.
@@ -248,7 +254,7 @@ class DenseEvaluator:
             [
                 ((1, None, None, channels), precision),
                 ((1, None, None, channels), precision),
-                ((POINT_CHUNK, 3), "int32"),
+                ((None, 3), "int32"),
             ],
         )
 
@@ -322,7 +328,7 @@ class DenseEvaluator:
                 coarse, fine = self._features(tile)
             for start in range(0, len(members), POINT_CHUNK):
                 rows = members[start : start + POINT_CHUNK]
-                padded = np.zeros((POINT_CHUNK, 3), dtype=np.int32)
+                padded = np.zeros((max(_LEAST_CHUNK, 1 << (len(rows) - 1).bit_length()), 3), dtype=np.int32)
                 padded[: len(rows), 1:] = points[rows] - corner
                 with use_device(self.device):
                     outputs = self._heads(coarse, fine, padded)
@@ -337,18 +343,41 @@ class DenseEvaluator:
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]]:
         """Padded tiles cut to the points they hold, their corner in the image and the indices of their points."""
         sides = np.array([_choose_side(size, self.tile_side) for size in image.shape[:2]])
+        # JAX compiles for each shape anew, which takes longer than an empty part of a tile.
+        step = self.tile_side if keras.backend.backend() == "jax" else _CUT_STEP
         columns = int(image.shape[1] // sides[1] + 1)
         numbers = (points[:, 0] // sides[0] * columns + points[:, 1] // sides[1]).astype(np.int32)
         order = np.argsort(numbers, kind="stable")
         starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
         for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
-            members = order[start:stop]
-            corner, last = (choose(points[members], axis=0).astype(np.int64) for choose in (np.min, np.max))
-            shape = np.minimum(((last - corner) // _CUT_STEP + 1) * _CUT_STEP, sides) + PATCH_SIDE - 1
-            tile = np.zeros((1, *shape, 3), dtype=np.float32)
-            cut = read_padded_window(image, corner, shape)
-            tile[0, : cut.shape[0], : cut.shape[1]] = cut
-            yield tile, corner, members
+            for members in _divide(points, order[start:stop], sides, step):
+                corner, shape = _find_box(points[members], sides, step)
+                tile = np.zeros((1, *(shape + PATCH_SIDE - 1), 3), dtype=np.float32)
+                cut = read_padded_window(image, corner, shape + PATCH_SIDE - 1)
+                tile[0, : cut.shape[0], : cut.shape[1]] = cut
+                yield tile, corner, members
+
+
+def _find_box(
+    points: NDArray[np.integer], largest: NDArray[np.int64], step: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Corner of the box around points and its sides, in steps up to the largest."""
+    corner, last = (choose(points, axis=0).astype(np.int64) for choose in (np.min, np.max))
+    return corner, np.minimum(((last - corner) // step + 1) * step, largest)
+
+
+def _divide(
+    points: NDArray[np.integer], members: NDArray[np.int64], largest: NDArray[np.int64], step: int
+) -> list[NDArray[np.int64]]:
+    """Halve the box around some of the points, again and again, as long as the boxes around the halves cost less."""
+    corner, shape = _find_box(points[members], largest, step)
+    axis = int(shape.argmax())
+    if shape[axis] <= max(_LEAST_CUT, step):
+        return [members]
+    first = points[members, axis] < corner[axis] + shape[axis] // 2
+    parts = [part for half in (members[first], members[~first]) for part in _divide(points, half, largest, step)]
+    costs = [np.prod(_find_box(points[part], largest, step)[1] + _CUT_MARGIN) for part in parts]
+    return parts if sum(costs) < np.prod(shape + _CUT_MARGIN) else [members]
 
 
 def _choose_side(size: int, largest: int) -> int:

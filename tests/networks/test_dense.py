@@ -185,12 +185,32 @@ def test_progress_counts_all_points_once():
 
 @pytest.mark.parametrize("kind", [np.int64, np.uint8, np.uint64])
 def test_tiles_are_cut_to_their_points(kind):
-    # In all corners of the picture and of tiles, across 64 px steps, and alone.
+    # In all corners of the picture and of tiles, and alone.
     points = np.array([[0, 0], [0, 63], [10, 64], [70, 150], [134, 150], [199, 230], [150, 0]], dtype=kind)
     image, _ = draw_picture(200, 231)
-    assert_same(make_dense(0, 160).predict(image, points), make_slow(0).predict(image, points))
-    sides = [tuple(tile.shape[1:3]) for tile, _, _ in make_dense(0, 160)._cut_tiles(image, points.astype(kind))]
-    assert sides == [(104, 160), (104, 104), (104, 104), (144, 160)]
+    dense = make_dense(0, 160)
+    assert_same(dense.predict(image, points), make_slow(0).predict(image, points))
+    assert {tile.shape[1:3] for tile, _, _ in dense._cut_tiles(image, points)} == {(32 + 40, 32 + 40)}
+    full = np.argwhere(np.ones((200, 231), dtype=bool))
+    shapes = [tile.shape[1:3] for tile, _, _ in dense._cut_tiles(image, full.astype(kind))]
+    assert shapes == [(104 + 40, 120 + 40), (104 + 40, 120 + 40), (96 + 40, 120 + 40), (96 + 40, 120 + 40)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200), st.integers(1, 60), st.integers(0, 2**32 - 1))
+def test_each_point_is_in_one_tile(height, width, tile_side, count, seed):
+    rng = np.random.default_rng(seed)
+    evaluator = make_dense(0, 48)
+    evaluator.tile_side = tile_side
+    points = rng.integers(0, (height, width), (count, 2))
+    seen = np.zeros(count, dtype=int)
+    for tile, corner, members in evaluator._cut_tiles(np.zeros((height, width, 3), np.float32), points):
+        shape = np.array(tile.shape[1:3]) - 40
+        assert (shape <= tile_side).all()
+        assert (points[members] >= corner).all()
+        assert (points[members] < corner + shape).all()
+        seen[members] += 1
+    assert (seen == 1).all()
 
 
 def test_tiles_without_points_are_skipped():
