@@ -1,9 +1,9 @@
 """Blur of any radius: the networks see the picture at full size, at half, at a quarter and so on.
 
 A radius of r px in the picture reduced by s is r · s px in the picture. The coarsest scale is measured first, and the
-next finer one only where the blur is small enough for it, but not so small that only a still finer one counts. What each
-scale says of a range of its own goes into the result: the finest all radii up to its ceiling, every other one those that
-are beyond the finer ones.
+next finer one only where the blur is small enough for it, but not so small that only a still finer one counts. What
+each scale says of a range of its own goes into the result: the finest all radii up to its ceiling, every other one
+those that are beyond the finer ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LARGEST_SCALE = 16
 #: Radii in px of a reduced picture from which on the next coarser one is believed more: the highest levels also collect
 #: all that is beyond them. In between the two are blended.
 BLEND_FROM, CEILING = 4.5, 5.5
-#: Where a reduced picture has radii of so many px and more, the finer ones (twice as many px and more) are not looked at.
+#: Where a reduced picture has radii of so many px and more, finer ones (twice as many px and more) are not looked at.
 STRONG_FROM = 3.0
 #: Where it has radii below so many px, the next finer one is passed over for the one after it: of the next one counts
 #: only what is beyond `BLEND_FROM` of the one after it.
