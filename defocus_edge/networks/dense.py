@@ -24,21 +24,14 @@ from numpy.typing import NDArray
 from defocus_edge.blur_levels import N_LEVELS
 from defocus_edge.devices import AUTO, choose_device, use_device
 from defocus_edge.networks.edge_networks import BRANCH_NAMES, BRANCH_OUTPUT, BRANCH_SIDES, EDGE_CLASSES, EdgeNetworks
-from defocus_edge.patches import PATCH_RADIUS, PATCH_SIDE, check_points, extract_patches
+from defocus_edge.networks.point_tiles import CUT_STEP, cut_tiles
+from defocus_edge.patches import PATCH_SIDE, check_points, extract_patches
 
 #: Of the convolutions over tiles.
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 #: Largest side in px of the tiles that an image is cut into; bounds the memory.
 TILE_SIDE = 192
-# Sides of tiles are multiples of this, so that pictures of many sizes share few shapes.
-_TILE_STEP = 8
-# What is evaluated of a tile is a multiple of this, or several smaller parts, where its points leave the rest empty.
-_CUT_STEP = 32
-# Parts of up to so many px are not divided further.
-_LEAST_CUT = 64
-# What a part costs beyond its own area is as if each side were this much longer: most maps reach into the halo.
-_CUT_MARGIN = 25
 #: Edge points whose heads are computed in one call, at most.
 POINT_CHUNK = 2048
 # Fewer are filled up to a power of 2 from this on, so that there are few shapes.
@@ -323,7 +316,9 @@ class DenseEvaluator:
         if not len(points):
             return
         done = 0
-        for tile, corner, members in self._cut_tiles(image, points):
+        # JAX compiles for each shape anew, which takes longer than an empty part of a tile.
+        cut_step = self.tile_side if keras.backend.backend() == "jax" else CUT_STEP
+        for tile, corner, members in cut_tiles(image, points, tile_side=self.tile_side, cut_step=cut_step):
             with use_device(self.device):
                 coarse, fine = self._features(tile)
             for start in range(0, len(members), POINT_CHUNK):
@@ -337,83 +332,6 @@ class DenseEvaluator:
             done += len(members)
             if progress is not None:
                 progress(done, len(points))
-
-    def _cut_tiles(
-        self, image: NDArray[np.float32], points: NDArray[np.integer]
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]]:
-        """Padded tiles cut to the points they hold, their corner in the image and the indices of their points."""
-        sides = np.array([_choose_side(size, self.tile_side) for size in image.shape[:2]])
-        # JAX compiles for each shape anew, which takes longer than an empty part of a tile.
-        step = self.tile_side if keras.backend.backend() == "jax" else _CUT_STEP
-        columns = int(image.shape[1] // sides[1] + 1)
-        numbers = (points[:, 0] // sides[0] * columns + points[:, 1] // sides[1]).astype(np.int32)
-        order = np.argsort(numbers, kind="stable")
-        starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-        for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
-            for members in _divide(points, order[start:stop], sides, step):
-                corner, shape = _find_box(points[members], sides, step)
-                tile = np.zeros((1, *(shape + PATCH_SIDE - 1), 3), dtype=np.float32)
-                cut = read_padded_window(image, corner, shape + PATCH_SIDE - 1)
-                tile[0, : cut.shape[0], : cut.shape[1]] = cut
-                yield tile, corner, members
-
-
-def _find_box(
-    points: NDArray[np.integer], largest: NDArray[np.int64], step: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Corner of the box around points and its sides, in steps up to the largest."""
-    corner, last = (choose(points, axis=0).astype(np.int64) for choose in (np.min, np.max))
-    return corner, np.minimum(((last - corner) // step + 1) * step, largest)
-
-
-def _divide(
-    points: NDArray[np.integer], members: NDArray[np.int64], largest: NDArray[np.int64], step: int
-) -> list[NDArray[np.int64]]:
-    """Halve the box around some of the points, again and again, as long as the boxes around the halves cost less."""
-    corner, shape = _find_box(points[members], largest, step)
-    axis = int(shape.argmax())
-    if shape[axis] <= max(_LEAST_CUT, step):
-        return [members]
-    first = points[members, axis] < corner[axis] + shape[axis] // 2
-    parts = [part for half in (members[first], members[~first]) for part in _divide(points, half, largest, step)]
-    costs = [np.prod(_find_box(points[part], largest, step)[1] + _CUT_MARGIN) for part in parts]
-    return parts if sum(costs) < np.prod(shape + _CUT_MARGIN) else [members]
-
-
-def _choose_side(size: int, largest: int) -> int:
-    """Side of equal tiles along an axis: as few as `largest` allows, no longer than they must be."""
-    even = -(-size // -(-size // largest))
-    return min(-(-even // _TILE_STEP) * _TILE_STEP, largest)
-
-
-def read_padded_window(
-    image: NDArray[np.float32], corner: NDArray[np.integer], shape: NDArray[np.integer]
-) -> NDArray[np.float32]:
-    """Window of the mirror-padded image, without padding it all.
-
-    Parameters
-    ----------
-    image : (H, W, C) ndarray
-    corner : (2,) ndarray of int
-        Row and column in the padded image, which is 20 px larger at each border.
-    shape : (2,) ndarray of int
-        Height and width of the window; less comes back where the padded image ends.
-
-    Returns
-    -------
-    (<= height, <= width, C) ndarray
-    """
-    rows, cols = (
-        _mirror(np.arange(start, min(start + length, size + 2 * PATCH_RADIUS)) - PATCH_RADIUS, size)
-        for start, length, size in zip(corner, shape, image.shape[:2], strict=True)
-    )
-    return image[rows[:, None], cols[None, :]]
-
-
-def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Index into an axis for positions beyond its ends, the end pixel repeated, as `numpy.pad(mode="symmetric")`."""
-    index = index % (2 * size)
-    return np.where(index < size, index, 2 * size - 1 - index)
 
 
 class PatchEvaluator:

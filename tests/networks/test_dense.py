@@ -18,10 +18,8 @@ from defocus_edge.networks.dense import (
     POINT_CHUNK,
     DenseEvaluator,
     PatchEvaluator,
-    read_padded_window,
 )
 from defocus_edge.networks.edge_networks import EdgeNetworksConfig, build_edge_networks
-from defocus_edge.patches import pad_border
 
 TOLERANCE = 1e-4
 SIZES = [(20, 20), (41, 41), (21, 67), (53, 37), (97, 130), (20, 150)]
@@ -184,33 +182,11 @@ def test_progress_counts_all_points_once():
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.uint8, np.uint64])
-def test_tiles_are_cut_to_their_points(kind):
+def test_few_points_far_apart(kind):
     # In all corners of the picture and of tiles, and alone.
     points = np.array([[0, 0], [0, 63], [10, 64], [70, 150], [134, 150], [199, 230], [150, 0]], dtype=kind)
     image, _ = draw_picture(200, 231)
-    dense = make_dense(0, 160)
-    assert_same(dense.predict(image, points), make_slow(0).predict(image, points))
-    assert {tile.shape[1:3] for tile, _, _ in dense._cut_tiles(image, points)} == {(32 + 40, 32 + 40)}
-    full = np.argwhere(np.ones((200, 231), dtype=bool))
-    shapes = [tile.shape[1:3] for tile, _, _ in dense._cut_tiles(image, full.astype(kind))]
-    assert shapes == [(104 + 40, 120 + 40), (104 + 40, 120 + 40), (96 + 40, 120 + 40), (96 + 40, 120 + 40)]
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200), st.integers(1, 60), st.integers(0, 2**32 - 1))
-def test_each_point_is_in_one_tile(height, width, tile_side, count, seed):
-    rng = np.random.default_rng(seed)
-    evaluator = make_dense(0, 48)
-    evaluator.tile_side = tile_side
-    points = rng.integers(0, (height, width), (count, 2))
-    seen = np.zeros(count, dtype=int)
-    for tile, corner, members in evaluator._cut_tiles(np.zeros((height, width, 3), np.float32), points):
-        shape = np.array(tile.shape[1:3]) - 40
-        assert (shape <= tile_side).all()
-        assert (points[members] >= corner).all()
-        assert (points[members] < corner + shape).all()
-        seen[members] += 1
-    assert (seen == 1).all()
+    assert_same(make_dense(0, 160).predict(image, points), make_slow(0).predict(image, points))
 
 
 def test_tiles_without_points_are_skipped():
@@ -276,19 +252,6 @@ def test_weights_changed_later_are_seen():
     evaluator.predict(image, points)
     networks.joint.set_weights([weight * np.float32(0.7) for weight in networks.joint.get_weights()])
     assert_same(evaluator.predict(image, points), PatchEvaluator(networks).predict(image, points))
-
-
-@pytest.mark.parametrize("corner", [(0, 0), (32, 0), (16, 64), (50, 70)])
-def test_window_is_a_cut_of_the_padded_image(corner):
-    image, _ = draw_picture(53, 71)
-    window = read_padded_window(image, np.array(corner), np.array([60, 50]))
-    np.testing.assert_array_equal(window, pad_border(image)[corner[0] : corner[0] + 60, corner[1] : corner[1] + 50])
-
-
-def test_window_of_a_picture_smaller_than_its_border():
-    image, _ = draw_picture(7, 11)
-    window = read_padded_window(image, np.array([0, 0]), np.array([47, 51]))
-    np.testing.assert_array_equal(window, pad_border(image))
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
