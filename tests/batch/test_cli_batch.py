@@ -21,6 +21,7 @@ from defocus_edge.cli_console import INTERRUPTED
 from tests.batch.batch_cases import BAD, DIE, DIE_ONCE, FATAL, FULL, read_tree, run_main, write_scripts
 
 PATIENCE = 120.0
+ENGINES = ["local", "ray"]
 SCRIPTS = {"a.jpg": "1", "b/c.PNG": "2", "b/d.tif": "3", "b/e/f.jpg": "4", "g.webp": "5"}
 MAPS = ["a_blur.tif", "b/c_blur.tif", "b/d_blur.tif", "b/e/f_blur.tif", "g_blur.tif"]
 _RUN = "import sys; from tests.batch.batch_cases import run_main; sys.exit(run_main(*sys.argv[1:3], sys.argv[3:]))"
@@ -75,6 +76,11 @@ def read_rows(path):
 def read_attempts(notes):
     path = notes / "attempts"
     return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def read_workers(notes):
+    """Process numbers of all that took part."""
+    return {int(line.split()[-1]) for line in (notes / "attempts").read_text().splitlines()}
 
 
 def wait_for_maps(folder, count, process):
@@ -204,13 +210,16 @@ def test_a_picture_that_kills_its_workers_is_given_up(run, pictures, out):
     assert len(read_rows(out / "summary.csv")) == len(SCRIPTS) - 1
 
 
-def test_a_run_that_is_killed_is_finished_by_the_next(run, begin, pictures, out, notes, tmp_path):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_run_that_is_killed_is_finished_by_the_next(run, begin, pictures, out, notes, tmp_path, engine):
     run(pictures, tmp_path / "undisturbed")
     (notes / "attempts").unlink()
-    killed = begin(pictures, out, "--jobs", 2)
+    killed = begin(pictures, out, "--jobs", 2, "--engine", engine)
     wait_for_maps(out, 2, killed)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
+    for pid in read_workers(notes):
+        wait_for_the_end_of(pid)
     leftover = out / "b" / ".defocus-edge-0123456789ab.tif"
     leftover.parent.mkdir(exist_ok=True)
     leftover.write_bytes(b"half")
@@ -227,14 +236,14 @@ def test_workers_end_with_a_run_that_is_killed_alone(begin, pictures, out, notes
     wait_for_maps(out, 1, killed)
     killed.kill()
     killed.communicate()
-    pid = int((notes / "attempts").read_text().split()[-1])
-    wait_for_the_end_of(pid)
+    wait_for_the_end_of(read_workers(notes).pop())
     assert len(read_attempts(notes)) < len(SCRIPTS)
 
 
-def test_ctrl_c_leaves_whole_files_and_tables(run, begin, pictures, out, tmp_path):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ctrl_c_leaves_whole_files_and_tables(run, begin, pictures, out, tmp_path, engine):
     run(pictures, tmp_path / "undisturbed")
-    stopped = begin(pictures, out, "--jobs", 2)
+    stopped = begin(pictures, out, "--jobs", 2, "--engine", engine)
     wait_for_maps(out, 2, stopped)
     os.killpg(stopped.pid, signal.SIGINT)
     _, err = stopped.communicate(timeout=PATIENCE)
