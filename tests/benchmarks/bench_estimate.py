@@ -26,7 +26,7 @@ STRONG_SIZE = (2000, 3000)
 BACKGROUND_RADII = (8.0, 16.0)
 #: The subject's share of that picture.
 SUBJECT_SHARE = 1 / 6
-#: How many times the photograph is enlarged: the middle of it is blurred by about 6 px then, where two scales are needed.
+#: How many times the photograph is enlarged: its middle is blurred by about 6 px then, where two scales are needed.
 ENLARGEMENT = 10
 #: Standard deviation of a sensor's noise, 8-bit steps.
 NOISE = 1.0
