@@ -80,7 +80,7 @@ def test_one_turn_is_the_dense_least_squares_solution(rng, monkeypatch):
     np.testing.assert_allclose(ours.ravel(), np.linalg.solve(left, right), atol=1e-4)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0, 1, width=32), st.sampled_from([0.75, 2.0, 4.5]), st.sampled_from([1e-3, 1e-2]))
 def test_constant_light_stays(level, radius, noise):
     image = np.full((24, 31), level, dtype=np.float32)

@@ -49,7 +49,7 @@ def test_border_is_mirrored_with_the_edge_pixel_repeated():
     np.testing.assert_array_equal(patch[20:, :21], image[:21, 49:])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data(), st.integers(1, 50), st.integers(1, 50))
 def test_the_centre_of_a_patch_is_its_point(data, height, width):
     point = data.draw(st.tuples(st.integers(0, height - 1), st.integers(0, width - 1)))
@@ -61,7 +61,7 @@ def test_the_centre_of_a_patch_is_its_point(data, height, width):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data(), st.integers(1, 50), st.integers(1, 50))
 def test_flip_in_is_flip_out(data, height, width):
     row, col = data.draw(st.tuples(st.integers(0, height - 1), st.integers(0, width - 1)))

@@ -196,7 +196,7 @@ def test_tiles_without_points_are_skipped():
     assert calls == [(1, 2), (2, 2)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(20, 80), st.integers(20, 80), st.integers(1, 100), st.integers(0, 2**32 - 1))
 def test_tile_size_changes_nothing(height, width, tile_side, seed):
     image, points = draw_picture(height, width, 6, seed=seed)
@@ -206,7 +206,7 @@ def test_tile_size_changes_nothing(height, width, tile_side, seed):
     assert_same(evaluator.predict(image, points), make_slow(0).predict(image, points), 1e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_batch_size_changes_nothing(batch, seed):
     image, points = draw_picture(40, 50, 24, seed=seed)

@@ -35,7 +35,7 @@ def test_with_steps_of_a_tile_all_have_one_shape():
     assert list_sides(points, 160, cut_step=160) == [(104, 120)] * 3
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200), st.integers(1, 60), st.integers(0, 2**32 - 1))
 def test_each_point_is_in_one_tile_that_shows_its_patch(height, width, tile_side, count, seed):
     rng = np.random.default_rng(seed)

@@ -49,7 +49,7 @@ def test_equals_the_numpy_filter(shape, channels):
         np.testing.assert_allclose(ours, expected, atol=TOLERANCE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(filter_cases())
 def test_equals_the_numpy_filter_for_any_setting(case):
     image, guide, numbers = case
@@ -83,7 +83,7 @@ def test_integer_guides_count_in_their_own_unit():
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(filter_cases(), st.floats(-1000, 1000, width=32))
 def test_a_constant_stays_constant(case, value):
     image, guide, numbers = case
@@ -91,7 +91,7 @@ def test_a_constant_stays_constant(case, value):
     np.testing.assert_array_equal(domain_transform_filter(constant, guide, **numbers), constant)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(filter_cases())
 def test_output_stays_within_the_input_range_of_each_channel(case):
     image, guide, numbers = case
@@ -100,7 +100,7 @@ def test_output_stays_within_the_input_range_of_each_channel(case):
     assert (output <= image.max(axis=(0, 1)) + 1e-6).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(filter_cases(), st.floats(-3, 3), st.floats(-3, 3))
 def test_is_linear_in_the_image(case, first, second):
     image, guide, numbers = case
@@ -111,7 +111,7 @@ def test_is_linear_in_the_image(case, first, second):
     np.testing.assert_allclose(mixed, expected, atol=2e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(filter_cases())
 def test_channels_do_not_mix(case):
     image, guide, numbers = case

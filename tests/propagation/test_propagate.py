@@ -32,7 +32,7 @@ def scenes(draw):
     ]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scenes())
 def test_radius_lies_between_the_points_and_confidence_between_zero_and_one(scene):
     radius, confidence = propagate_blur(*scene)
@@ -44,7 +44,7 @@ def test_radius_lies_between_the_points_and_confidence_between_zero_and_one(scen
     assert confidence.max() <= 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scenes())
 def test_equal_radii_give_a_constant_map(scene):
     scene[2] = np.full(len(scene[1]), 2.25, dtype=np.float32)
@@ -52,7 +52,7 @@ def test_equal_radii_give_a_constant_map(scene):
     np.testing.assert_array_equal(radius, np.float32(2.25))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scenes(), st.floats(0.1, 1.0))
 def test_scaling_all_weights_leaves_the_radius(scene, factor):
     radius, confidence = propagate_blur(*scene)
@@ -62,7 +62,7 @@ def test_scaling_all_weights_leaves_the_radius(scene, factor):
     assert (less <= confidence + 1e-5).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scenes())
 def test_order_of_the_points_changes_nothing(scene):
     radius, _ = propagate_blur(*scene)

@@ -101,7 +101,7 @@ def test_blur_equals_a_slow_convolution(radius):
     np.testing.assert_allclose(blur_with_disk(light, radius), filter_slowly(light, radius), atol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0, 8), st.integers(0, 99))
 def test_blur_stays_within_the_range_and_flips_with_the_picture(radius, seed):
     light = draw_light(seed, (20, 30))
@@ -112,7 +112,7 @@ def test_blur_stays_within_the_range_and_flips_with_the_picture(radius, seed):
     np.testing.assert_allclose(flipped[:, ::-1], blurred, atol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0, 8), st.floats(0, 8), st.floats(0, 1, width=32))
 def test_constant_light_stays_constant(near_radius, far_radius, value):
     for scene in (render_uniform(grey(value), near_radius), lay_over(near_radius, far_radius, near=value, far=value)):

@@ -11,7 +11,7 @@ from training.fast_blur import LARGEST_DIRECT, blur_fast
 
 
 @given(st.floats(0, 14), st.integers(16, 40), st.integers(16, 40), st.booleans(), st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_same_as_the_direct_convolution(radius, height, width, is_grey, seed):
     values = np.random.default_rng(seed).random((height, width) if is_grey else (height, width, 3), dtype=np.float32)
     blurred = blur_fast(values, radius)
