@@ -316,8 +316,9 @@ class DenseEvaluator:
         if not len(points):
             return
         done = 0
-        # JAX compiles for each shape anew, which takes longer than an empty part of a tile.
-        cut_step = self.tile_side if keras.backend.backend() == "jax" else CUT_STEP
+        # JAX compiles, and GPUs choose their kernels, for each shape anew: that takes longer than empty parts of tiles.
+        in_one_shape = keras.backend.backend() == "jax" or not self.device.startswith("cpu")
+        cut_step = self.tile_side if in_one_shape else CUT_STEP
         for tile, corner, members in cut_tiles(image, points, tile_side=self.tile_side, cut_step=cut_step):
             with use_device(self.device):
                 coarse, fine = self._features(tile)
