@@ -42,6 +42,9 @@ WEAK_TO = 0.9
 SKIP_TOLERANCE = 0.1
 #: Reach in px of the reduced picture of "around" for these decisions: patches of the finer picture reach 10 px.
 SKIP_REACH = 8
+#: Places of strong blur count if they hold a square of so many px of the reduced picture: smaller ones save next to
+#: nothing, and the finer picture shows whether it was strong blur or something soft (clouds).
+LEAST_SKIPPED = 33
 #: A coarse point is superseded by finer ones within so many px of the reduced picture.
 NEAR = 2
 #: A fine and a coarse radius that differ by more, in px of the finer picture, are not blended: the finer one counts.
@@ -183,7 +186,7 @@ def measure_pyramid(image: FloatArray, scales: Sequence[int], measure: MeasureSc
         if scale > 1:
             shape, finer = picture.shape[:2], pictures[scales.index(scale) - 1].shape[:2]
             pattern = found[0].select(~found[0].is_depth_edge)
-            small_enough &= ~_find_places(pattern, pattern.radius >= STRONG_FROM, shape)
+            small_enough &= ~_keep_large(_find_places(pattern, pattern.radius >= STRONG_FROM, shape))
             counts = small_enough
             if scale > 2:
                 counts = small_enough & ~_find_places(pattern, pattern.radius < WEAK_TO, shape)
@@ -198,6 +201,15 @@ def _find_places(pattern: PointBlur, alike: BoolArray, shape: tuple[int, ...]) -
     total = _sum_around(pattern.points, pattern.confidence, shape, SKIP_REACH)
     other = _sum_around(pattern.points, pattern.confidence * ~alike, shape, SKIP_REACH)
     return (total > _LEAST_SUPPORT) & (other < SKIP_TOLERANCE * total)
+
+
+def _keep_large(marked: BoolArray) -> BoolArray:
+    """Only what is in a square of `LEAST_SKIPPED` px that is marked all over."""
+    square = np.ones((LEAST_SKIPPED, LEAST_SKIPPED), np.uint8)
+    opened = cv2.morphologyEx(
+        marked.view(np.uint8), cv2.MORPH_OPEN, square, borderType=cv2.BORDER_CONSTANT, borderValue=(0,)
+    )
+    return np.asarray(opened, dtype=bool)
 
 
 def _merge(

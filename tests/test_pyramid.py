@@ -116,13 +116,27 @@ def test_strong_blur_is_not_looked_at_again():
     np.testing.assert_array_equal(blur.found.radius[right], 1)
 
 
+@pytest.mark.parametrize(("side", "is_skipped"), [(12, False), (60, True)])
+@pytest.mark.parametrize("corner", [0, 30])
+def test_little_strong_blur_is_looked_at_again(side, is_skipped, corner):
+    """The finer scale contradicts: it was a cloud."""
+    coarse = grid(100, 100)
+    inside = ((coarse >= corner) & (coarse < corner + side)).all(axis=1)
+    blur, looked = run(
+        (200, 200), {1: make_points(grid(200, 200), 1.0), 2: make_points(coarse, np.where(inside, 4.0, 0.5))}
+    )
+    middle = 2 * corner + side
+    assert looked[1][middle, middle] != is_skipped
+    assert blur.scale.max() == (2 if is_skipped else 1)
+
+
 def test_what_is_not_looked_at_stays_so_at_finer_scales():
     answers = {
-        4: make_points(grid(30, 30), 5.0),
-        2: make_points(grid(60, 60), 1.0),
-        1: make_points(grid(120, 120), 1.0),
+        4: make_points(grid(60, 60), 5.0),
+        2: make_points(grid(120, 120), 1.0),
+        1: make_points(grid(240, 240), 1.0),
     }
-    blur, looked = run((120, 120), answers)
+    blur, looked = run((240, 240), answers)
     assert not looked[2].any()
     assert not looked[1].any()
     assert set(blur.scale) == {4}
