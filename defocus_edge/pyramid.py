@@ -42,8 +42,9 @@ WEAK_TO = 0.9
 SKIP_TOLERANCE = 0.1
 #: Reach in px of the reduced picture of "around" for these decisions: patches of the finer picture reach 10 px.
 SKIP_REACH = 8
-#: Places of strong blur count if they hold a square of so many px of the reduced picture: smaller ones save next to
-#: nothing, and the finer picture shows whether it was strong blur or something soft (clouds).
+#: In the picture reduced to half, places of strong blur count if they hold a square of so many px: smaller ones save
+#: next to nothing, and the picture itself shows whether they are something soft (clouds). More reduced pictures are
+#: believed: what they call strong is beyond the ceiling of several finer scales, and now and then misread there.
 LEAST_SKIPPED = 33
 #: A coarse point is superseded by finer ones within so many px of the reduced picture.
 NEAR = 2
@@ -186,10 +187,12 @@ def measure_pyramid(image: FloatArray, scales: Sequence[int], measure: MeasureSc
         if scale > 1:
             shape, finer = picture.shape[:2], pictures[scales.index(scale) - 1].shape[:2]
             pattern = found[0].select(~found[0].is_depth_edge)
-            small_enough &= ~_keep_large(_find_places(pattern, pattern.radius >= STRONG_FROM, shape))
-            counts = small_enough
-            if scale > 2:
-                counts = small_enough & ~_find_places(pattern, pattern.radius < WEAK_TO, shape)
+            strong = _find_places(pattern, pattern.radius >= STRONG_FROM, shape)
+            weak = _find_places(pattern, pattern.radius < WEAK_TO, shape)
+            if scale == 2:  # next is the picture itself, which has the last word
+                strong, weak = _keep_large(strong), np.zeros_like(weak)
+            small_enough &= ~strong
+            counts = small_enough & ~weak
             small_enough, look_at = _enlarge(small_enough, finer), _enlarge(counts, finer)
     if len(scales) == 1:
         return PyramidBlur(found[0], np.ones(len(found[0]), dtype=np.int32), None)
