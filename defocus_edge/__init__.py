@@ -13,37 +13,37 @@ from typing import TYPE_CHECKING, Any
 from defocus_edge._version import __version__
 
 if TYPE_CHECKING:
-    from defocus_edge.blur_estimate import BlurEstimate
-    from defocus_edge.deblurring import deblur
-    from defocus_edge.deconvolution import deconvolve
-    from defocus_edge.images import ImageReadError, read_image, read_map, write_map
+    from defocus_edge.estimation.result import BlurEstimate
+    from defocus_edge.files.images import ImageReadError, read_image, read_map, write_map
     from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
-    from defocus_edge.networks.onnx_export import export_onnx
+    from defocus_edge.networks.onnx.export import export_onnx
     from defocus_edge.networks.preset_files import PresetError, list_presets
-    from defocus_edge.noise import estimate_noise
     from defocus_edge.pipeline import BlurEstimator, estimate_blur
     from defocus_edge.propagation.propagate import NoEdgesError
+    from defocus_edge.sharpening.deblurring import deblur
+    from defocus_edge.sharpening.deconvolution import deconvolve
+    from defocus_edge.sharpening.noise import estimate_noise
 
 # Public name to its module: loaded on first use, so that importing the package loads neither TensorFlow nor Numba.
 # No module may have a public name: importing it would put the module in the place of what the name stands for.
 _HOMES = {
     "BlurDetector": "masks",
-    "BlurEstimate": "blur_estimate",
+    "BlurEstimate": "estimation.result",
     "BlurEstimator": "pipeline",
     "BlurMask": "masks",
-    "ImageReadError": "images",
+    "ImageReadError": "files.images",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.preset_files",
-    "deblur": "deblurring",
-    "deconvolve": "deconvolution",
+    "deblur": "sharpening.deblurring",
+    "deconvolve": "sharpening.deconvolution",
     "detect_blur": "masks",
     "estimate_blur": "pipeline",
-    "estimate_noise": "noise",
-    "export_onnx": "networks.onnx_export",
+    "estimate_noise": "sharpening.noise",
+    "export_onnx": "networks.onnx.export",
     "list_presets": "networks.preset_files",
-    "read_image": "images",
-    "read_map": "images",
-    "write_map": "images",
+    "read_image": "files.images",
+    "read_map": "files.images",
+    "write_map": "files.images",
 }
 
 __all__ = [

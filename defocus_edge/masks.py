@@ -10,18 +10,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge.devices import AUTO, choose_device, use_device
-from defocus_edge.images import load_image
+from defocus_edge.files.images import load_image
+from defocus_edge.networks.devices import AUTO, choose_device, use_device
 from defocus_edge.networks.preset_files import METHOD_PRESETS
 from defocus_edge.networks.presets import load_segmentation_preset
-from defocus_edge.networks.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
+from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.thresholds import find_threshold
 
 Method = Literal["threshold", "msdu", "defusion", "maganet"]
 METHODS: tuple[Method, ...] = get_args(Method)
 #: How fast the method `threshold` grows sure: at twice or half of the threshold the odds are this power of two to one.
-#: 4 has the least cross entropy on the development scenes of `training.mask_scenes`, with the default threshold.
+#: 4 has the least cross entropy on the development scenes of `training.masks.scenes`, with the default threshold.
 STEEPNESS = 4.0
 # With the method `threshold` a probability above this is a radius above the threshold.
 _EVEN = 0.5
@@ -140,7 +140,7 @@ class BlurDetector:
             msg = f"threshold must be between 0 and 1. Got: {threshold}."
             raise ValueError(msg)
         trained = load_segmentation_preset(self.preset, network=self.method)
-        from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS
+        from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
 
         stride = SEGMENTATION_NETWORKS[self.method].stride
         evaluator = MapEvaluator(trained.model, stride=stride, largest_side=largest_side, overlap=overlap)

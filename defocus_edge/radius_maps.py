@@ -7,8 +7,8 @@ import json
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge._files import ImageReadError, PathLike, quote
-from defocus_edge.map_files import read_map, read_map_description
+from defocus_edge.files.atomic import ImageReadError, PathLike, quote
+from defocus_edge.files.maps import read_map, read_map_description
 
 FloatArray = NDArray[np.float32]
 

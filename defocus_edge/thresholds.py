@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 #: Share of the map's range above which a pixel counts as blurred, if no threshold is given …
 DEFAULT_ALPHA = 0.15
 #: … but the threshold stays within these radii in px: a disk of less is as good as sharp, and a picture that is blurred
-#: all over has no sharp part to compare with. Cross entropy on the development scenes of `training.mask_scenes`: 0.200;
+#: all over has no sharp part to compare with. Cross entropy on the scenes of `training.masks.scenes`: 0.200;
 #: of α = 0.3 alone 0.313, of 1 px alone 0.199, which takes all of a large photograph for blurred.
 DEFAULT_RADII = (1.0, 2.0)
 

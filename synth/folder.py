@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from defocus_edge.images import atomic_write, write_map, write_picture
+from defocus_edge.files.images import atomic_write, write_map, write_picture
 from synth.rendering import Sample
 
 MANIFEST = "manifest.jsonl"

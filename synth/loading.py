@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.images import read_image
+from defocus_edge.files.images import read_image
 from defocus_edge.psf import decode_srgb
 from synth.coco import draw_mask
 from synth.depth import read_inverse_depth

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from defocus_edge.networks.edge_networks import EdgeNetworks
+    from defocus_edge.networks.edge.networks import EdgeNetworks
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -55,7 +55,7 @@ def texture(rng) -> np.ndarray:
 @pytest.fixture(scope="session")
 def small_networks() -> EdgeNetworks:
     """Both networks with 4 filters and random weights that are not dead; tests must not change them."""
-    from defocus_edge.networks.edge_networks import EdgeNetworksConfig, build_edge_networks
+    from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
 
     networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 6)))
     fill_networks(networks, np.random.default_rng(2))
@@ -85,7 +85,7 @@ def small_preset(small_networks, tmp_path_factory) -> Path:
 def segmentation_presets(tmp_path_factory) -> Path:
     """Folder of a preset of each blur-detection network, as narrow as can be; tests must not change it."""
     from defocus_edge.networks.presets import SegmentationPreset, save_segmentation_preset
-    from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS, build_segmentation_network
+    from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 
     folder = tmp_path_factory.mktemp("segmentation")
     for name, network in SEGMENTATION_NETWORKS.items():

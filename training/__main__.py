@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from training.commands_evaluate import evaluate_edges, evaluate_pairs, evaluate_range, evaluate_robustness
-from training.commands_evaluate_deblurring import evaluate_ablations, evaluate_deblurring, evaluate_uniform_deblurring
-from training.commands_evaluate_maps import evaluate_maps
-from training.commands_evaluate_masks import evaluate_masks
-from training.commands_example import draw_example, draw_masks_example
-from training.commands_masks import make_mask_command
-from training.commands_tables import write_tables
-from training.commands_train import train_bnet, train_edges, train_enet
+from training.commands.edges import train_bnet, train_edges, train_enet
+from training.commands.evaluate import evaluate_edges, evaluate_pairs, evaluate_range, evaluate_robustness
+from training.commands.evaluate_deblurring import evaluate_ablations, evaluate_deblurring, evaluate_uniform_deblurring
+from training.commands.evaluate_maps import evaluate_maps
+from training.commands.evaluate_masks import evaluate_masks
+from training.commands.example import draw_example, draw_masks_example
+from training.commands.masks import make_mask_command
+from training.commands.tables import write_tables
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and evaluate the networks of defocus_edge.")
 evaluate = typer.Typer(no_args_is_help=True, help="Score networks on pictures that were not trained on.")

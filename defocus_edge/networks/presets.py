@@ -24,7 +24,7 @@ from defocus_edge.networks.preset_files import (
 if TYPE_CHECKING:
     import keras
 
-    from defocus_edge.networks.edge_networks import EdgeNetworks, EdgeNetworksConfig
+    from defocus_edge.networks.edge.networks import EdgeNetworks, EdgeNetworksConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
     """
     folder = find_preset(preset)
     verify_preset(folder)
-    from defocus_edge.networks.edge_networks import build_edge_networks
+    from defocus_edge.networks.edge.networks import build_edge_networks
 
     networks = build_edge_networks(_read_edge_config(folder / CONFIG_FILE))
     _load_weights(networks.joint, folder)
@@ -97,7 +97,7 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
     """
     folder = find_preset(preset)
     verify_preset(folder)
-    from defocus_edge.networks.segmentation_networks import SEGMENTATION_NETWORKS, build_segmentation_network
+    from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 
     path = folder / CONFIG_FILE
     values = read_config(path)
@@ -163,7 +163,7 @@ def save_segmentation_preset(
 def _save_preset(
     model: keras.Model, folder: Path, config: dict[str, Any], metadata: dict[str, Any], *, half: bool = False
 ) -> Path:
-    from defocus_edge.images import atomic_write  # here: it loads OpenCV, which finding a preset must not
+    from defocus_edge.files.images import atomic_write  # here: it loads OpenCV, which finding a preset must not
 
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{WEIGHTS_FILE}"  # Keras insists on the end of the name
@@ -214,7 +214,7 @@ def _load_weights(model: keras.Model, folder: Path) -> None:
 
 
 def _read_edge_config(path: Path) -> EdgeNetworksConfig:
-    from defocus_edge.networks.edge_networks import EdgeNetworksConfig
+    from defocus_edge.networks.edge.networks import EdgeNetworksConfig
 
     values = read_config(path)
     if values.pop("network") != EDGE_NETWORKS:

@@ -77,7 +77,7 @@ def _find_regions(image: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
     """Number of the watershed region of each pixel."""
     import cv2
 
-    from defocus_edge.propagation._watershed import find_basins  # here, since importing Numba takes half a second
+    from defocus_edge.propagation.watershed import find_basins  # here, since importing Numba takes half a second
 
     squares = np.zeros(image.shape[:2], np.float32)
     for channel in range(3):

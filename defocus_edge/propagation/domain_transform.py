@@ -166,7 +166,7 @@ def _compute_feedback(
     guide: FloatArray, penalty: FloatArray, sigma_s: float, sigma_r: float, iterations: int
 ) -> Feedback:
     """Feedback of the first iteration, from checked arguments."""
-    from defocus_edge.propagation import _kernels  # here, since importing Numba takes half a second
+    from defocus_edge.propagation import kernels as _kernels  # here, since importing Numba takes half a second
 
     height, width = guide.shape[:2]
     flat_guide = guide.reshape(height, -1)
@@ -203,7 +203,7 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
     ValueError
         If the feedback is of another size or used up, a value is NaN or infinite, or a number of the guide was.
     """
-    from defocus_edge.propagation import _kernels  # here, since importing Numba takes half a second
+    from defocus_edge.propagation import kernels as _kernels  # here, since importing Numba takes half a second
 
     height, width = values.shape[:2]
     if (len(feedback.along_rows), feedback.width) != (height, width):
@@ -240,14 +240,14 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
 
 def _count_threads(size: int) -> int:
     """Threads for so many values."""
-    from defocus_edge.propagation import _kernels  # same
+    from defocus_edge.propagation import kernels as _kernels  # same
 
     return max(1, min(_kernels.count_threads(), size // SMALLEST_SHARE))
 
 
 def _split_rows(height: int, threads: int) -> list[Block]:
     """Several blocks of rows per thread even out a busy machine; blocks of columns have to be wide."""
-    from defocus_edge.propagation import _kernels  # same
+    from defocus_edge.propagation import kernels as _kernels  # same
 
     return _split(height, ROW_BLOCKS_PER_THREAD * threads if threads > 1 else 1, _kernels.ROWS_TOGETHER)
 

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import skimage.data
 
-from defocus_edge.batch.local_engine import LocalEngine
-from defocus_edge.batch.planning import plan_items
-from defocus_edge.batch.ray_engine import RayEngine
-from defocus_edge.batch.records import Item, Record
-from defocus_edge.batch.threads import share_cores
-from defocus_edge.batch.work import PictureWork
+from defocus_edge.cli.batch.local_engine import LocalEngine
+from defocus_edge.cli.batch.planning import plan_items
+from defocus_edge.cli.batch.ray_engine import RayEngine
+from defocus_edge.cli.batch.records import Item, Record
+from defocus_edge.cli.batch.threads import share_cores
+from defocus_edge.cli.batch.work import PictureWork
 from tests.benchmarks.measuring import print_table
 
 COUNT, SIDE = 200, 96

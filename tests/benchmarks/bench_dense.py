@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from defocus_edge.networks.dense import DenseEvaluator, PatchEvaluator
-from defocus_edge.networks.edge_networks import build_edge_networks
+from defocus_edge.networks.edge.dense import DenseEvaluator, PatchEvaluator
+from defocus_edge.networks.edge.networks import build_edge_networks
 from tests.benchmarks.measuring import measure_medians, print_table
 
 SIDE = 360

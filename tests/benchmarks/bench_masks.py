@@ -8,7 +8,7 @@ import skimage.data
 from defocus_edge.masks import METHODS, BlurDetector
 from defocus_edge.networks.preset_files import METHOD_PRESETS, list_presets
 from defocus_edge.networks.presets import load_segmentation_preset
-from defocus_edge.networks.segmentation_networks import (
+from defocus_edge.networks.segmentation.registry import (
     SEGMENTATION_NETWORKS,
     build_segmentation_network,
     count_multiply_adds,

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS
-from defocus_edge.networks.edge_networks import build_edge_networks
-from defocus_edge.patches import PATCH_RADIUS
+from defocus_edge.networks.edge.networks import build_edge_networks
+from defocus_edge.networks.edge.patches import PATCH_RADIUS
 from tests.benchmarks.measuring import measure_medians, print_table
-from training.batches import CropBatch, PatchBatch
-from training.config import read_config
-from training.crop_numbers import CROP_SIDE
-from training.edge_model import PointModel, build_model, compile_model
-from training.labels import share_levels
-from training.patch_sampler import PATCHES_PER_CROP, cut_patches
-from training.settings import TrainingSettings
+from training.data.camera import CROP_SIDE
+from training.data.labels import share_levels
+from training.edges.batches import CropBatch, PatchBatch
+from training.edges.config import read_config
+from training.edges.model import PointModel, build_model, compile_model
+from training.edges.patch_sampler import PATCHES_PER_CROP, cut_patches
+from training.edges.settings import TrainingSettings
 
 #: Patches of one step, as in the paper.
 PATCHES = 256

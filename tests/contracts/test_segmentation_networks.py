@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from defocus_edge.networks._blocks import MIN_FILTERS
-from defocus_edge.networks.msdu_net import MsduNetConfig
-from defocus_edge.networks.segmentation_networks import (
+from defocus_edge.networks.segmentation.blocks import MIN_FILTERS
+from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
+from defocus_edge.networks.segmentation.registry import (
     SEGMENTATION_NETWORKS,
     build_segmentation_network,
     count_multiply_adds,
 )
-from training.mask_losses import score_map_loss
+from training.masks.losses import score_map_loss
 
 NAMES = list(SEGMENTATION_NETWORKS)
 WIDTH = 0.05

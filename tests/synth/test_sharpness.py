@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from defocus_edge.images import write_picture
+from defocus_edge.files.images import write_picture
 from defocus_edge.psf import decode_srgb, encode_srgb
 from synth.picking import PickError, pick_pictures
 from synth.readers import read_layout

@@ -4,9 +4,9 @@ import csv
 
 import numpy as np
 
-from defocus_edge.networks.edge_networks import build_edge_networks
-from training.edge_model import build_model, compile_model
-from training.settings import TrainingSettings
+from defocus_edge.networks.edge.networks import build_edge_networks
+from training.edges.model import build_model, compile_model
+from training.edges.settings import TrainingSettings
 
 BLUR = TrainingSettings("blur", steps=4, crops=2, points=40, warmup=1, optimizer="adam")
 EDGE = TrainingSettings("edge", steps=4, crops=2, points=40, warmup=1, optimizer="adam", loss="cross entropy")

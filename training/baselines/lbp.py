@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.baselines.matting_propagation import propagate_by_matting
 from training.baselines.pictures import check_picture, convert_to_grey, stretch
 from training.baselines.scale_inference import infer_across_scales
-from training.matting_propagation import propagate_by_matting
 
 #: Sides in px of the windows in which patterns are counted: the three scales of the paper.
 WINDOW_SIDES = (11, 15, 21)

@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 from defocus_edge.blur_levels import sigma_to_radius
 from defocus_edge.propagation import NoEdgesError
 from training.baselines.canny import find_canny_edges
+from training.baselines.matting_propagation import ZHUO_SIM_FIDELITY, propagate_by_matting
 from training.baselines.pictures import check_picture, convert_to_grey
-from training.matting_propagation import ZHUO_SIM_FIDELITY, propagate_by_matting
 
 #: σ0 of the paper: standard deviation in px of the Gaussian that blurs the picture once more.
 REBLUR_SIGMA = 1.0

@@ -10,7 +10,7 @@ import skimage.data
 from scipy.special import erf
 
 from defocus_edge.psf import decode_srgb, encode_srgb
-from training.fast_blur import blur_fast
+from training.masks.fast_blur import blur_fast
 
 SIDE = 160
 

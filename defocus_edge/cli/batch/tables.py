@@ -1,0 +1,134 @@
+"""The tables of a run: a summary of each map, and what failed. The same records give the same bytes, in any order."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from defocus_edge.cli.batch.records import Record
+from defocus_edge.map_summary import MapSummary
+
+FAILURES = "failures.csv"
+#: Columns of the summary and their types as NumPy and Arrow know them.
+SUMMARY_COLUMNS = {
+    "picture": "string",
+    "height": "int64",
+    "width": "int64",
+    "blurred_share": "float64",
+    "median_radius_px": "float64",
+    "p95_radius_px": "float64",
+    "sharpest_row": "int64",
+    "sharpest_column": "int64",
+    "sharpest_height": "int64",
+    "sharpest_width": "int64",
+    "sharpest_radius_px": "float64",
+}
+# Decimals of shares and radii, as in the JSON document of `estimate`.
+_DECIMALS = 4
+
+
+def write_summary(folder: Path, records: Iterable[Record], *, kind: str = "csv") -> Path:
+    """Write ``summary.csv`` or ``summary.parquet``: a row for each picture that has a map, sorted by picture.
+
+    Parameters
+    ----------
+    folder : Path
+    records : iterable of Record
+        In any order; failed ones are passed over.
+    kind : {'csv', 'parquet'}
+        Parquet needs pyarrow.
+
+    Returns
+    -------
+    Path
+        The file. A table of the other kind, of an earlier run, is removed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; an existing one stays.
+    """
+    rows = [_make_row(record.picture, record.summary) for record in _sort(records) if record.summary]
+    path = folder / f"summary.{kind}"
+    if kind == "parquet":
+        _write_parquet(path, rows)
+    else:
+        _write_csv(path, list(SUMMARY_COLUMNS), rows)
+    other = "csv" if kind == "parquet" else "parquet"
+    path.with_suffix(f".{other}").unlink(missing_ok=True)
+    return path
+
+
+def write_failures(folder: Path, records: Iterable[Record]) -> Path | None:
+    """Write ``failures.csv``, a row of picture and error for each that failed; remove it if none did.
+
+    Parameters
+    ----------
+    folder : Path
+    records : iterable of Record
+
+    Returns
+    -------
+    Path, optional
+        The file, if there is one.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; an existing one stays.
+    """
+    path = folder / FAILURES
+    rows = [(_make_text(record.picture), _make_text(record.error)) for record in _sort(records) if record.error]
+    if not rows:
+        path.unlink(missing_ok=True)
+        return None
+    _write_csv(path, ["picture", "error"], rows)
+    return path
+
+
+def _sort(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: record.picture)
+
+
+def _make_row(picture: str, summary: MapSummary) -> tuple[str | int | float, ...]:
+    """Values of the columns of the summary."""
+    return (
+        _make_text(picture),
+        summary.height,
+        summary.width,
+        *(round(value, _DECIMALS) for value in (summary.blurred_share, summary.median_radius, summary.p95_radius)),
+        *summary.sharpest_box,
+        round(summary.sharpest_radius, _DECIMALS),
+    )
+
+
+def _make_text(text: str) -> str:
+    """Text that UTF-8 can hold: names of files need not."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    from defocus_edge.files.images import atomic_write
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(text.getvalue().encode("utf-8"))
+
+
+def _write_parquet(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    from defocus_edge.files.images import atomic_write
+
+    schema = pyarrow.schema(list(SUMMARY_COLUMNS.items()))
+    columns = list(zip(*rows, strict=True)) or [()] * len(SUMMARY_COLUMNS)
+    arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    with atomic_write(path) as temporary:
+        pyarrow.parquet.write_table(pyarrow.table(arrays, schema=schema), temporary)

@@ -1,0 +1,92 @@
+"""Networks for the commands: loaded when the first picture has been read, on a device that is named.
+
+Nothing but typer is imported with this module; a function imports what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from defocus_edge.cli.console import SOME_FILES_FAILED, Record, Screen, fail, silence_stderr
+from defocus_edge.cli.info import find_idle_gpu
+from defocus_edge.networks.devices import find_devices
+
+
+class Placed(Protocol):
+    """What runs somewhere."""
+
+    @property
+    def device(self) -> str: ...  # noqa: D102 - said above
+
+
+Networks = TypeVar("Networks", bound=Placed)
+Result = TypeVar("Result")
+
+
+class LazyNetworks(Generic[Networks]):
+    """Networks that are loaded at the first use; a wrong preset ends the program.
+
+    Parameters
+    ----------
+    preset : str
+        Name or folder; looked at now.
+    load : callable
+        Returns the networks.
+    """
+
+    def __init__(self, preset: str, load: Callable[[], Networks]) -> None:
+        from defocus_edge.networks.preset_files import PresetError, find_preset, read_metadata
+
+        self.preset = preset
+        self._load = load
+        self._networks: Networks | None = None
+        self._device = ""
+        try:
+            read_metadata(find_preset(preset))
+        except PresetError as error:
+            fail(str(error))
+
+    def run(self, work: Callable[[Networks], Result], screen: Screen, *, unit: str) -> tuple[Result, Record]:
+        """What the networks make of a picture, and how it came about.
+
+        Parameters
+        ----------
+        work : callable
+            Given the networks.
+        screen : Screen
+        unit : str
+            What the bar counts.
+        """
+        if self._networks is None:
+            screen.begin("Loading the networks")
+            self._networks = self._open(screen)
+        screen.begin(unit)
+        started = time.perf_counter()
+        result = work(self._networks)
+        seconds = round(time.perf_counter() - started, 3)
+        return result, {"preset": self.preset, "device": self._device, "seconds": seconds}
+
+    def _open(self, screen: Screen) -> Networks:
+        from defocus_edge.networks.devices import DeviceError
+        from defocus_edge.networks.preset_files import PresetError
+
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for the lines that come after this function
+        fault = ""
+        with silence_stderr():
+            import defocus_edge.pipeline  # noqa: F401 - loads the backend, whose greetings are held back here
+
+            backend, devices = find_devices()
+            try:
+                networks = self._load()
+            except (PresetError, DeviceError) as error:
+                fault = str(error)
+        if fault:
+            fail(fault, code=SOME_FILES_FAILED)
+        self._device = networks.device.partition(":")[0].upper()
+        idle_gpu = find_idle_gpu(backend, devices)
+        if idle_gpu:
+            screen.say(f"Warning: {idle_gpu}", style="yellow")
+        return networks

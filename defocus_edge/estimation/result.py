@@ -1,0 +1,130 @@
+"""What an estimate is: the map, the points it rests on, and all settings that it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.blur_levels import READ_OUTS, ReadOut
+from defocus_edge.estimation.edges import EdgeSettings
+from defocus_edge.estimation.pyramid import MaxRadius
+from defocus_edge.networks.edge.dense import TILE_SIDE, Precision
+from defocus_edge.propagation.settings import PropagationSettings
+from defocus_edge.thresholds import threshold_blur_map
+
+#: Radii that `BlurEstimator` looks for unless told otherwise.
+DEFAULT_MAX_RADIUS: MaxRadius = "auto"
+
+
+@dataclass(frozen=True)
+class EstimatorSettings:
+    """Everything that a `BlurEstimate` depends on besides the picture.
+
+    Attributes
+    ----------
+    preset : str
+        Where the weights came from.
+    read_out : {'median', 'expectation', 'argmax'}
+        Median or mean of the levels under the softmax, or the most probable level as in the paper.
+    depth_threshold : float
+        Probability of E-NET above which a point counts as a depth edge.
+    edges : EdgeSettings
+    propagation : PropagationSettings
+    tile_side : int
+        px; bounds the memory and does not change the result.
+    max_radius : float or 'auto'
+        Radii in px up to which the picture was looked at; more than 6 takes reduced pictures.
+    edge_step : int
+        One edge point in so many was measured.
+    precision : {'float32', 'bfloat16'}
+        Of the networks' convolutions.
+    """
+
+    preset: str
+    read_out: ReadOut = "median"
+    depth_threshold: float = 0.5
+    edges: EdgeSettings = field(default_factory=EdgeSettings)
+    propagation: PropagationSettings = field(default_factory=PropagationSettings)
+    tile_side: int = TILE_SIDE
+    max_radius: MaxRadius = DEFAULT_MAX_RADIUS
+    edge_step: int = 1
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        if self.max_radius != "auto" and not (
+            isinstance(self.max_radius, int | float) and 0 < self.max_radius < float("inf")
+        ):
+            msg = f"max_radius must be 'auto' or a positive, finite number of pixels. Got: {self.max_radius!r}."
+            raise ValueError(msg)
+        if not isinstance(self.edge_step, int) or self.edge_step < 1:
+            msg = f"edge_step must be an integer of 1 or more. Got: {self.edge_step!r}."
+            raise ValueError(msg)
+        if self.read_out not in READ_OUTS:
+            msg = f"read_out must be one of {READ_OUTS}. Got: {self.read_out!r}."
+            raise ValueError(msg)
+        if not 0 < self.depth_threshold < 1:
+            msg = f"depth_threshold must be between 0 and 1. Got: {self.depth_threshold}."
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, eq=False)
+class BlurEstimate:
+    """How blurred each part of a picture is.
+
+    ``np.asarray(estimate)`` is the radius map.
+
+    Attributes
+    ----------
+    radius : (H, W) ndarray of float32
+        Blur radius in px of the input image.
+    confidence : (H, W) ndarray of float32
+        0 to 1: how far the map rests on measurements, see `propagate_blur`.
+    points : (N, 2) ndarray of int32
+        Row and column of all edge points: those of the picture in reading order, then those of reduced pictures.
+    point_radius : (N,) ndarray of float32
+        Radius in px at each point; those of depth edges were not used.
+    point_confidence : (N,) ndarray of float32
+        B-NET's probability that the radius is within 0.5 px of `point_radius`; in a picture reduced by s, 0.5 · s px.
+    is_depth_edge : (N,) ndarray of bool
+        True where depth jumps, False on pattern edges.
+    settings : EstimatorSettings
+    point_scale : (N,) ndarray of int32
+        Reduction of the picture in which each point was measured: 1, 2, 4, …
+    """
+
+    radius: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    points: NDArray[np.int32]
+    point_radius: NDArray[np.float32]
+    point_confidence: NDArray[np.float32]
+    is_depth_edge: NDArray[np.bool_]
+    settings: EstimatorSettings
+    point_scale: NDArray[np.int32]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.radius, dtype=dtype, copy=copy)
+
+    def mask(self, *, alpha: float | None = None, radius: float | None = None) -> NDArray[np.bool_]:
+        """Pixels that are out of focus.
+
+        Parameters
+        ----------
+        alpha : float, optional
+            The paper's adaptive threshold τ = α·v_max + (1 - α)·v_min, 0 to 1.
+        radius : float, optional
+            Threshold in px. If neither is given, the adaptive one with α = 0.15, but at least 1 and at most 2 px.
+
+        Returns
+        -------
+        (H, W) ndarray of bool
+            True = blurred.
+
+        Raises
+        ------
+        ValueError
+            If both thresholds are given or one is out of range.
+        """
+        return threshold_blur_map(self.radius, alpha=alpha, radius=radius)

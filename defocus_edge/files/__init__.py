@@ -1,0 +1,1 @@
+"""Photographs and maps, in and out. Nothing else opens a file of either."""

@@ -1,0 +1,171 @@
+"""Maps in and out: float32, without loss, with their unit in the file where it has room for that."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from defocus_edge.files.atomic import (
+    BROKEN_FILE,
+    ImageReadError,
+    PathLike,
+    atomic_write,
+    check_suffix,
+    quote,
+    read_bytes,
+)
+from defocus_edge.files.exr import decode_exr, encode_exr, read_exr_comments
+
+FloatArray = npt.NDArray[np.float32]
+
+MAP_SUFFIXES = (".tif", ".tiff", ".npy", ".exr")
+
+
+def write_map(path: PathLike, blur_map: npt.ArrayLike, *, description: Mapping[str, object] | None = None) -> None:
+    """Write a map as float32, losslessly: uncompressed TIFF or OpenEXR with its unit in the file, or ``.npy``.
+
+    Parameters
+    ----------
+    path : str or path
+        Ends in ``.tif``, ``.tiff``, ``.npy`` or ``.exr``. Its folder exists. An existing file is replaced, at the very
+        end.
+    blur_map : array_like, shape (H, W)
+        Finite numbers; blur radii in px unless `description` says otherwise.
+    description : mapping, optional
+        JSON values for the TIFF's ImageDescription or the EXR's ``comments``, added to
+        ``{"quantity": "blur radius", "unit": "px"}`` or in place of these. An ``.npy`` file has no room for them.
+
+    Raises
+    ------
+    TypeError
+        If the map does not hold real numbers, or `description` does not fit into JSON.
+    ValueError
+        If the suffix is another one, or the map is not 2-D, empty or not finite.
+    OSError
+        If the folder is missing or cannot be written to, see `atomic_write`.
+    ImportError
+        For ``.exr`` without the extra ``exr``.
+
+    Notes
+    -----
+    An EXR file holds one channel, ``Y``, which viewers show as grey: 1 px is white, so lower the exposure.
+    """
+    suffix = check_suffix(path, MAP_SUFFIXES)
+    array = np.asarray(blur_map)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"blur_map must hold real numbers. Got: dtype {array.dtype}. Write a mask with write_picture.")
+    _check_map(array, "blur_map")
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    text = json.dumps({"quantity": "blur radius", "unit": "px", **(description or {})})
+    encoded = _encode_map(array, suffix, text)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def _encode_map(array: FloatArray, suffix: str, text: str) -> bytes:
+    """What a file holds; in memory first, as NumPy and tifffile do not notice a disk that is full at the very end."""
+    if suffix == ".exr":
+        return encode_exr(array, text)
+    buffer = io.BytesIO()
+    if suffix == ".npy":
+        np.save(buffer, array, allow_pickle=False)
+    else:
+        import tifffile
+
+        tifffile.imwrite(buffer, array, photometric="minisblack", description=text, metadata=None)
+    return buffer.getvalue()
+
+
+def read_map(path: PathLike) -> FloatArray:
+    """Read a map that `write_map`, or any program that writes float TIFF, OpenEXR or ``.npy``, has written.
+
+    Parameters
+    ----------
+    path : str or path
+        Ends in ``.tif``, ``.tiff``, ``.npy`` or ``.exr``. Of several channels of an EXR file, ``Y`` is the map.
+
+    Returns
+    -------
+    ndarray, shape (H, W), float32
+        The values as in the file, in its unit: px for a blur map.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no file at `path`.
+    ImageReadError
+        If the file is damaged, or does not hold one finite 2-D array of floats, or for ``.exr`` without the extra
+        ``exr``. It is a `ValueError`.
+    ValueError
+        If the suffix is another one.
+    """
+    suffix = check_suffix(path, MAP_SUFFIXES)
+    data = read_bytes(path)
+    try:
+        array = _DECODERS.get(suffix, _read_first_page)(data)
+    except ImportError as error:
+        raise ImageReadError(f"Cannot read map {quote(path)}: {error}") from error
+    except BROKEN_FILE as error:
+        reason = "empty, damaged or no map"
+        raise ImageReadError(f"Cannot read map {quote(path)}: {reason}. Got: {error}. Write it again.") from error
+    if array.dtype.kind != "f":
+        advice = "A preview is no map: pass the float file"
+        raise ImageReadError(f"map {quote(path)} must hold floats. Got: {array.dtype}. {advice}.")
+    try:
+        _check_map(array, f"map {quote(path)}")
+    except ValueError as error:
+        raise ImageReadError(str(error)) from error
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def read_map_description(path: PathLike) -> str:
+    """What a map says of itself, as `write_map` or another program has put it.
+
+    Parameters
+    ----------
+    path : str or path
+        A map that `read_map` reads.
+
+    Returns
+    -------
+    str
+        Empty where there is nothing, as in all ``.npy`` files.
+    """
+    suffix = check_suffix(path, MAP_SUFFIXES)
+    if suffix == ".npy":
+        return ""
+    if suffix == ".exr":
+        return read_exr_comments(read_bytes(path))
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        return str(file.pages[0].description)
+
+
+def _read_npy(data: bytes) -> npt.NDArray[Any]:
+    """Array of an ``.npy`` file, and nothing that could run code."""
+    return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
+
+
+def _read_first_page(data: bytes) -> npt.NDArray[Any]:
+    """First page of a TIFF file as tifffile unpacks it."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        return np.asarray(file.pages[0].asarray())
+
+
+_DECODERS = {".npy": _read_npy, ".exr": decode_exr}
+
+
+def _check_map(array: npt.NDArray[Any], name: str) -> None:
+    """Raise unless the array is 2-D, not empty and finite."""
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{name} must have shape (H, W), not empty. Got: {array.shape}. Pass the float map.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite. Got: NaN or infinity. Replace them first.")

@@ -1,0 +1,51 @@
+"""EXIF and colour profile of picture files, byte by byte as they stand there."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from defocus_edge._quiet import QUIET_OPENCV
+from defocus_edge.files.exif import extract_exif
+
+#: What stands before EXIF in JPEG files, and in some WebP files.
+EXIF_MARK = b"Exif\0\0"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What goes from a photograph into its sharpened version.
+
+    Attributes
+    ----------
+    exif : bytes
+        A TIFF structure, without JPEG's mark before it; empty if there is none.
+    icc_profile : bytes
+        Empty if there is none.
+    """
+
+    exif: bytes = b""
+    icc_profile: bytes = b""
+
+
+def decode_stored(data: bytes) -> tuple[npt.NDArray[Any], Metadata]:
+    """All channels of a sound file, BGR, turned in TIFF files only, and its metadata, of all but those."""
+    with QUIET_OPENCV:
+        pixels, kinds, parts = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
+    found = {kind: np.asarray(part).tobytes() for kind, part in zip(kinds, parts, strict=True)}
+    exif = found.get(cv2.IMAGE_METADATA_EXIF, b"").removeprefix(EXIF_MARK)
+    return np.asarray(pixels), Metadata(exif, found.get(cv2.IMAGE_METADATA_ICCP, b""))
+
+
+def read_tiff_metadata(data: bytes) -> Metadata:
+    """What a sound TIFF file holds."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        profile = file.pages[0].tags.valueof("InterColorProfile")
+    return Metadata(extract_exif(data), profile if isinstance(profile, bytes) else b"")  # else damaged

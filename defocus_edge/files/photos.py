@@ -1,0 +1,210 @@
+"""A photograph as it stands in its file, and back: depth, grey, alpha, EXIF and colour profile are kept.
+
+`images.read_image` makes one kind of picture of all files; this module is for pictures that are written again.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge._quiet import QUIET_OPENCV
+from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, quote, read_bytes
+from defocus_edge.files.decoding import decode_picture, turn_upright
+from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, read_orientation, set_upright
+from defocus_edge.files.images import as_image
+from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_STARTS, TIFF_SUFFIXES
+from defocus_edge.files.metadata import EXIF_MARK, Metadata, decode_stored, read_tiff_metadata
+from defocus_edge.files.raw import is_raw
+
+#: Of the JPEG files that are written, 0 to 100, with full resolution of the colours.
+JPEG_QUALITY = 95
+
+# Numbers of channels that a colour profile is for, by the colour space that it names (ICC.1:2022, table 19).
+_CHANNELS_BY_SPACE = {b"GRAY": (1, 2), b"RGB ": (3, 4)}
+_GREY_OR_RGB = (0, 1, 2)  # TIFF tag PhotometricInterpretation
+_STRAIGHT = 2  # TIFF tag ExtraSamples
+_UPRIGHT = 1  # of EXIF's orientations
+# In px, of libjpeg.
+_LONGEST_JPEG_SIDE = 65_500
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photograph as in its file, but upright.
+
+    Attributes
+    ----------
+    pixels : (H, W) or (H, W, C) ndarray of uint8, uint16 or float
+        Grey, grey + alpha, RGB or RGBA, sRGB-encoded as in the file.
+    metadata : Metadata
+        EXIF, the orientation as it was, and the colour profile.
+    alpha_kind : int
+        TIFF's word for alpha: 1 if the colours are multiplied by it, else 2, or 0 if the file does not say.
+    """
+
+    pixels: NDArray[Any]
+    metadata: Metadata = field(default_factory=Metadata)
+    alpha_kind: int = _STRAIGHT
+
+
+def read_photo(path: PathLike) -> Photo:
+    """Read a picture file as it is, turned upright by its EXIF orientation.
+
+    Parameters
+    ----------
+    path : str or path
+        As for `read_image`. Metadata are read from JPEG, PNG, WebP, AVIF and TIFF; from BigTIFF the profile only; from
+        raw files EXIF if they are TIFF files in their build, as CR2, NEF, ARW and DNG are.
+
+    Returns
+    -------
+    Photo
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no file at `path`.
+    ImageReadError
+        As `read_image` does, and for floats in other files than TIFF.
+    """
+    data = read_bytes(path)
+    pixels = decode_picture(data, path)
+    alpha_kind = _STRAIGHT
+    if is_raw(data, path):
+        metadata = Metadata(extract_exif(data))
+    elif data.startswith(TIFF_STARTS):
+        metadata, (channels, alpha_kind) = read_tiff_metadata(data), _describe_channels(data)
+        if pixels.shape[2:] == (3,) and channels != 3:
+            pixels = _restore_channels(pixels, decode_stored(data)[0], _UPRIGHT)
+    else:
+        stored, metadata = decode_stored(data)
+        pixels = _restore_channels(pixels, stored, read_orientation(metadata.exif))
+    try:
+        as_image(pixels)
+    except (TypeError, ValueError) as error:
+        raise ImageReadError(f"Cannot use picture {quote(path)}: {error}") from error
+    if pixels.dtype.kind == "f" and not data.startswith(TIFF_STARTS):
+        raise ImageReadError(f"Cannot use picture {quote(path)}: floats must be in a TIFF file. Convert it.")
+    return Photo(pixels, metadata, alpha_kind)
+
+
+def write_photo(path: PathLike, photo: Photo) -> None:
+    """Write a photograph with its metadata, orientation upright.
+
+    Parameters
+    ----------
+    path : str or path
+        Ends in ``.jpg`` or ``.jpeg`` (quality 95), ``.png``, ``.tif`` or ``.tiff`` (uncompressed). Its folder exists.
+        An existing file is replaced, at the very end.
+    photo : Photo
+        Upright; what its EXIF says of the orientation becomes 1, the rest stays. The colour profile is left out if it
+        is for other colours than grey or RGB, which the file then holds, and of PNG files if it is damaged.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is another one, or the format cannot hold the pixels.
+    OSError
+        If the folder is missing or cannot be written to, see `atomic_write`.
+    """
+    pixels, suffix = photo.pixels, Path(path).suffix.lower()
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    fits = channels in _CHANNELS_BY_SPACE.get(photo.metadata.icc_profile[16:20], ())
+    metadata = Metadata(photo.metadata.exif, photo.metadata.icc_profile if fits else b"")
+    if suffix in TIFF_SUFFIXES:
+        encoded = _encode_tiff(pixels, metadata, photo.alpha_kind)
+    elif suffix in JPEG_SUFFIXES and pixels.dtype == np.uint8 and channels in (1, 3):
+        encoded = _encode_jpeg(pixels, metadata)
+    elif suffix in PNG_SUFFIXES and pixels.dtype.kind == "u":
+        encoded = _encode_png(pixels, metadata)
+    else:
+        got = f"{quote(path)} for {pixels.dtype} with {channels} channels"
+        raise ValueError(f"path must end in .jpg (8 bits, no alpha), .png (8 or 16 bits) or .tif. Got: {got}.")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def _describe_channels(data: bytes) -> tuple[int, int]:
+    """How many channels the first page of a TIFF file decodes to, and TIFF's word for its alpha."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages[0]
+        kinds = [int(kind) for kind in page.extrasamples]
+        channels = page.samplesperpixel if page.photometric in _GREY_OR_RGB else 3  # palette, CMYK, … become RGB
+        return channels, kinds[0] if kinds else _STRAIGHT
+
+
+def _restore_channels(pixels: NDArray[Any], stored: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Grey as one channel, and alpha: `decode_picture` leaves them out wherever OpenCV decodes."""
+    if stored.ndim == 2:
+        return pixels[..., 0]
+    return np.dstack([pixels, turn_upright(stored[..., 3], orientation)]) if stored.shape[2] == 4 else pixels
+
+
+def _encode_jpeg(pixels: NDArray[Any], metadata: Metadata) -> bytes:
+    """With Pillow: OpenCV takes no profile of more than 64 kB."""
+    from PIL import Image
+
+    if max(pixels.shape[:2]) > _LONGEST_JPEG_SIDE:
+        raise ValueError(f"A .jpg file cannot hold this picture. Got: shape {pixels.shape}.")
+    file, exif = io.BytesIO(), set_upright(metadata.exif)
+    Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(
+        file,
+        "JPEG",
+        quality=JPEG_QUALITY,
+        subsampling=0,
+        exif=EXIF_MARK + exif if exif else b"",
+        icc_profile=metadata.icc_profile or None,
+    )
+    return file.getvalue()
+
+
+def _encode_png(pixels: NDArray[Any], metadata: Metadata) -> bytes:
+    """With OpenCV: Pillow takes no colours of 16 bits."""
+    native = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    if native.shape[2:] == (2,):  # OpenCV has no grey with alpha
+        native = native[..., [0, 0, 0, 1]]
+    if native.shape[2:] in ((3,), (4,)):
+        native = cv2.cvtColor(native, cv2.COLOR_RGBA2BGRA if native.shape[2] == 4 else cv2.COLOR_RGB2BGR)
+    profile = metadata.icc_profile if _is_whole(metadata.icc_profile) else b""
+    found = {cv2.IMAGE_METADATA_EXIF: set_upright(metadata.exif), cv2.IMAGE_METADATA_ICCP: profile}
+    parts = {kind: np.frombuffer(part, np.uint8) for kind, part in found.items() if part}
+    with QUIET_OPENCV:
+        done, encoded = cv2.imencodeWithMetadata(".png", native, [*parts], [*parts.values()])
+    if not done:
+        raise ValueError(f"A .png file cannot hold this picture. Got: shape {pixels.shape}.")
+    return encoded.tobytes()
+
+
+def _is_whole(profile: bytes) -> bool:
+    """Whether a profile is as long as it says, and from version 4 on a multiple of 4: libpng writes no others."""
+    length = len(profile)
+    return length == int.from_bytes(profile[:4], "big") and (length % 4 == 0 or profile[8] < 4)  # ICC.1:2022, 7.2
+
+
+def _encode_tiff(pixels: NDArray[Any], metadata: Metadata, alpha_kind: int) -> bytes:
+    """Uncompressed file with metadata."""
+    import tifffile
+
+    file, exif = io.BytesIO(), set_upright(metadata.exif)
+    is_grey = pixels.ndim == 2 or pixels.shape[2] <= 2
+    tifffile.imwrite(
+        file,
+        pixels,
+        byteorder=name_byte_order(exif),
+        photometric="minisblack" if is_grey else "rgb",
+        planarconfig=None if pixels.ndim == 2 else "contig",
+        extrasamples=[alpha_kind] if pixels.shape[2:] in ((2,), (4,)) else None,
+        iccprofile=metadata.icc_profile or None,
+        software=False,
+        metadata=None,
+    )
+    return insert_exif(file.getvalue(), exif)

@@ -1,0 +1,1 @@
+"""B-NET and E-NET: the networks, their dense evaluation, and weights of others."""

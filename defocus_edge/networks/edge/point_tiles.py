@@ -1,0 +1,116 @@
+"""Tiles of an image with the mirrored border that patches at its points need: no larger than the points ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE
+
+# Sides of tiles are multiples of this, so that pictures of many sizes share few shapes.
+_TILE_STEP = 8
+#: What is evaluated of a tile is a multiple of this, or several smaller parts, where its points leave the rest empty.
+CUT_STEP = 32
+# Parts of up to so many px are not divided further.
+_LEAST_CUT = 64
+# What a part costs beyond its own area is as if each side were this much longer: most maps reach into the halo.
+_CUT_MARGIN = 25
+
+
+def cut_tiles(
+    image: NDArray[np.float32], points: NDArray[np.integer], *, tile_side: int, cut_step: int = CUT_STEP
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]]:
+    """Cut an image into tiles around its points.
+
+    Parameters
+    ----------
+    image : (H, W, C) ndarray of float32
+    points : (N, 2) ndarray of int
+        Row and column of each, inside the image.
+    tile_side : int
+        Largest side of a tile in px, without its border.
+    cut_step : int
+        Tiles are multiples of so many px, unless they are as large as they can be; the fewer, the more shapes. With
+        `tile_side` all have one shape.
+
+    Yields
+    ------
+    tile : (1, h + 40, w + 40, C) ndarray of float32
+        Part of the mirror-padded image; 0 where that ends.
+    corner : (2,) ndarray of int64
+        Row and column of the image at which it starts, without its border.
+    members : (n,) ndarray of int64
+        Which points it is for. Each point comes once.
+    """
+    sides = np.array([_choose_side(size, tile_side) for size in image.shape[:2]])
+    columns = int(image.shape[1] // sides[1] + 1)
+    numbers = (points[:, 0] // sides[0] * columns + points[:, 1] // sides[1]).astype(np.int32)
+    order = np.argsort(numbers, kind="stable")
+    starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
+    for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
+        for members in _divide(points, order[start:stop], sides, cut_step):
+            corner, shape = _find_box(points[members], sides, cut_step)
+            tile = np.zeros((1, *(shape + PATCH_SIDE - 1), image.shape[2]), dtype=np.float32)
+            cut = read_padded_window(image, corner, shape + PATCH_SIDE - 1)
+            tile[0, : cut.shape[0], : cut.shape[1]] = cut
+            yield tile, corner, members
+
+
+def _find_box(
+    points: NDArray[np.integer], largest: NDArray[np.int64], step: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Corner of the box around points and its sides, in steps up to the largest."""
+    corner, last = (choose(points, axis=0).astype(np.int64) for choose in (np.min, np.max))
+    return corner, np.minimum(((last - corner) // step + 1) * step, largest)
+
+
+def _divide(
+    points: NDArray[np.integer], members: NDArray[np.int64], largest: NDArray[np.int64], step: int
+) -> list[NDArray[np.int64]]:
+    """Halve the box around some of the points, again and again, as long as the boxes around the halves cost less."""
+    corner, shape = _find_box(points[members], largest, step)
+    axis = int(shape.argmax())
+    if shape[axis] <= max(_LEAST_CUT, step):
+        return [members]
+    first = points[members, axis] < corner[axis] + shape[axis] // 2
+    parts = [part for half in (members[first], members[~first]) for part in _divide(points, half, largest, step)]
+    costs = [np.prod(_find_box(points[part], largest, step)[1] + _CUT_MARGIN) for part in parts]
+    return parts if sum(costs) < np.prod(shape + _CUT_MARGIN) else [members]
+
+
+def _choose_side(size: int, largest: int) -> int:
+    """Side of equal tiles along an axis: as few as `largest` allows, no longer than they must be."""
+    even = -(-size // -(-size // largest))
+    return min(-(-even // _TILE_STEP) * _TILE_STEP, largest)
+
+
+def read_padded_window(
+    image: NDArray[np.float32], corner: NDArray[np.integer], shape: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """Window of the mirror-padded image, without padding it all.
+
+    Parameters
+    ----------
+    image : (H, W, C) ndarray
+    corner : (2,) ndarray of int
+        Row and column in the padded image, which is 20 px larger at each border.
+    shape : (2,) ndarray of int
+        Height and width of the window; less comes back where the padded image ends.
+
+    Returns
+    -------
+    (<= height, <= width, C) ndarray
+    """
+    rows, cols = (
+        _mirror(np.arange(start, min(start + length, size + 2 * PATCH_RADIUS)) - PATCH_RADIUS, size)
+        for start, length, size in zip(corner, shape, image.shape[:2], strict=True)
+    )
+    return image[rows[:, None], cols[None, :]]
+
+
+def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Index into an axis for positions beyond its ends, the end pixel repeated, as `numpy.pad(mode="symmetric")`."""
+    index = index % (2 * size)
+    return np.where(index < size, index, 2 * size - 1 - index)

@@ -1,0 +1,243 @@
+"""The networks as ONNX files: the same numbers in onnxruntime and other programs, without Keras.
+
+Nothing heavy is imported with this module; the export itself needs the package `onnx`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from defocus_edge._extras import ONNX
+from defocus_edge._version import __version__
+from defocus_edge.networks.preset_files import (
+    CONFIG_FILE,
+    EDGE_NETWORKS,
+    find_preset,
+    read_config,
+    read_metadata,
+)
+from defocus_edge.networks.presets import load_edge_networks, load_segmentation_preset
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from defocus_edge.networks.onnx.layers import GraphBuilder
+
+#: Version of ONNX' operators: that of 2022, so that older runtimes know them, too.
+OPSET = 17
+# Version of the file format that came with it.
+_FORMAT = 8
+#: How the file's name must end.
+SUFFIX = ".onnx"
+# What all networks take.
+_PIXELS = "RGB in [0, 1], encoded as in the picture's file"
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """An input or output; a name in the shape stands for any length."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    meaning: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype} ({', '.join(map(str, self.shape))})"
+
+
+@dataclass(frozen=True)
+class _Design:
+    """A graph and what is to be said of it."""
+
+    title: str
+    graph: GraphBuilder
+    inputs: list[_Tensor]
+    outputs: dict[str, _Tensor]  # by the name of what the graph computes
+    properties: Mapping[str, Any]
+
+
+def export_onnx(preset: str | Path, path: str | Path, *, patches: bool = False) -> dict[str, str]:
+    """Write the networks of a preset as an ONNX file.
+
+    Parameters
+    ----------
+    preset : str or Path
+        Name of a preset of the package, see `list_presets`, or a folder.
+    path : str or Path
+        The file, ``.onnx``. It is written whole or not at all; an existing one is replaced.
+    patches : bool
+        Of the edge networks: a graph of 41 px patches in place of one of pictures, which is many times faster where
+        there are many points.
+
+    Returns
+    -------
+    dict of str to str
+        What the file's ``metadata_props`` say: inputs and outputs, the preset and its checksum, and what is needed to
+        use the outputs.
+
+    Raises
+    ------
+    PresetError
+        If the preset is unknown or damaged.
+    ValueError
+        If `path` does not end in ``.onnx``, or `patches` is asked of a segmentation network.
+    OSError
+        If the file cannot be written.
+    ImportError
+        If the package `onnx` is not installed.
+
+    Notes
+    -----
+    The edge networks have the inputs ``image`` (tiles, height, width, 3) float32, RGB in [0, 1], with a border of 20 px
+    as `numpy.pad` makes it with ``mode="symmetric"``, and ``points`` (points, 3) int32, the tile, row and column of
+    each edge point without that border; the outputs ``blur`` (points, 23) and ``edge`` (points, 2). With `patches` the
+    input is ``patches`` (points, 41, 41, 3). The segmentation networks have the input ``image`` (pictures, height,
+    width, 3), sides multiples of ``stride`` in the metadata, and the output ``probability`` (pictures, height, width).
+    """
+    path = Path(path)
+    check_export(preset, path, patches=patches)
+    from defocus_edge.files.images import atomic_write
+
+    folder = find_preset(preset)
+    is_edge = read_config(folder / CONFIG_FILE)["network"] == EDGE_NETWORKS
+    with atomic_write(path) as temporary:  # before the networks are loaded: a place that cannot be written to is said
+        design = _design_edge_networks(folder, patches=patches) if is_edge else _design_segmentation(folder)
+        properties = _describe(folder, design)
+        temporary.write_bytes(_assemble(design, properties).SerializeToString())
+    return properties
+
+
+def check_export(preset: str | Path, path: Path, *, patches: bool = False) -> None:
+    """Raise what `export_onnx` would raise before it loads anything heavy; the parameters are the same."""
+    if path.suffix.lower() != SUFFIX:
+        msg = f"path must end in {SUFFIX}. Got: {path}."
+        raise ValueError(msg)
+    folder = find_preset(preset)
+    network = read_config(folder / CONFIG_FILE)["network"]
+    if patches and network != EDGE_NETWORKS:
+        msg = f"patches goes with a preset of the edge networks only. Got: {preset}, a preset of {network}."
+        raise ValueError(msg)
+    read_metadata(folder)
+    ONNX.load()
+
+
+def _design_edge_networks(folder: Path, *, patches: bool) -> _Design:
+    """B-NET and E-NET."""
+    networks = load_edge_networks(folder)
+    from defocus_edge.blur_levels import BLUR_LEVELS
+    from defocus_edge.networks.edge.networks import EDGE_CLASSES
+    from defocus_edge.networks.onnx.dense import add_dense_model
+    from defocus_edge.networks.onnx.layers import GraphBuilder, add_model
+
+    graph, joint = GraphBuilder(), networks.joint
+    side = joint.inputs[0].shape[1]
+    border = side // 2
+    if patches:
+        meaning = f"{_PIXELS}, centred on an edge point"
+        inputs = [_Tensor("patches", "float32", ("points", side, side, 3), meaning)]
+        title, names = "B-NET and E-NET on patches", add_model(graph, joint, "patches")
+    else:
+        meaning = (
+            f"{_PIXELS}: a picture, or tiles of one size cut from it, with {border} px more on each side; beyond the "
+            'picture its mirror image, as of numpy.pad(…, mode="symmetric")'
+        )
+        where = (
+            "number of the tile, row and column of each edge point in the tile without its border; some thousand in "
+            "one run, as memory grows with them"
+        )
+        inputs = [
+            _Tensor("image", "float32", ("tiles", "height", "width", 3), meaning),
+            _Tensor("points", "int32", ("points", 3), where),
+        ]
+        title = "B-NET and E-NET at the edge points of pictures"
+        names = add_dense_model(graph, joint, "image", "points")
+    levels, classes = BLUR_LEVELS.tolist(), list(EDGE_CLASSES)
+    blur = _Tensor("blur", "float32", ("points", len(levels)), "probability of each radius of blur_levels_px")
+    edge = _Tensor("edge", "float32", ("points", len(classes)), "probability of each of edge_classes")
+    properties = {
+        "form": "patches" if patches else "dense",
+        "border_px": border,
+        "blur_levels_px": levels,
+        "edge_classes": classes,
+        "depth_threshold": networks.config.depth_threshold,
+    }
+    return _Design(title, graph, inputs, {names["blur"]: blur, names["edge"]: edge}, properties)
+
+
+def _design_segmentation(folder: Path) -> _Design:
+    """A network that detects blur, with the sigmoid of its last map."""
+    preset = load_segmentation_preset(folder)
+    from defocus_edge.networks.onnx.layers import CHANNELS, GraphBuilder, add_model
+    from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
+    from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP
+
+    network, graph = SEGMENTATION_NETWORKS[preset.network], GraphBuilder()
+    logits = add_model(graph, preset.model, "image")
+    answer = graph.add("Gather", [logits, graph.add_constant("last_map", -1)], "answer", axis=CHANNELS)
+    result = graph.add("Sigmoid", [answer], "answer/sigmoid")
+    meaning = (
+        f"{_PIXELS}; height and width multiples of {network.stride}: continue pictures of other sizes below and to the "
+        'right, as numpy.pad(…, mode="reflect") does, and cut the result'
+    )
+    image = _Tensor("image", "float32", ("pictures", "height", "width", 3), meaning)
+    truth = f"that a pixel is out of focus; above {preset.threshold:g} it counts as blurred"
+    probability = _Tensor("probability", "float32", ("pictures", "height", "width"), truth)
+    properties = {
+        "form": "map",
+        "stride": network.stride,
+        "threshold": preset.threshold,
+        "largest_side": LARGEST_SIDE,
+        "overlap": OVERLAP,
+    }
+    return _Design(network.title, graph, [image], {result: probability}, properties)
+
+
+def _describe(folder: Path, design: _Design) -> dict[str, str]:
+    """What the file says of itself, as ONNX wants it: strings; numbers and lists are JSON."""
+    metadata = read_metadata(folder)
+    about = {
+        "preset": folder.resolve().name,
+        "network": read_config(folder / CONFIG_FILE)["network"],
+        "software": f"defocus_edge {__version__}",
+        "sha256": metadata["sha256"],
+        "licence": metadata.get("licence", "unknown"),
+        "inputs": "; ".join(map(str, design.inputs)),
+        "outputs": "; ".join(map(str, design.outputs.values())),
+        **design.properties,
+    }
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+
+
+def _assemble(design: _Design, properties: dict[str, str]) -> ModelProto:
+    """The file's content, checked."""
+    from onnx import TensorProto, checker, helper
+
+    tensors = [*design.inputs, *design.outputs.values()]
+    kinds = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32}
+    ports = {
+        tensor.name: helper.make_tensor_value_info(tensor.name, kinds[tensor.dtype], tensor.shape) for tensor in tensors
+    }
+    ends = [helper.make_node("Identity", [name], [tensor.name]) for name, tensor in design.outputs.items()]
+    graph = helper.make_graph(
+        [*design.graph.nodes, *ends],
+        properties["network"],
+        [ports[tensor.name] for tensor in design.inputs],
+        [ports[tensor.name] for tensor in design.outputs.values()],
+        design.graph.constants,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=_FORMAT,
+        producer_name="defocus_edge",
+        producer_version=__version__,
+        doc_string="\n".join([design.title, *(f"{tensor}: {tensor.meaning}" for tensor in tensors)]),
+    )
+    helper.set_model_props(model, properties)
+    checker.check_model(model, full_check=True)
+    return model

@@ -1,0 +1,255 @@
+"""Keras layers as nodes of an ONNX graph, channels before rows and columns. Needs the package `onnx`.
+
+A converter of whole TensorFlow graphs would spare this table of a dozen layers. The one there is, tf2onnx 1.17, turns
+each dilated convolution of a picture of any size into some sixty nodes and gave other probabilities for MSDU-net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import ArrayLike, NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from defocus_edge.networks.segmentation.blocks import BilinearUpsampling
+from defocus_edge.networks.segmentation.ma_ganet import ChannelAttention
+from defocus_edge.networks.segmentation.msdu_net import ClassDifference
+
+#: Axes of maps in the graph.
+CHANNELS, ROWS, COLUMNS = 1, 2, 3
+#: Axes of a map with its channels last in the order of the graph, and back.
+CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+# Keras' kernel (rows, columns, inputs, outputs) in ONNX' order; the same one for (…, outputs, inputs) of ConvTranspose.
+_KERNEL_AXES = (3, 2, 0, 1)
+# "To the end" for Slice.
+_END = np.iinfo(np.int64).max
+_ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
+
+
+class GraphBuilder:
+    """Nodes and constants of a graph in the order in which they are added.
+
+    Attributes
+    ----------
+    nodes : list of NodeProto
+    constants : list of TensorProto
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """Add a node with one output, which is called like the node, and return that name."""
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def add_constant(self, name: str, values: ArrayLike) -> str:
+        """Add an array and return its name."""
+        self.constants.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def add_slice(self, source: str, cuts: Mapping[int, tuple[int, int]], name: str) -> str:
+        """Add a cut of a tensor from start to stop along axes; a stop of 0 is the end of the axis."""
+        bounds = [(start, stop or _END, axis) for axis, (start, stop) in cuts.items()]
+        values = dict(zip(("starts", "ends", "axes"), np.array(bounds, np.int64).T, strict=True))
+        return self.add("Slice", [source, *(self.add_constant(f"{name}/{key}", values[key]) for key in values)], name)
+
+    def add_convolution(
+        self,
+        source: str,
+        kernel: NDArray[np.float32],
+        name: str,
+        *,
+        bias: NDArray[np.float32] | None = None,
+        dilation: int = 1,
+        stride: int = 1,
+        pads: Sequence[int] = (0, 0, 0, 0),
+    ) -> str:
+        """Add a convolution with a kernel in Keras' order."""
+        constants = [self.add_constant(f"{name}/kernel", kernel.transpose(_KERNEL_AXES))]
+        if bias is not None:
+            constants.append(self.add_constant(f"{name}/bias", bias))
+        options = {"dilations": [dilation] * 2, "strides": [stride] * 2, "pads": list(pads)}
+        return self.add("Conv", [source, *constants], name, kernel_shape=kernel.shape[:2], **options)
+
+    def add_activation(self, source: str, layer: keras.layers.Layer) -> str:
+        """Add what comes after a layer's sum, if anything does."""
+        activation = layer.activation.__name__
+        if activation == "linear":
+            return source
+        attributes = {"axis": -1} if activation == "softmax" else {}
+        return self.add(_ACTIVATIONS[activation], [source], f"{source}/{activation}", **attributes)
+
+
+def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:
+    """Add all layers of a functional model that uses each of them once.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+    model : keras.Model
+        With one input.
+    source : str
+        The input, channels last.
+
+    Returns
+    -------
+    str, or dict of str to str
+        Names of the outputs, in the structure of ``model.output``; maps come with their channels first.
+    """
+    names = {id(model.inputs[0]): graph.add("Transpose", [source], f"{source}/channels_first", perm=CHANNELS_FIRST)}
+    for layer in model.layers:
+        if not isinstance(layer, layers.InputLayer):
+            inputs = [names[id(tensor)] for tensor in list_inputs(layer)]
+            names[id(layer.output)] = add_layer(graph, layer, inputs)
+    return keras.tree.map_structure(lambda output: names[id(output)], model.output)
+
+
+def add_layer(graph: GraphBuilder, layer: keras.layers.Layer, inputs: list[str]) -> str:
+    """Add one layer and return the name of its output.
+
+    Raises
+    ------
+    TypeError
+        If the layer has no form in ONNX here.
+    """
+    if type(layer) not in _FORMS:
+        msg = f"layer must be one of {sorted(kind.__name__ for kind in _FORMS)}. Got: {type(layer).__name__}."
+        raise TypeError(msg)
+    return _FORMS[type(layer)](graph, layer, inputs)
+
+
+def list_inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
+    """What a layer of a functional model is applied to."""
+    return layer.input if isinstance(layer.input, list) else [layer.input]
+
+
+def read_weight(variable: Any) -> NDArray[np.float32]:
+    """Values of a layer's weight."""
+    return np.asarray(ops.convert_to_numpy(variable), dtype=np.float32)
+
+
+def _add_conv(graph: GraphBuilder, layer: layers.Conv2D, inputs: list[str]) -> str:
+    size, stride, dilation = layer.kernel_size[0], layer.strides[0], layer.dilation_rate[0]
+    # As TensorFlow pads an axis whose length is a multiple of the stride, which pictures' sides must be.
+    total = max((size - 1) * dilation + 1 - stride, 0) if layer.padding == "same" else 0
+    before, after = total // 2, total - total // 2
+    output = graph.add_convolution(
+        inputs[0],
+        read_weight(layer.kernel),
+        layer.name,
+        bias=read_weight(layer.bias) if layer.use_bias else None,
+        dilation=dilation,
+        stride=stride,
+        pads=(before, before, after, after),
+    )
+    return graph.add_activation(output, layer)
+
+
+def _add_transposed_conv(graph: GraphBuilder, layer: layers.Conv2DTranspose, inputs: list[str]) -> str:
+    kernel = graph.add_constant(f"{layer.name}/kernel", read_weight(layer.kernel).transpose(_KERNEL_AXES))
+    bias = graph.add_constant(f"{layer.name}/bias", read_weight(layer.bias))
+    options = {"kernel_shape": layer.kernel_size, "strides": layer.strides}
+    return graph.add("ConvTranspose", [inputs[0], kernel, bias], layer.name, **options)
+
+
+def _add_pooling(graph: GraphBuilder, layer: layers.MaxPooling2D, inputs: list[str]) -> str:
+    return graph.add("MaxPool", inputs, layer.name, kernel_shape=layer.pool_size, strides=layer.strides)
+
+
+def _add_normalization(graph: GraphBuilder, layer: layers.BatchNormalization, inputs: list[str]) -> str:
+    weights = {
+        "gamma": layer.gamma,
+        "beta": layer.beta,
+        "mean": layer.moving_mean,
+        "variance": layer.moving_variance,
+    }
+    constants = [graph.add_constant(f"{layer.name}/{key}", read_weight(values)) for key, values in weights.items()]
+    return graph.add("BatchNormalization", [*inputs, *constants], layer.name, epsilon=layer.epsilon)
+
+
+def _add_rescaling(graph: GraphBuilder, layer: layers.Rescaling, inputs: list[str]) -> str:
+    scale, offset = (
+        graph.add_constant(f"{layer.name}/{key}", np.asarray(values, np.float32).reshape(-1, 1, 1))
+        for key, values in (("scale", layer.scale), ("offset", layer.offset))
+    )
+    scaled = graph.add("Mul", [inputs[0], scale], f"{layer.name}/scaled")
+    return graph.add("Add", [scaled, offset], layer.name)
+
+
+def _add_cropping(graph: GraphBuilder, layer: layers.Cropping2D, inputs: list[str]) -> str:
+    (top, bottom), (left, right) = layer.cropping
+    return graph.add_slice(inputs[0], {ROWS: (top, -bottom), COLUMNS: (left, -right)}, layer.name)
+
+
+def _add_flattening(graph: GraphBuilder, layer: layers.Flatten, inputs: list[str]) -> str:
+    last = graph.add("Transpose", inputs, f"{layer.name}/channels_last", perm=CHANNELS_LAST)
+    return graph.add("Flatten", [last], layer.name)
+
+
+def _add_dense(graph: GraphBuilder, layer: layers.Dense, inputs: list[str]) -> str:
+    kernel = graph.add_constant(f"{layer.name}/kernel", read_weight(layer.kernel))
+    bias = graph.add_constant(f"{layer.name}/bias", read_weight(layer.bias))
+    return graph.add_activation(graph.add("Gemm", [inputs[0], kernel, bias], layer.name), layer)
+
+
+def _add_upsampling(graph: GraphBuilder, layer: BilinearUpsampling, inputs: list[str]) -> str:
+    if layer.factor == 1:
+        return inputs[0]
+    scales = graph.add_constant(f"{layer.name}/scales", np.array([1, 1, layer.factor, layer.factor], np.float32))
+    options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    return graph.add("Resize", [inputs[0], "", scales], layer.name, **options)
+
+
+def _add_difference(graph: GraphBuilder, layer: ClassDifference, inputs: list[str]) -> str:
+    first = graph.add_slice(inputs[0], {CHANNELS: (0, 1)}, f"{layer.name}/first")
+    second = graph.add_slice(inputs[0], {CHANNELS: (1, 0)}, f"{layer.name}/second")
+    return graph.add("Sub", [second, first], layer.name)
+
+
+def _add_attention(graph: GraphBuilder, layer: ChannelAttention, inputs: list[str]) -> str:
+    """X + α softmax(X Xᵀ) X with X one row for each channel."""
+    name, maps = layer.name, inputs[0]
+    alpha = graph.add_constant(f"{name}/alpha", read_weight(layer.alpha))
+    as_rows = graph.add_constant(f"{name}/as_rows", np.array([0, 0, -1], np.int64))
+    rows = graph.add("Reshape", [maps, as_rows], f"{name}/rows")
+    columns = graph.add("Transpose", [rows], f"{name}/columns", perm=(0, 2, 1))
+    attention = graph.add("MatMul", [rows, columns], f"{name}/products")
+    attention = graph.add("Softmax", [attention], f"{name}/softmax", axis=-1)
+    attended = graph.add("MatMul", [attention, rows], f"{name}/attended")
+    weighted = graph.add("Mul", [attended, alpha], f"{name}/weighted")
+    shape = graph.add("Shape", [maps], f"{name}/shape")
+    return graph.add("Add", [maps, graph.add("Reshape", [weighted, shape], f"{name}/maps")], name)
+
+
+def _add_joining(kind: str, **attributes: Any) -> Callable[[GraphBuilder, Any, list[str]], str]:
+    return lambda graph, layer, inputs: graph.add(kind, inputs, layer.name, **attributes)
+
+
+def _pass_on(graph: GraphBuilder, layer: Any, inputs: list[str]) -> str:  # noqa: ARG001 - has the form of the others
+    return inputs[0]
+
+
+_FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
+    layers.Activation: lambda graph, layer, inputs: graph.add_activation(inputs[0], layer),
+    layers.BatchNormalization: _add_normalization,
+    layers.Concatenate: _add_joining("Concat", axis=CHANNELS),
+    layers.Conv2D: _add_conv,
+    layers.Conv2DTranspose: _add_transposed_conv,
+    layers.Cropping2D: _add_cropping,
+    layers.Dense: _add_dense,
+    layers.Dropout: _pass_on,
+    layers.Flatten: _add_flattening,
+    layers.MaxPooling2D: _add_pooling,
+    layers.Multiply: _add_joining("Mul"),
+    layers.ReLU: _add_joining("Relu"),
+    layers.Rescaling: _add_rescaling,
+    BilinearUpsampling: _add_upsampling,
+    ChannelAttention: _add_attention,
+    ClassDifference: _add_difference,
+}

@@ -1,0 +1,1 @@
+"""Networks that give each pixel a probability of being blurred."""

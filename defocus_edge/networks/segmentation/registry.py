@@ -1,0 +1,139 @@
+"""The networks that detect blur, by name: how to build them, what they need and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from types import MappingProxyType
+from typing import Any
+
+import keras
+from keras import layers
+
+from defocus_edge.networks.segmentation import defusion_net, ma_ganet, msdu_net
+from defocus_edge.networks.segmentation.blocks import SegmentationConfig
+
+
+@dataclass(frozen=True)
+class SegmentationNetwork:
+    """One architecture.
+
+    Attributes
+    ----------
+    name : str
+        What presets and commands call it.
+    title : str
+        What its paper calls it.
+    reference : str
+        The paper.
+    config_class : type
+        Frozen dataclass of its architecture; the defaults are the paper's.
+    build : callable
+        Config to `keras.Model`: (B, H, W, 3) float32 RGB in [0, 1] to (B, H, W, score_maps) float32 logits. The sigmoid
+        of the last map is the probability that a pixel is blurred.
+    stride : int
+        Height and width of a picture must be multiples of it.
+    score_maps : int
+        Maps that are supervised in training.
+    """
+
+    name: str
+    title: str
+    reference: str
+    config_class: type[SegmentationConfig]
+    build: Callable[[Any], keras.Model]
+    stride: int
+    score_maps: int
+
+
+#: The architectures by name.
+SEGMENTATION_NETWORKS: Mapping[str, SegmentationNetwork] = MappingProxyType(
+    {
+        network.name: network
+        for network in (
+            SegmentationNetwork(
+                name="msdu",
+                title="MSDU-net",
+                reference="Yang & Xiao 2020, arXiv:2006.03182",
+                config_class=msdu_net.MsduNetConfig,
+                build=msdu_net.build_msdu_net,
+                stride=msdu_net.STRIDE,
+                score_maps=msdu_net.SCORE_MAPS,
+            ),
+            SegmentationNetwork(
+                name="defusion",
+                title="DeFusionNET",
+                reference="Tang et al., CVPR 2019",
+                config_class=defusion_net.DefusionNetConfig,
+                build=defusion_net.build_defusion_net,
+                stride=defusion_net.STRIDE,
+                score_maps=defusion_net.SCORE_MAPS,
+            ),
+            SegmentationNetwork(
+                name="maganet",
+                title="MA-GANet",
+                reference="Jiang et al., IEEE Transactions on Image Processing",
+                config_class=ma_ganet.MaGanetConfig,
+                build=ma_ganet.build_ma_ganet,
+                stride=ma_ganet.STRIDE,
+                score_maps=ma_ganet.SCORE_MAPS,
+            ),
+        )
+    }
+)
+
+
+def build_segmentation_network(name: str, config: SegmentationConfig | None = None) -> keras.Model:
+    """Build a network that detects blur, with random weights.
+
+    Parameters
+    ----------
+    name : {'msdu', 'defusion', 'maganet'}
+    config : SegmentationConfig, optional
+        Of the network's `config_class`; the paper's architecture without it.
+
+    Returns
+    -------
+    keras.Model
+        See `SegmentationNetwork`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network.
+    TypeError
+        If the config is that of another network.
+    """
+    if name not in SEGMENTATION_NETWORKS:
+        msg = f"name must be one of {sorted(SEGMENTATION_NETWORKS)}. Got: {name!r}."
+        raise ValueError(msg)
+    network = SEGMENTATION_NETWORKS[name]
+    config = network.config_class() if config is None else config
+    if not isinstance(config, network.config_class):
+        msg = f"config of {name!r} must be a {network.config_class.__name__}. Got: {type(config).__name__}."
+        raise TypeError(msg)
+    return network.build(config)
+
+
+def count_multiply_adds(model: keras.Model, height: int, width: int) -> int:
+    """Multiply-adds of a network's convolutions for one picture.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional graph of one input and one output, in which each layer is used once.
+    height, width : int
+        Of the picture, multiples of the network's stride.
+
+    Returns
+    -------
+    int
+        Products of kernel values and inputs, padding included. Biases, normalization, pooling, upsampling and
+        attention are not counted.
+    """
+    convs = [layer for layer in model.layers if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose)]
+    # A transposed convolution applies its whole kernel once for each position of its input.
+    places = [conv.input if isinstance(conv, layers.Conv2DTranspose) else conv.output for conv in convs]
+    sizes = keras.Model(model.inputs, places).compute_output_shape((1, height, width, model.inputs[0].shape[-1]))
+    return sum(prod(conv.kernel.shape) * prod(size[1:3]) for conv, size in zip(convs, sizes, strict=True))

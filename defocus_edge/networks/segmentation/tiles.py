@@ -1,0 +1,136 @@
+"""Networks of maps on pictures of any size: padded to the stride, in overlapping tiles above a size limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from defocus_edge.networks.edge.dense import compile_inference
+
+if TYPE_CHECKING:
+    import keras
+
+#: Side in px above which a picture is cut into tiles.
+LARGEST_SIDE = 1024
+#: px by which neighbouring tiles overlap, at least: the border of a tile sees less of the picture and counts little.
+OVERLAP = 128
+
+
+class MapEvaluator:
+    """A network that turns a picture into a probability for each pixel, on pictures of any size.
+
+    Parameters
+    ----------
+    model : keras.Model
+        (B, H, W, 3) RGB in [0, 1] to (B, H, W, K) logits, the last of them the answer; H and W multiples of `stride`.
+    stride : int
+        px, see `SegmentationNetwork`.
+    largest_side : int
+        Side in px above which the picture is cut into tiles; bounds the memory. Rounded down to the stride.
+    overlap : int
+        px by which tiles overlap, at least; less than half of `largest_side`.
+
+    Raises
+    ------
+    ValueError
+        If `largest_side` or `overlap` is out of range.
+
+    Notes
+    -----
+    The picture is continued below and to the right by its mirror image. Tiles begin at multiples of the stride, so that
+    pooling sees the same grid in each. Where two overlap, the weight passes from one to the other along a straight
+    line.
+    """
+
+    def __init__(
+        self, model: keras.Model, *, stride: int, largest_side: int = LARGEST_SIDE, overlap: int = OVERLAP
+    ) -> None:
+        side = largest_side // stride * stride
+        if side < stride or not 0 <= overlap < side / 2:
+            msg = (
+                f"largest_side must be at least the stride, {stride}, and more than twice the overlap. "
+                f"Got: {largest_side} and {overlap}."
+            )
+            raise ValueError(msg)
+        self._stride, self._side, self._overlap = stride, side, overlap
+        self._compiled = compile_inference(
+            lambda image: ops.sigmoid(model(image, training=False)[..., -1]), [((1, None, None, 3), "float32")]
+        )
+
+    def predict(
+        self, image: NDArray[np.float32], *, progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Probability of each pixel.
+
+        Parameters
+        ----------
+        image : (H, W, 3) ndarray of float32
+            RGB in [0, 1].
+        progress : callable, optional
+            Called with (tiles done, all tiles).
+
+        Returns
+        -------
+        (H, W) ndarray of float32
+        """
+        height, width = image.shape[:2]
+        rows, cols = (self._cut_axis(size) for size in (height, width))
+        tiles = [(row, col) for row in rows for col in cols]
+        if len(tiles) == 1:
+            probability = self._predict_tile(image, *tiles[0])[:height, :width]
+        else:
+            probability = self._blend(image, tiles, progress)
+        return np.clip(probability, 0, 1)
+
+    def _cut_axis(self, size: int) -> list[tuple[slice, NDArray[np.float32]]]:
+        """Where tiles lie along an axis that is padded to the stride, and the weights of their pixels."""
+        padded = -(-size // self._stride) * self._stride
+        if padded <= self._side:
+            return [(slice(0, padded), np.ones(padded, dtype=np.float32))]
+        count = -(-(padded - self._overlap) // (self._side - self._overlap))
+        starts = np.linspace(0, (padded - self._side) // self._stride, count).round().astype(int) * self._stride
+        return [(slice(start, start + self._side), self._weigh(start, starts)) for start in starts.tolist()]
+
+    def _weigh(self, start: int, starts: NDArray[np.int_]) -> NDArray[np.float32]:
+        """1, falling along a straight line to nearly 0 where the tile before or after it overlaps."""
+        position = np.arange(self._side) + 0.5
+        weight = np.ones(self._side)
+        for other in starts[np.abs(starts - start) < self._side]:
+            shared = self._side - abs(int(other) - start)
+            if other != start:
+                weight = np.minimum(weight, (position if other < start else self._side - position) / shared)
+        return weight.astype(np.float32)
+
+    def _blend(
+        self, image: NDArray[np.float32], tiles: list[Any], progress: Callable[[int, int], None] | None
+    ) -> NDArray[np.float32]:
+        height, width = image.shape[:2]
+        total = np.zeros((height, width), dtype=np.float32)
+        weights = np.zeros((height, width), dtype=np.float32)
+        for number, ((rows, row_weight), (cols, col_weight)) in enumerate(tiles, start=1):
+            kept = total[rows, cols].shape
+            weight = (row_weight[:, None] * col_weight[None, :])[: kept[0], : kept[1]]
+            tile = self._predict_tile(image, (rows, row_weight), (cols, col_weight))[: kept[0], : kept[1]]
+            total[rows, cols] += tile * weight
+            weights[rows, cols] += weight
+            if progress is not None:
+                progress(number, len(tiles))
+        return total / weights
+
+    def _predict_tile(self, image: NDArray[np.float32], *axes: tuple[slice, Any]) -> NDArray[np.float32]:
+        rows, cols = (
+            _mirror(np.arange(part.start, part.stop), size) for (part, _), size in zip(axes, image.shape, strict=False)
+        )
+        tile = image[rows[:, None], cols[None, :]][None]
+        return np.asarray(ops.convert_to_numpy(self._compiled(tile))[0], dtype=np.float32)
+
+
+def _mirror(index: NDArray[np.int_], size: int) -> NDArray[np.int_]:
+    """Index for positions beyond the end of an axis, as `numpy.pad(mode="reflect")`; the end pixel is not repeated."""
+    period = max(2 * (size - 1), 1)
+    index = index % period
+    return np.minimum(index, period - index) if size > 1 else np.zeros_like(index)

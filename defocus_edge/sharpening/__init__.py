@@ -1,0 +1,1 @@
+"""From a picture and its blur map to a sharper picture."""

@@ -1,0 +1,107 @@
+"""How much noise a picture has, read where there is least texture.
+
+References
+----------
+.. [1] J. Immerkær, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2), 1996.
+.. [2] D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from defocus_edge.files.images import as_image
+from defocus_edge.radius_maps import check_radius_map
+
+FloatArray = NDArray[np.float32]
+
+#: Encoded values from here on are saturated: 5 steps of 8 bits below white, since JPEG ripples there.
+SATURATION = 250 / 255
+#: Steps of 8 bits in the range of a picture: the unit of noise.
+STEPS_OF_8_BITS = 255.0
+# Median of |x| and norm of the mask [1 -2 1]ᵀ[1 -2 1] of [2], for normal noise with standard deviation 1.
+_NORMAL_MEDIAN = 0.6745
+_MASK_NORM = 6.0
+# Noise is read in blocks of so many px, at this quantile of them: most blocks of a sharp picture hold texture.
+_NOISE_BLOCK = 16
+_NOISE_QUANTILE = 0.25
+# A block with this share of black or saturated pixels shows no noise.
+_CLIPPED_SHARE = 0.5
+
+
+def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None) -> float:
+    """Standard deviation of the noise of a picture, in 8-bit steps.
+
+    Parameters
+    ----------
+    image : array_like
+        As for `as_image`.
+    blur_map : (H, W) array_like of float or BlurEstimate, optional
+        Blur radius in px: the noise is read in the more blurred half, where there is least texture.
+
+    Returns
+    -------
+    float
+        Of the encoded values, 1/255 of the range; mean over the channels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_image` does, and if `blur_map` does not fit.
+
+    Notes
+    -----
+    The mask [1 -2 1]ᵀ[1 -2 1] removes planes and straight edges along the axes and leaves noise with 6 times its
+    standard deviation [1]_, which is read as median absolute value over 0.6745 [2]_: in blocks of 16 px, of which the
+    lower quartile counts, since most blocks of a sharp picture hold texture. Blocks that saturate are left out.
+
+    References
+    ----------
+    .. [1] J. Immerkær, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2), 1996.
+    .. [2] D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994.
+    """
+    colour = as_image(image)
+    return measure_noise(colour, None if blur_map is None else check_radius_map(blur_map, colour.shape[:2]))
+
+
+def measure_noise(colour: FloatArray, radius: FloatArray | None) -> float:
+    """What `estimate_noise` does, for a picture and radii that are known to be sound.
+
+    Parameters
+    ----------
+    colour : (H, W, C) ndarray of float32
+        sRGB-encoded in [0, 1], any number of channels.
+    radius : (H, W) ndarray of float32, or None
+        Blur radius in px.
+
+    Returns
+    -------
+    float
+        In 8-bit steps; mean over the channels. 0 for pictures of less than 18 px a side.
+    """
+    return float(np.mean([_measure_plane_noise(plane, radius) for plane in np.moveaxis(colour, 2, 0)]))
+
+
+def _measure_plane_noise(plane: FloatArray, radius: FloatArray | None) -> float:
+    """Noise of one channel in 8-bit steps."""
+    bent = plane[2:] - 2 * plane[1:-1] + plane[:-2]
+    bent = np.abs(bent[:, 2:] - 2 * bent[:, 1:-1] + bent[:, :-2])
+    if min(bent.shape, default=0) < _NOISE_BLOCK:  # no block fits: there is too little to tell noise from texture
+        return 0.0
+    medians = np.median(_split_blocks(bent), axis=1)
+    inside = _split_blocks(plane[1:-1, 1:-1])
+    usable = np.mean((inside >= SATURATION) | (inside <= 1 - SATURATION), axis=1) < _CLIPPED_SHARE
+    if radius is not None:
+        blur = np.mean(_split_blocks(radius[1:-1, 1:-1]), axis=1)
+        usable &= blur >= np.median(blur)
+    medians = medians[usable] if usable.any() else medians
+    return float(np.quantile(medians, _NOISE_QUANTILE)) / _NORMAL_MEDIAN / _MASK_NORM * STEPS_OF_8_BITS
+
+
+def _split_blocks(values: FloatArray) -> FloatArray:
+    """(N, pixels) whole blocks of (H, W) values; what is left over at the ends is dropped."""
+    rows, columns = (side // _NOISE_BLOCK for side in values.shape)
+    whole = values[: rows * _NOISE_BLOCK, : columns * _NOISE_BLOCK]
+    blocks = whole.reshape(rows, _NOISE_BLOCK, columns, _NOISE_BLOCK).swapaxes(1, 2)
+    return blocks.reshape(rows * columns, _NOISE_BLOCK**2)

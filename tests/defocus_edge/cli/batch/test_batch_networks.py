@@ -1,0 +1,63 @@
+"""A batch with real networks: the same bytes as `estimate`, from both engines, whatever the number of processes."""
+
+import shutil
+
+import cv2
+import pytest
+from skimage.data import astronaut
+from tests.defocus_edge.cli.batch.batch_cases import read_tree
+
+from defocus_edge.cli.app import main
+
+PICTURES = ("a.png", "b/c.png")
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning:ray")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "b").mkdir()
+    for number, name in enumerate(PICTURES):
+        assert cv2.imwrite(str(folder / name), astronaut()[100 * number :: 2, 100 : 100 + 128 : 2, ::-1][:64])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def local(pictures, small_preset, tmp_path_factory):
+    """What the local engine makes, once Numba has its kernels on disk."""
+    folder = tmp_path_factory.mktemp("local")
+    assert main(["estimate", str(pictures / PICTURES[0]), "--preset", str(small_preset), "--out", str(folder)]) == 0
+    shutil.rmtree(folder)
+    assert main(["batch", str(pictures), str(folder), "--preset", str(small_preset), "--preview"]) == 0
+    return folder
+
+
+def test_local_engine_writes_what_estimate_writes(pictures, local, small_preset, tmp_path):
+    for name in PICTURES:
+        out = tmp_path / name
+        assert main(["estimate", str(pictures / name), "--preset", str(small_preset), "--out", str(out)]) == 0
+        for path in out.iterdir():
+            assert path.read_bytes() == (local / name).with_name(path.name).read_bytes(), path.name
+    names = ["a_blur.png", "a_blur.tif", "b/c_blur.png", "b/c_blur.tif", "summary.csv"]
+    assert sorted(read_tree(local)) == names
+
+
+def test_ray_engine_writes_what_the_local_engine_writes(pictures, local, small_preset, tmp_path, capfd):
+    arguments = [
+        str(pictures),
+        str(tmp_path),
+        "--preset",
+        str(small_preset),
+        "--preview",
+        "--engine",
+        "ray",
+        "--jobs",
+        "2",
+    ]
+    assert main(["batch", *arguments]) == 0
+    assert read_tree(tmp_path) == read_tree(local)
+    captured = capfd.readouterr()
+    assert not captured.out
+    assert captured.err.splitlines()[-1] == f"2 pictures done: {tmp_path / 'summary.csv'}"
+    assert len(captured.err.splitlines()) == len(PICTURES) + 1

@@ -1,0 +1,75 @@
+"""Presets of the blur-detection networks: half the size, the same network."""
+
+import json
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from defocus_edge.networks.preset_files import CONFIG_FILE, WEIGHTS_FILE, PresetError
+from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
+from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
+from defocus_edge.networks.segmentation.registry import build_segmentation_network
+
+CONFIG = MsduNetConfig(width=1 / 16, normalization="batch")
+
+
+@pytest.fixture(scope="module")
+def preset():
+    keras.utils.set_random_seed(0)
+    return SegmentationPreset("msdu", CONFIG, build_segmentation_network("msdu", CONFIG), threshold=0.37)
+
+
+def list_arrays(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
+    return found
+
+
+def test_kernels_are_stored_in_half_and_the_rest_in_full(preset, tmp_path):
+    half = list_arrays(save_segmentation_preset(preset, tmp_path / "half", {}) / WEIGHTS_FILE)
+    full = list_arrays(save_segmentation_preset(preset, tmp_path / "full", {}, half=False) / WEIGHTS_FILE)
+    assert half.keys() == full.keys()
+    for name, values in half.items():
+        assert values.dtype == (np.float16 if values.ndim > 1 else full[name].dtype)
+        np.testing.assert_allclose(values, full[name], rtol=1e-3, atol=1e-6)
+    sizes = [(tmp_path / name / WEIGHTS_FILE).stat().st_size for name in ("half", "full")]
+    assert sizes[0] < 0.75 * sizes[1]  # narrow as it is, names weigh as much as numbers
+
+
+def test_what_is_saved_is_loaded(preset, rng, tmp_path):
+    loaded = load_segmentation_preset(save_segmentation_preset(preset, tmp_path, {"name": "one"}), network="msdu")
+    assert (loaded.network, loaded.config, loaded.threshold) == ("msdu", CONFIG, 0.37)
+    assert {variable.dtype for variable in loaded.model.weights} == {"float32"}
+    images = rng.random((1, 32, 48, 3), dtype=np.float32)
+    one, other = (keras.ops.convert_to_numpy(model(images, training=False)) for model in (preset.model, loaded.model))
+    np.testing.assert_allclose(one, other, atol=0.02 * np.abs(one).max())
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"threshold": "high"}, r"config\.json does not describe msdu: could not convert"),
+        ({"colour": 1}, r"config\.json does not describe msdu: .*colour"),
+        ({"width": -1}, r"config\.json does not describe msdu: width must be positive"),
+        ({"network": "unet"}, r"config\.json must be of msdu, defusion, maganet\. Got: 'unet'\."),
+    ],
+)
+def test_config_of_something_else_is_refused(preset, tmp_path, change, complaint):
+    folder = save_segmentation_preset(preset, tmp_path, {})
+    path = folder / CONFIG_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    with pytest.raises(PresetError, match=complaint):
+        load_segmentation_preset(folder)
+
+
+def test_a_failed_rewrite_leaves_nothing_behind(preset, tmp_path, monkeypatch):
+    def break_off(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        save_segmentation_preset(preset, tmp_path, {})
+    assert list(tmp_path.iterdir()) == []

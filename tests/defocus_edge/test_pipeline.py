@@ -1,0 +1,391 @@
+"""From photo to map: one estimator with small random networks, every kind of picture, every option."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS
+from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
+from defocus_edge.estimation.point_blur import measure_confidence
+from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
+from defocus_edge.files.images import ImageReadError, as_image
+from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.edge.networks import build_edge_networks
+from defocus_edge.networks.preset_files import PresetError
+from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur
+from defocus_edge.propagation.propagate import NoEdgesError
+from defocus_edge.propagation.settings import PropagationSettings
+from defocus_edge.thresholds import threshold_blur_map
+
+HEIGHT, WIDTH = 64, 80  # of `texture`
+
+
+def copy_networks(networks, edge_bias):
+    """The same networks with another bias of E-NET's two outputs."""
+    copied = build_edge_networks(networks.config)
+    copied.joint.set_weights(networks.joint.get_weights())
+    last = copied.joint.get_layer("edge_head_dense3")
+    last.set_weights([last.get_weights()[0], np.array(edge_bias, dtype=np.float32)])
+    return copied
+
+
+@pytest.fixture(scope="module")
+def pattern_networks(small_networks):
+    """Networks for which each edge is a pattern edge."""
+    return copy_networks(small_networks, (100, 0))
+
+
+@pytest.fixture(scope="module")
+def estimator(pattern_networks):
+    return BlurEstimator(pattern_networks, tile_side=64)
+
+
+@pytest.fixture
+def mixed_networks(small_networks, texture):
+    """Networks for which about every second edge of `texture` is a depth edge."""
+    image = as_image(texture)
+    balanced = copy_networks(small_networks, (0, 0))
+    edge = DenseEvaluator(balanced).predict(image, edge_points(find_edges(image))).edge
+    return copy_networks(small_networks, (float(np.median(np.log(edge[:, 1] / edge[:, 0]))), 0))
+
+
+def assert_equal(estimate, other):
+    for field in dataclasses.fields(BlurEstimate):
+        if field.name != "settings":
+            np.testing.assert_array_equal(getattr(estimate, field.name), getattr(other, field.name))
+
+
+def test_a_preset_folder_gives_a_map(small_preset, texture):
+    estimate = BlurEstimator(small_preset).estimate(texture)
+    assert estimate.radius.shape == (HEIGHT, WIDTH)
+    assert estimate.settings.preset == str(small_preset)
+
+
+def test_shapes_and_dtypes(estimator, texture):
+    estimate = estimator.estimate(texture)
+    count = len(estimate.points)
+    assert count > 100
+    for values, shape, dtype in (
+        (estimate.radius, (HEIGHT, WIDTH), np.float32),
+        (estimate.confidence, (HEIGHT, WIDTH), np.float32),
+        (estimate.points, (count, 2), np.int32),
+        (estimate.point_radius, (count,), np.float32),
+        (estimate.point_confidence, (count,), np.float32),
+        (estimate.is_depth_edge, (count,), bool),
+    ):
+        assert values.shape == shape
+        assert values.dtype == dtype
+        assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 20), (21, 97), (65, 33)])
+def test_pictures_of_any_size_from_20_pixels(estimator, height, width, rng):
+    picture = rng.random((height, width, 3)).repeat(5, axis=0).repeat(5, axis=1)[:height, :width]
+    estimate = estimator.estimate(picture)
+    assert estimate.radius.shape == (height, width)
+
+
+def test_values_lie_in_their_ranges(estimator, texture):
+    estimate = estimator.estimate(texture)
+    for radius in (estimate.radius, estimate.point_radius):
+        assert radius.min() >= MIN_RADIUS
+        assert radius.max() <= MAX_RADIUS
+    for confidence in (estimate.confidence, estimate.point_confidence):
+        assert confidence.min() >= 0
+        assert confidence.max() <= 1
+
+
+def test_estimate_cannot_be_changed(estimator, texture):
+    estimate = estimator.estimate(texture)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        estimate.radius = None
+
+
+def test_unknown_preset_is_refused():
+    with pytest.raises(PresetError, match=r"preset must be one of .*Got: 'no such preset'"):
+        BlurEstimator("no such preset")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"read_out": "mean"}, r"read_out must be one of .*Got: 'mean'"),
+        ({"propagation": "theirs"}, r"propagation must be 'paper' or .*Got: 'theirs'"),
+        ({"depth_penalty": -1}, r"depth_penalty must be .*Got: -1"),
+        ({"depth_penalty": np.nan}, r"depth_penalty must be .*Got: nan"),
+        ({"tile_side": 0}, r"tile_side must be a positive number of pixels\. Got: 0"),
+    ],
+)
+def test_option_out_of_range_is_refused(pattern_networks, options, message):
+    with pytest.raises(ValueError, match=message):
+        BlurEstimator(pattern_networks, **options)
+
+
+def test_missing_authors_weights_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Not found: "):
+        BlurEstimator.from_authors_weights(tmp_path)
+
+
+@pytest.mark.parametrize("value", [0, 0.5, 1])
+def test_flat_picture_has_no_edges(estimator, value):
+    with pytest.raises(NoEdgesError, match=r"No edges found in the image of 40×50 px: nothing shows how blurred it is"):
+        estimator.estimate(np.full((40, 50, 3), value, dtype=np.float32))
+
+
+def test_empty_edge_map_has_no_edges(estimator, texture):
+    with pytest.raises(NoEdgesError, match=r"No edges found in the image of 64×80 px"):
+        estimator.estimate(texture, np.zeros((HEIGHT, WIDTH), dtype=bool))
+
+
+def test_depth_edges_alone_cannot_be_measured(small_networks, texture):
+    estimator = BlurEstimator(copy_networks(small_networks, (0, 100)))
+    with pytest.raises(NoEdgesError, match=r"All \d+ edge points of the image are depth edges, where blur cannot be"):
+        estimator.estimate(texture)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, int])
+def test_edges_must_be_bool(estimator, texture, dtype):
+    with pytest.raises(
+        TypeError, match=r"edges must be a bool array, True at edges\. Got: .*pass for example edges > 0"
+    ):
+        estimator.estimate(texture, np.ones((HEIGHT, WIDTH), dtype=dtype))
+
+
+@pytest.mark.parametrize("shape", [(WIDTH, HEIGHT), (HEIGHT, WIDTH, 1), (HEIGHT - 1, WIDTH)])
+def test_edges_must_fit_the_image(estimator, texture, shape):
+    with pytest.raises(ValueError, match=r"edges must have the shape of the image, \(64, 80\)\. Got: "):
+        estimator.estimate(texture, np.ones(shape, dtype=bool))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 255.0])
+def test_impossible_values_are_refused(estimator, value):
+    image = np.full((40, 40, 3), 0.5)
+    image[3, 4, 1] = value
+    with pytest.raises(ValueError, match=r"image must .*Got: "):
+        estimator.estimate(image)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, bool, complex])
+def test_impossible_types_are_refused(estimator, dtype):
+    with pytest.raises(TypeError, match=r"image must .*Got: "):
+        estimator.estimate(np.ones((40, 40, 3), dtype=dtype))
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 40, 5), (19, 40, 3), (40, 19), (0, 40, 3)])
+def test_impossible_shapes_are_refused(estimator, shape):
+    with pytest.raises(ValueError, match=r"image must .*Got: "):
+        estimator.estimate(np.zeros(shape))
+
+
+def test_missing_file_is_refused(estimator, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
+        estimator.estimate(tmp_path / "none.png")
+
+
+def test_damaged_file_is_refused(estimator, tmp_path):
+    (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
+    with pytest.raises(ImageReadError, match=r"text\.png"):
+        estimator.estimate(tmp_path / "text.png")
+
+
+def test_input_is_not_modified(estimator, rng):
+    image = rng.random((50, 60, 3), dtype=np.float32)
+    edges = np.zeros((50, 60), dtype=bool)
+    edges[10:40, 30] = True
+    before = image.copy(), edges.copy()
+    estimator.estimate(image, edges)
+    np.testing.assert_array_equal(image, before[0])
+    np.testing.assert_array_equal(edges, before[1])
+
+
+def test_result_does_not_share_memory_with_the_next(estimator, texture):
+    first = estimator.estimate(texture)
+    kept = first.radius.copy()
+    estimator.estimate(255 - texture)
+    np.testing.assert_array_equal(first.radius, kept)
+
+
+def test_array_of_the_estimate_is_the_radius(estimator, texture):
+    estimate = estimator.estimate(texture)
+    np.testing.assert_array_equal(np.asarray(estimate), estimate.radius)
+    assert np.asarray(estimate, dtype=np.float64).dtype == np.float64
+    assert not np.shares_memory(np.array(estimate), estimate.radius)
+
+
+def test_masks_are_thresholds_of_the_map(estimator, texture):
+    estimate = estimator.estimate(texture)
+    for options in ({}, {"alpha": 0.5}, {"radius": 1.0}):
+        mask = estimate.mask(**options)
+        assert mask.dtype == bool
+        np.testing.assert_array_equal(mask, threshold_blur_map(estimate.radius, **options))
+    with pytest.raises(ValueError, match="Give alpha or radius, not both"):
+        estimate.mask(alpha=0.5, radius=1)
+
+
+def test_the_same_content_gives_the_same_estimate(estimator, texture):
+    expected = estimator.estimate(texture)
+    alpha = np.dstack([texture, np.full((HEIGHT, WIDTH), 7, dtype=np.uint8)])
+    for same in (
+        texture.astype(np.uint16) * 257,
+        (texture / 255).astype(np.float32),
+        texture / 255,
+        alpha,
+        np.asfortranarray(texture),
+    ):
+        assert_equal(estimator.estimate(same), expected)
+
+
+def test_grey_equals_three_equal_channels(estimator, texture):
+    grey = texture[..., 0]
+    expected = estimator.estimate(np.dstack([grey, grey, grey]))
+    for same in (grey, grey[..., None], np.dstack([grey, grey])):
+        assert_equal(estimator.estimate(same), expected)
+
+
+def test_a_file_equals_its_array(estimator, texture, tmp_path):
+    path = tmp_path / "ä b.png"
+    path.write_bytes(cv2.imencode(".png", texture[..., ::-1])[1].tobytes())
+    expected = estimator.estimate(texture)
+    assert_equal(estimator.estimate(path), expected)
+    assert_equal(estimator.estimate(str(path)), expected)
+
+
+def test_edges_of_another_detector_are_used(estimator, texture):
+    edges = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    edges[[3, 20, 41], [7, 0, 79]] = True
+    estimate = estimator.estimate(texture, edges=edges)
+    assert estimate.points.tolist() == [[3, 7], [20, 0], [41, 79]]
+
+
+def test_own_edges_given_back_change_nothing(estimator, texture):
+    expected = estimator.estimate(texture)
+    edges = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    edges[tuple(expected.points.T)] = True
+    assert_equal(estimator.estimate(texture, edges), expected)
+
+
+def test_edge_settings_are_used(pattern_networks, texture):
+    few, many = (
+        BlurEstimator(pattern_networks, edge_settings=EdgeSettings(high_quantile=quantile)).estimate(texture)
+        for quantile in (0.95, 0.6)
+    )
+    assert 0 < len(few.points) < len(many.points)
+
+
+def test_the_map_is_the_radius_of_a_lone_point(estimator, texture):
+    edges = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    edges[30, 40] = True
+    estimate = estimator.estimate(texture, edges)
+    np.testing.assert_allclose(estimate.radius, estimate.point_radius[0], atol=1e-5)
+
+
+def test_tile_side_changes_nothing(pattern_networks, texture):
+    small, large = (BlurEstimator(pattern_networks, tile_side=side).estimate(texture) for side in (24, 384))
+    np.testing.assert_allclose(small.radius, large.radius, atol=1e-4)
+
+
+@pytest.mark.parametrize(("read_out", "is_level"), [("argmax", True), ("median", True), ("expectation", False)])
+def test_argmax_and_median_read_levels_and_the_expectation_lies_between(pattern_networks, texture, read_out, is_level):
+    estimate = BlurEstimator(pattern_networks, read_out=read_out).estimate(texture)
+    assert np.isin(estimate.point_radius, BLUR_LEVELS).all() == is_level
+
+
+def test_weighting_changes_the_map_and_not_the_points(pattern_networks, estimator, texture):
+    equal, weighted = (
+        BlurEstimator(pattern_networks, propagation=PropagationSettings(confidence_power=0.0)).estimate(texture),
+        estimator.estimate(texture),
+    )
+    np.testing.assert_allclose(equal.point_radius, weighted.point_radius, atol=1e-5)
+    assert np.abs(equal.radius - weighted.radius).max() > 1e-4
+
+
+def test_depth_edges_stop_blur(mixed_networks, texture):
+    stopped, free = (BlurEstimator(mixed_networks, depth_penalty=penalty).estimate(texture) for penalty in (100, 0))
+    assert 0.2 < stopped.is_depth_edge.mean() < 0.8
+    np.testing.assert_array_equal(stopped.is_depth_edge, free.is_depth_edge)
+    assert np.abs(stopped.radius - free.radius).max() > 1e-3
+
+
+def test_radius_of_depth_edges_is_not_used(mixed_networks, texture):
+    estimate = BlurEstimator(mixed_networks, depth_penalty=0).estimate(texture)
+    pattern = estimate.point_radius[~estimate.is_depth_edge]
+    assert estimate.radius.min() >= pattern.min()
+    assert estimate.radius.max() <= pattern.max()
+    only_pattern = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    only_pattern[tuple(estimate.points[~estimate.is_depth_edge].T)] = True
+    again = BlurEstimator(mixed_networks, depth_penalty=0).estimate(texture, only_pattern)
+    np.testing.assert_allclose(again.radius, estimate.radius, atol=1e-5)
+
+
+def test_settings_say_what_was_done(pattern_networks, texture):
+    propagation = PropagationSettings(sigma_s=5.0, depth_penalty=3)
+    estimator = BlurEstimator(pattern_networks, depth_penalty=20, propagation=propagation)
+    settings = estimator.estimate(texture).settings
+    assert settings is estimator.settings
+    assert settings.preset == OWN_NETWORKS
+    assert settings.propagation == dataclasses.replace(propagation, depth_penalty=20)
+    assert settings == EstimatorSettings(OWN_NETWORKS, propagation=settings.propagation)
+
+
+def test_progress_is_told(estimator, texture):
+    calls = []
+    estimate = estimator.estimate(texture, progress=lambda *call: calls.append(call))
+    assert calls[-1] == (len(estimate.points), len(estimate.points))
+
+
+def test_estimate_blur_is_estimator_and_estimate_in_one(pattern_networks, texture):
+    edges = find_edges(as_image(texture), settings=EdgeSettings(high_quantile=0.9))
+    one_line = estimate_blur(texture, preset=pattern_networks, read_out="argmax", edges=edges)
+    assert_equal(one_line, BlurEstimator(pattern_networks, read_out="argmax").estimate(texture, edges))
+
+
+def test_estimate_blur_takes_a_preset_folder(small_preset, texture):
+    assert estimate_blur(texture, preset=small_preset).settings.preset == str(small_preset)
+
+
+def test_the_same_names_come_from_the_package():
+    import defocus_edge
+
+    assert defocus_edge.BlurEstimator is BlurEstimator
+    assert defocus_edge.estimate_blur is estimate_blur
+    assert set(defocus_edge.__all__) <= set(dir(defocus_edge))
+    assert all(getattr(defocus_edge, name) is not None for name in defocus_edge.__all__)
+    with pytest.raises(AttributeError, match="module 'defocus_edge' has no attribute 'nothing'"):
+        _ = defocus_edge.nothing
+
+
+def test_confidence_is_the_probability_within_half_a_pixel():
+    certain = np.eye(N_LEVELS, dtype=np.float32)
+    np.testing.assert_array_equal(measure_confidence(certain, BLUR_LEVELS), 1)
+    even = np.full((1, N_LEVELS), 1 / N_LEVELS, dtype=np.float32)
+    for radius, levels in ((3.0, 5), (3.1, 4), (0.5, 3), (6.0, 3)):
+        found = measure_confidence(even, np.array([radius], dtype=np.float32))
+        assert found == pytest.approx(levels / N_LEVELS, rel=1e-5)
+    split = np.zeros((1, N_LEVELS), dtype=np.float32)
+    split[0, [2, 20]] = 0.7, 0.3  # 1.0 and 5.5 px
+    assert measure_confidence(split, np.array([1.0], dtype=np.float32)) == pytest.approx(0.7)
+    assert measure_confidence(split, np.array([2.35], dtype=np.float32)) == 0
+
+
+def test_confidence_never_exceeds_one():
+    assert measure_confidence(np.full((1, N_LEVELS), 1.0, dtype=np.float32), np.array([3.0], dtype=np.float32)) == 1
+
+
+def test_depth_threshold_is_that_of_the_networks_unless_given(mixed_networks, texture):
+    calibrated = dataclasses.replace(
+        mixed_networks, config=dataclasses.replace(mixed_networks.config, depth_threshold=0.3)
+    )
+    assert BlurEstimator(calibrated).settings.depth_threshold == 0.3
+    image = as_image(texture)
+    probability = DenseEvaluator(calibrated).predict(image, edge_points(find_edges(image))).edge[:, 1]
+    for share in np.quantile(probability, [0.3, 0.7]):
+        estimate = BlurEstimator(calibrated, depth_threshold=float(share)).estimate(texture)
+        np.testing.assert_array_equal(estimate.is_depth_edge, probability > share)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5, np.nan])
+def test_depth_threshold_must_be_a_probability(pattern_networks, share):
+    with pytest.raises(ValueError, match=r"depth_threshold must be between 0 and 1\. Got: "):
+        BlurEstimator(pattern_networks, depth_threshold=share)

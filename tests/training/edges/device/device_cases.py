@@ -1,0 +1,21 @@
+"""What tests of the crops on the accelerator share: tensors as arrays, and a soft matte."""
+
+import numpy as np
+from keras import ops
+
+from training.edges.device.atlas import SIDE
+
+
+def to_array(tensor):
+    return np.asarray(ops.convert_to_numpy(tensor))
+
+
+def draw_matte(seed):
+    """Blobs with soft rims."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[:SIDE, :SIDE]
+    distance = [
+        np.hypot(rows - row, cols - col) - radius
+        for row, col, radius in zip(*rng.integers(30, 98, (2, 3)), rng.integers(8, 30, 3), strict=True)
+    ]
+    return np.clip(0.5 - np.min(distance, axis=0), 0, 1).astype(np.float32)

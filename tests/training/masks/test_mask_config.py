@@ -1,0 +1,102 @@
+"""Configurations of the blur-detection networks: complete, and checked to the last key."""
+
+import dataclasses
+
+import pytest
+
+from training.edges.config import CONFIGS_FOLDER, list_configs
+from training.masks.config import list_mask_configs, read_mask_config
+from training.masks.settings import NETWORKS
+
+MINIMAL = "[training]\nsteps = 5\n"
+
+
+def read(tmp_path, text, network="msdu"):
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_mask_config(network, str(path))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_each_network_has_a_compact_recipe_and_the_papers(network):
+    others = ["generator"] if network == "maganet" else []
+    assert list_mask_configs(network) == ["compact", *others, "paper"]
+    compact, paper = (read_mask_config(network, name) for name in ("compact", "paper"))
+    assert compact.network.width < paper.network.width == 1
+    assert paper.network.normalization == "none"
+    assert {compact.settings.network, paper.settings.network} == {network}
+    for config in (compact, paper):
+        assert read_mask_config(network, str(CONFIGS_FOLDER / network / f"{config.name}.toml")) == config
+
+
+def test_the_generator_alone_is_the_compact_recipe_without_adversary():
+    compact, alone = (read_mask_config("maganet", name) for name in ("compact", "generator"))
+    assert compact.settings.adversarial_weight > 0
+    assert alone.network == compact.network
+    discriminator = {"adversarial_weight": 0.0, "discriminator_width": 1.0}
+    assert alone.settings == dataclasses.replace(compact.settings, **discriminator)
+
+
+def test_they_are_no_configurations_of_the_edge_networks():
+    assert list_configs() == ["default", "gpu", "paper", "single-scale", "small"]
+
+
+def test_the_papers_of_msdu_net():
+    """Yang & Xiao 2020: 256×256, SGD 0.9, weight decay 5e-4, 0.01 ÷10 every 25 of 100 epochs, batch 16."""
+    settings = read_mask_config("msdu", "paper").settings
+    assert (settings.side, settings.batch, settings.optimizer, settings.momentum) == (256, 16, "sgd", 0.9)
+    assert (settings.weight_decay, settings.learning_rate) == (5e-4, 0.01)
+    assert settings.steps == 4 * settings.drop_steps
+
+
+def test_the_papers_of_defusionnet():
+    """Tang et al. 2019: SGD 0.9, 5e-4, batch 4, 320×320."""
+    settings = read_mask_config("defusion", "paper").settings
+    assert (settings.side, settings.batch, settings.optimizer, settings.momentum) == (320, 4, "sgd", 0.9)
+    assert (settings.weight_decay, settings.init) == (5e-4, "imagenet")
+    assert settings.rotation > 0
+    assert settings.scaling > 1
+
+
+def test_the_papers_of_ma_ganet():
+    """Jiang et al. 2021: Adam 4e-4, weight decay 5e-4, batch 8, 384 to 320 px, ±0.15 π, adversarial loss 0.001."""
+    settings = read_mask_config("maganet", "paper").settings
+    assert (settings.side, settings.resized, settings.batch, settings.optimizer) == (320, 384, 8, "adam")
+    assert (settings.learning_rate, settings.weight_decay) == (4e-4, 5e-4)
+    assert settings.rotation == pytest.approx(0.4712, abs=1e-3)
+    assert (settings.adversarial_weight, settings.iou_weight) == (0.001, 1.0)
+    assert 0 < settings.unlabelled_from < settings.steps
+
+
+def test_what_a_file_leaves_out_has_a_default(tmp_path):
+    config = read(tmp_path, MINIMAL)
+    assert config.settings.steps == 5
+    assert config.network.width == 1
+    assert config.change(steps=7, seed=None).settings == dataclasses.replace(config.settings, steps=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("colour = 1\n" + MINIMAL, r"mine\.toml: colour must not be there"),
+        ("", r"mine\.toml: training must be a table\. Got: None"),
+        ("[training]\n", r"training\.steps must be given"),
+        ("[training]\nsteps = 0\n", r"training\.steps must be a positive integer\. Got: 0"),
+        (MINIMAL + "start = 'x'\n", r"training\.start must not be there"),
+        (MINIMAL + "drop_epochs = 3\n", r"training\.drop_epochs must not be there"),
+        (MINIMAL + "batch = 0\n", r"training\.batch must be a positive integer"),
+        (MINIMAL + "[network]\nwidth = -1\n", r"network\.width must be positive"),
+        (MINIMAL + "[network]\nwidth = 'wide'\n", r"network\."),
+        (MINIMAL + "[network]\ndropout = 0.5\n", r"network\.dropout must not be there"),
+        ("seed = -1\n" + MINIMAL, r"seed must be an integer of 0 or more"),
+        ("checkpoint_seconds = -1\n" + MINIMAL, r"checkpoint_seconds must be a number of 0 or more"),
+    ],
+)
+def test_wrong_keys_are_named(text, complaint, tmp_path):
+    with pytest.raises(ValueError, match=complaint):
+        read(tmp_path, text)
+
+
+def test_no_configuration_of_that_name():
+    with pytest.raises(ValueError, match=r"config must be one of \['compact', 'paper'\] or a TOML file\. Got: 'huge'"):
+        read_mask_config("msdu", "huge")

@@ -1,0 +1,243 @@
+"""Training a blur-detection network, from the inside and from the outside."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from defocus_edge.masks import BlurDetector
+from defocus_edge.networks.segmentation.ma_ganet import MaGanetConfig, build_ma_ganet
+from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
+from tests.conftest import write_png
+from tests.training.training_cases import read_rows
+from training.__main__ import app
+from training.masks import training as mask_training
+from training.masks import vgg16
+from training.masks.model import UNLABELLED, MaskTrainer
+from training.masks.samplers import PhotoSampler
+from training.masks.scenes import MaskScene
+from training.masks.settings import MaskTrainingSettings
+from training.masks.training import calibrate_threshold, train_mask_network
+from training.runs.checkpoints import CheckpointError
+
+SETTINGS = MaskTrainingSettings("msdu", steps=4, batch=2, side=32, optimizer="adam", warmup=1)
+TINY = MsduNetConfig(width=1 / 16, normalization="batch")
+CONFIG = """
+[network]
+width = 0.0625
+normalization = "batch"
+[training]
+steps = 2
+batch = 2
+side = 32
+optimizer = "adam"
+"""
+
+
+class Blocks:
+    """Pictures that are bright where they are blurred."""
+
+    def draw_batch(self, count, rng):
+        masks = (rng.random((count, 4, 4)) > 0.5).repeat(8, axis=1).repeat(8, axis=2)
+        images = 0.5 * rng.random((count, 32, 32, 3), dtype=np.float32) + 0.5 * masks[..., None]
+        return images.astype(np.float32), masks
+
+
+@pytest.fixture(autouse=True)
+def eager():
+    """Compiling takes longer than a few small steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def pairs_root(tmp_path, rng):
+    for number in range(11):
+        mask = (rng.random((5, 5)) > 0.5).astype(np.uint8).repeat(8, axis=0).repeat(8, axis=1) * 255
+        write_png(tmp_path / "root" / "image" / f"{number:02}.png", np.dstack([mask // 2 + 60] * 3))
+        write_png(tmp_path / "root" / "gt" / f"{number:02}.png", mask)
+    return tmp_path / "root"
+
+
+def train(folder, settings=SETTINGS, **options):
+    import keras
+
+    keras.utils.set_random_seed(settings.seed)
+    trainer = MaskTrainer(settings, TINY)
+    scores = train_mask_network(trainer, Blocks(), Blocks(), folder=folder, scored_crops=4, **options)
+    return trainer, scores
+
+
+def run(command, root, out, *options, config=CONFIG):
+    path = out.parent / "tiny.toml"
+    path.write_text(config, encoding="utf-8")
+    given = ["--root", str(root), "--out", str(out), "--config", str(path), "--dataset", "pairs", *options]
+    return CliRunner(env={"COLUMNS": "500"}).invoke(app, [command, *given])
+
+
+def read_words(result):
+    assert "Traceback" not in result.output
+    return " ".join(result.output.replace("│", "").split())
+
+
+def test_a_run_that_is_resumed_ends_as_one_that_was_not_interrupted(tmp_path):
+    whole, scores = train(tmp_path / "whole")
+    train(tmp_path / "parts", dataclasses.replace(SETTINGS, steps=2))
+    parts, again = train(tmp_path / "parts", resume=True)
+    for one, other in zip(whole.variables, parts.variables, strict=True):
+        np.testing.assert_allclose(np.array(one), np.array(other), rtol=1e-4, atol=1e-6)
+    assert scores == pytest.approx(again, abs=2e-3)
+    assert [int(row["step"]) for row in read_rows(tmp_path / "parts" / "msdu.csv")] == [2, 4]
+
+
+def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(tmp_path):
+    train(tmp_path, dataclasses.replace(SETTINGS, steps=1))
+    with pytest.raises(CheckpointError, match=r"msdu\.npz must not exist for a new run"):
+        train(tmp_path)
+    with pytest.raises(CheckpointError, match="batch is 1, was 2"):
+        train(tmp_path, dataclasses.replace(SETTINGS, batch=1), resume=True)
+
+
+def test_half_of_a_batch_has_no_masks_after_the_warm_up(tmp_path, rng, monkeypatch):
+    write_png(tmp_path / "photos" / "a.png", rng.integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    settings = dataclasses.replace(
+        SETTINGS, network="maganet", adversarial_weight=0.001, discriminator_width=0.1, unlabelled_from=1, steps=2
+    )
+    seen = []
+    monkeypatch.setattr(MaskTrainer, "take_step", lambda _, images, masks: seen.append((images, masks)) or 0.5)
+    trainer = MaskTrainer(settings, MaGanetConfig(width=1 / 16))
+    photos = PhotoSampler(tmp_path / "photos", side=32)
+    train_mask_network(trainer, Blocks(), Blocks(), folder=tmp_path, scored_crops=2, photos=photos)
+    assert [(masks[:, 0, 0, 0] == UNLABELLED).sum() for _, masks in seen] == [0, 1]
+    assert {images.shape for images, _ in seen} == {(2, 32, 32, 3)}
+    with pytest.raises(ValueError, match="unlabelled_from = 1 needs a folder of photographs without masks"):
+        train_mask_network(trainer, Blocks(), Blocks(), folder=tmp_path / "other")
+
+
+def test_the_threshold_is_where_f_beta_is_largest(monkeypatch):
+    """A network that says 0.3 where it is sharp and 0.6 where it is blurred wants a threshold between."""
+    mask = np.zeros((32, 32), dtype=bool)
+    mask[:, :16] = True
+    scene = MaskScene("one", "shape", np.repeat(mask[..., None], 3, axis=2).astype(np.float32), mask)
+
+    class Says:
+        def __init__(self, network, **_):
+            pass
+
+        def predict(self, image):
+            return np.where(image[..., 0] > 0.5, np.float32(0.6), np.float32(0.3))
+
+    monkeypatch.setattr(mask_training, "MapEvaluator", Says)
+    threshold, scores = calibrate_threshold(MaskTrainer(SETTINGS, TINY), [scene])
+    assert 0.4 < threshold < 0.55
+    assert scores["max-of-mean Fβ"] == 1
+    assert scores["MAE"] == pytest.approx(0.35, abs=1e-3)
+    assert scores["protocol"] == "per-image mean, native size"
+
+
+def test_a_command_trains_and_writes_a_preset_that_the_detector_loads(pairs_root, tmp_path):
+    out = tmp_path / "runs" / "tiny"
+    out.parent.mkdir()
+    result = run("msdu", pairs_root, out)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == str(out / "preset")
+    metadata = json.loads((out / "preset" / "metadata.json").read_text(encoding="utf-8"))
+    command = "python -m training msdu --config tiny.toml --dataset pairs --root DATA --out tiny"
+    assert metadata["command"] == command
+    assert metadata["settings"]["steps"] == 2
+    assert str(tmp_path) not in json.dumps(metadata)
+    found = BlurDetector("msdu", preset=out / "preset").detect(np.zeros((40, 50, 3), dtype=np.uint8))
+    assert found.mask.shape == (40, 50)
+    again = run("msdu", pairs_root, tmp_path / "runs" / "other", "--start", str(out / "preset"))
+    assert again.exit_code == 0, again.output
+    for result, complaint in (
+        (run("msdu", pairs_root, out), "msdu.npz must not exist for a new run"),
+        (run("msdu", pairs_root, out, "--resume", "--seed", "3"), "seed is 3, was 0"),
+        (run("defusion", pairs_root, tmp_path / "runs" / "x", "--start", str(out / "preset")), "must be of defusion"),
+    ):
+        assert result.exit_code == 2
+        assert complaint in read_words(result)
+
+
+def test_ctrl_c_says_how_to_go_on(pairs_root, tmp_path, monkeypatch):
+    take_step = MaskTrainer.take_step
+
+    def press_ctrl_c(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return take_step(*arguments)
+
+    monkeypatch.setattr(MaskTrainer, "take_step", press_ctrl_c)
+    out = tmp_path / "tiny"
+    result = run("msdu", pairs_root, out)
+    assert result.exit_code == 130
+    assert f"Interrupted. To go on: python -m training msdu --config {tmp_path}/tiny.toml" in read_words(result)
+    assert "--resume" in result.output
+    with np.load(out / "msdu.npz") as checkpoint:
+        assert checkpoint["step"] == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "complaint"),
+    [
+        ("msdu", ["--config", "huge"], "config must be one of ['compact', 'paper'] or a TOML file. Got: 'huge'"),
+        ("maganet", ["--config", "paper"], "wants photographs without masks from step"),
+        ("msdu", ["--root", "nowhere"], "nowhere"),
+        ("msdu", ["--dataset", "cuhk"], "CUHK set must hold"),
+        ("msdu", ["--out", "README.md"], "out must be a folder that can be written"),
+        ("msdu", ["--start", "nobody"], "preset must be one of"),
+    ],
+)
+def test_wrong_options_are_one_line(command, options, complaint, pairs_root, tmp_path, repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    result = run(command, pairs_root, tmp_path / "out", *options)
+    assert result.exit_code == 2
+    assert complaint in read_words(result)
+
+
+@pytest.fixture
+def imagenet(monkeypatch):
+    """VGG16 with random weights in the place of ImageNet's."""
+    import keras
+
+    build = keras.applications.VGG16
+    made = []
+
+    def load(weights, include_top):
+        assert (weights, include_top) == ("imagenet", False)
+        made.append(build(weights=None, include_top=False))
+        return made[-1]
+
+    monkeypatch.setattr(vgg16.keras.applications, "VGG16", load)
+    return made
+
+
+def test_imagenet_weights_give_what_keras_gives(imagenet, rng):
+    """The same picture, as each of the two wants it, has the same features."""
+    import keras
+
+    network = build_ma_ganet()
+    assert vgg16.fill_from_imagenet(network, MaGanetConfig()) is None
+    image = rng.random((1, 32, 32, 3), dtype=np.float32)
+    ours = keras.Model(network.input, network.get_layer("vgg_conv1_2").output)(image)
+    prepared = keras.applications.vgg16.preprocess_input(image * 255)
+    theirs = keras.Model(imagenet[0].input, imagenet[0].get_layer("block1_conv2").output)(prepared)
+    np.testing.assert_allclose(np.maximum(np.array(ours), 0), np.array(theirs), rtol=1e-3, atol=1e-2)
+
+
+def test_imagenet_weights_fit_the_papers_width_only():
+    assert "fit a network of width 1 only, this one has 0.0625" in vgg16.fill_from_imagenet(None, TINY)
+
+
+def test_a_failed_download_is_told(monkeypatch):
+    def fail(**_):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(vgg16.keras.applications, "VGG16", fail)
+    assert "URL fetch failure" in vgg16.fill_from_imagenet(None, MsduNetConfig())

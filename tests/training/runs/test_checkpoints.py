@@ -1,0 +1,131 @@
+"""Checkpoints: whole, of the right model, of the right run."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from tests.training.training_cases import BLUR, copy_networks, find_changed, get_weights, list_values, make_model
+from training.data.sources import load_sources
+from training.edges import training as edge_training
+from training.edges.crops import CropSampler
+from training.runs.checkpoints import (
+    CheckpointError,
+    check_new,
+    check_resumable,
+    describe_run,
+    list_variables,
+    load_checkpoint,
+    load_network,
+    save_checkpoint,
+)
+
+
+def save(path, model, step, settings):
+    save_checkpoint(path, list_variables(model), step, describe_run(settings, model.features.config))
+
+
+@pytest.fixture
+def networks(small_networks):
+    """Networks that a test may train."""
+    return copy_networks(small_networks)
+
+
+@pytest.fixture
+def checkpoint(networks, tmp_path):
+    """One of a B-NET at step 3."""
+    save(tmp_path / "blur.npz", make_model(networks), 3, BLUR)
+    return tmp_path / "blur.npz"
+
+
+def test_no_checkpoint_starts_at_the_first_step(networks, tmp_path):
+    assert load_checkpoint(tmp_path / "none.npz", list_variables(make_model(networks))) == 0
+    check_resumable(tmp_path / "none.npz", describe_run(BLUR, networks.config))
+    check_new(tmp_path / "none.npz")
+
+
+def test_checkpoint_brings_back_weights_and_optimizer(networks, training_root, tmp_path):
+    sampler = CropSampler(load_sources(training_root, development=False))
+    batches = [sampler.draw_batch(1, 20, rng=np.random.default_rng(seed)) for seed in (1, 2)]
+    model = make_model(networks)
+    edge_training._take_step(model, BLUR, batches[0])
+    save(tmp_path / "blur.npz", model, 7, BLUR)
+    expected = list_values(model)
+    edge_training._take_step(model, BLUR, batches[1])
+    assert load_checkpoint(tmp_path / "blur.npz", list_variables(model)) == 7
+    for value, before in zip(list_values(model), expected, strict=True):
+        np.testing.assert_array_equal(value, before)
+
+
+def test_checkpoint_of_another_optimizer_is_refused(networks, checkpoint):
+    with pytest.raises(CheckpointError, match=r"blur\.npz must hold \d+ arrays of this model\. Got: \d+"):
+        load_checkpoint(checkpoint, list_variables(make_model(networks, dataclasses.replace(BLUR, optimizer="muon"))))
+
+
+def test_checkpoint_of_other_networks_is_refused_before_anything_changes(checkpoint):
+    other = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 5)))
+    model = make_model(other)
+    before = list_values(model)
+    with pytest.raises(CheckpointError, match=r"v\d+ must have \(8, 5\)\. Got: \(8, 6\)"):
+        load_checkpoint(checkpoint, list_variables(model))
+    assert all((now == then).all() for now, then in zip(list_values(model), before, strict=True))
+
+
+@pytest.mark.parametrize("sampler", ["dense", "patches"])
+def test_b_net_of_any_run_can_be_taken(sampler, networks, tmp_path):
+    settings = dataclasses.replace(BLUR, sampler=sampler, optimizer="adam" if sampler == "patches" else "muon")
+    save(tmp_path / "blur.npz", make_model(networks, settings), 5, settings)
+    fresh = build_edge_networks(networks.config)
+    assert load_network(tmp_path / "blur.npz", fresh, "blur") == 5
+    changed = find_changed(get_weights(networks), get_weights(fresh))
+    assert changed
+    assert all(name.startswith(("f2", "edge_head")) for name in changed)
+
+
+def test_b_net_of_other_networks_is_not_taken(checkpoint):
+    other = build_edge_networks(EdgeNetworksConfig(filters=5, dense_units=(8, 6)))
+    with pytest.raises(CheckpointError, match=r"blur\.npz must hold arrays of this model"):
+        load_network(checkpoint, other, "blur")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"seed": 1}, "seed is 1, was 0"),
+        ({"steps": 3}, "steps is 3, was 4"),
+        ({"families": {"uniform": 1.0}}, "families is {'uniform': 1.0}, was "),
+        ({"crops": 1, "points": 80}, "crops is 1, was 2; points is 80, was 40"),
+    ],
+)
+def test_other_settings_are_named(change, complaint, networks, checkpoint):
+    with pytest.raises(CheckpointError, match="must be resumed with the settings that it was written with") as caught:
+        check_resumable(checkpoint, describe_run(dataclasses.replace(BLUR, **change), networks.config))
+    assert complaint in str(caught.value)
+
+
+def test_other_networks_are_named(networks, checkpoint):
+    with pytest.raises(CheckpointError, match=r"networks is .*'input_gain': 1"):
+        check_resumable(checkpoint, describe_run(BLUR, dataclasses.replace(networks.config, input_gain=1.0)))
+
+
+def test_more_steps_may_follow(networks, checkpoint):
+    check_resumable(checkpoint, describe_run(dataclasses.replace(BLUR, steps=40), networks.config))
+
+
+def test_a_checkpoint_that_knows_fewer_settings_is_resumed(networks, checkpoint):
+    """Runs that were begun before a setting was there go on."""
+    with np.load(checkpoint) as arrays:
+        values = dict(arrays)
+    old = ("head", "steps", "crops", "points", "learning_rate", "warmup", "decay", "precision", "seed")
+    values["settings"] = np.array(json.dumps({name: getattr(BLUR, name) for name in old}))
+    np.savez(checkpoint, **values)
+    check_resumable(checkpoint, describe_run(BLUR, networks.config))
+    with pytest.raises(CheckpointError, match="warmup is 2, was 1"):
+        check_resumable(checkpoint, describe_run(dataclasses.replace(BLUR, warmup=2), networks.config))
+
+
+def test_a_checkpoint_is_not_overwritten(checkpoint):
+    with pytest.raises(CheckpointError, match="must not exist for a new run"):
+        check_new(checkpoint)

@@ -1,0 +1,121 @@
+"""`python -m training evaluate deblurring`, `uniform-deblurring` and `ablations`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from defocus_edge.networks.preset_files import DEFAULT_PRESET
+from training.commands.evaluate import check_out, render_scenes, watch_progress
+from training.commands.evaluate_maps import Authors, load_methods
+from training.commands.tools import check_matting, hide_columns, make_folder, split_words
+
+if TYPE_CHECKING:
+    from defocus_edge.networks.edge.networks import EdgeNetworks
+
+Root = Annotated[Path, typer.Option(help="Folder with sharp/*, objects, focus_masks and rgbd.", show_default=False)]
+Figures = Annotated[
+    str | None, typer.Option(help="Columns of the table, with commas; all unless given.", show_default=False)
+]
+
+
+def evaluate_deblurring(
+    root: Root,
+    methods: Annotated[
+        str, typer.Option(help="With maps in px, with commas: presets by name or folder, zhuo-sim, karaali-jung.")
+    ] = f"{DEFAULT_PRESET},zhuo-sim,karaali-jung",
+    authors: Authors = None,
+    figures: Figures = None,
+    overall: Annotated[bool, typer.Option("--overall", help="Only the means over all families of scenes.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for CSV files.", show_default=False)] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for a side-by-side picture of each scene.", show_default=False)
+    ] = None,
+) -> None:
+    """Score deblurring of the development set with true and estimated maps, and print the table (Markdown)."""
+    from training.evaluation.deblurring import (
+        FIGURES,
+        score_deblurring,
+        summarize_deblurring,
+        write_deblurring_report,
+    )
+    from training.runs.tables import ALL_FAMILIES, format_table
+
+    hidden = hide_columns(figures, FIGURES)
+    loaded = load_methods(split_words(methods), authors)
+    scored = [method.name for method in loaded if method.unit != "px"]
+    if scored:
+        msg = f"methods must have maps in px to deblur with. Got: {', '.join(scored)}."
+        raise typer.BadParameter(msg)
+    for folder in (out, pictures):
+        if folder is not None:
+            make_folder(folder)
+    scenes = render_scenes(root)
+    with watch_progress(scenes, len(scenes), "scenes") as (watched, say):
+        scores = score_deblurring(watched, loaded, pictures=pictures, say=say)
+    rows = summarize_deblurring(scores)
+    if overall and any(row["family"] == ALL_FAMILIES for row in rows):  # a single family has no such rows
+        rows = [row for row in rows if row["family"] == ALL_FAMILIES]
+    typer.echo(format_table([{name: row[name] for name in row if name not in hidden} for row in rows]))
+    if out is not None:
+        write_deblurring_report(out, scores)
+
+
+def evaluate_uniform_deblurring(
+    out: Annotated[Path | None, typer.Option(help="CSV file for all settings.", show_default=False)] = None,
+) -> None:
+    """Score deconvolution with one known disk beside scikit-image's, and print the table (Markdown).
+
+    Pictures of scikit-image, 1 % noise, PSNR in linear light.
+    """
+    from training.evaluation.uniform_deblurring import list_methods, make_cases, score_uniform, summarize_uniform
+    from training.runs.log import write_rows
+    from training.runs.tables import format_table
+
+    check_out(out)
+    methods = list_methods()
+    cases = list(make_cases())
+    with watch_progress(cases, len(cases), "pictures") as (watched, _):
+        scores = [score for case in watched for score in score_uniform(case, methods)]
+    typer.echo(format_table(summarize_uniform(scores)))
+    if out is not None:
+        write_rows(out, summarize_uniform(scores, keep_all=[method for method, _ in methods]))
+
+
+def evaluate_ablations(
+    root: Root,
+    preset: Annotated[str, typer.Option(help="Name or folder.")] = DEFAULT_PRESET,
+    short: Annotated[bool, typer.Option("--short/--no-short", help="Also two short trainings.")] = True,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the error of each scene.", show_default=False)] = None,
+) -> None:
+    """Score the pipeline with parts left out or exchanged, on the development set, and print the table (Markdown).
+
+    Mean absolute error of the map in px, for each family of scenes. The short trainings (--config small and
+    single-scale) differ in the patches that the networks see: 41, 27 and 15 px, or 41 px only.
+    """
+    from training.evaluation.ablations import SHORT_TRAININGS, score_ablations, summarize_ablations, write_ablations
+    from training.runs.tables import format_table
+
+    check_out(out)
+    check_matting("A variant of the propagation")
+    networks = _load_networks(preset)
+    others = {name: _load_networks(str(folder)) for name, folder in SHORT_TRAININGS.items()} if short else {}
+    scenes = render_scenes(root)
+    with watch_progress(scenes, len(scenes), "scenes") as (watched, say):
+        scores = score_ablations(watched, networks, others=others, say=say)
+    typer.echo(format_table(summarize_ablations(scores)))
+    if out is not None:
+        write_ablations(out, scores)
+
+
+def _load_networks(preset: str) -> EdgeNetworks:
+    """Networks of a preset; a wrong name is wrong usage."""
+    from defocus_edge.networks.preset_files import PresetError
+    from defocus_edge.networks.presets import load_edge_networks
+
+    try:
+        return load_edge_networks(preset)
+    except (OSError, PresetError) as error:
+        raise typer.BadParameter(str(error)) from error

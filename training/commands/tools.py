@@ -1,0 +1,69 @@
+"""What the training commands share: a command line as given, one line for what goes wrong, folders, columns."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def format_command(command: str, options: dict[str, Any]) -> str:
+    """The command line of some options; those that are None or False are left out."""
+    words = ["python", "-m", "training", command]
+    for name, value in options.items():
+        if value is not None and value is not False:
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+@contextmanager
+def explain_faults(go_on: str) -> Iterator[None]:
+    """One line for what is wrong with checkpoint or preset, and for Ctrl-C: the command line that goes on."""
+    from defocus_edge.networks.preset_files import PresetError
+    from training.runs.checkpoints import CheckpointError
+
+    try:
+        yield
+    except (CheckpointError, PresetError) as error:
+        raise typer.BadParameter(str(error)) from error
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. To go on: {go_on}", err=True)
+        raise typer.Exit(130) from None  # 128 + SIGINT, as shells count
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of a run or a report, before minutes of work and not after."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"out must be a folder that can be written. Got: {error}."
+        raise typer.BadParameter(msg, param_hint="--out") from error
+
+
+def split_words(text: str) -> list[str]:
+    """Words of an option between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def hide_columns(figures: str | None, known: Sequence[str]) -> set[str]:
+    """Columns that the table leaves out; a wrong name is wrong usage."""
+    if figures is None:
+        return set()
+    chosen = split_words(figures)
+    for figure in chosen:
+        if figure not in known:
+            msg = f"figures must be of {', '.join(known)}. Got: {figure!r}."
+            raise typer.BadParameter(msg)
+    return set(known) - set(chosen)
+
+
+def check_matting(what: str) -> None:
+    """Refuse what needs pymatting, an optional package, before minutes of work and not after."""
+    if importlib.util.find_spec("pymatting") is None:
+        msg = f"{what} needs pymatting. Got: none. Install it with: pip install 'defocus-edge[evaluation]'."
+        raise typer.BadParameter(msg)

@@ -1,0 +1,1 @@
+"""Pictures, scenes and labels that networks are trained and scored on."""

@@ -1,0 +1,114 @@
+"""What happens to pictures after the camera, done to scenes whose truth stays known: noise, JPEG, half size."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS
+from defocus_edge.psf import decode_srgb
+from synth.sensor import Sensor, take_picture
+from training.data.development import DevelopmentScene
+from training.data.labels import UNDECIDED
+
+#: The condition that the others are compared with.
+CLEAN = "clean"
+_SEED = 255
+
+
+def degrade(scene: DevelopmentScene, condition: str) -> DevelopmentScene:
+    """Scene under a condition, the same each time.
+
+    Parameters
+    ----------
+    scene : DevelopmentScene
+    condition : str
+        One of `CONDITIONS`: ``clean``; ``noise-2`` and ``noise-5``, Gaussian noise with that standard deviation of 255
+        on the encoded picture, quantized; ``jpeg-75``, JPEG of that quality; ``half-size``.
+
+    Returns
+    -------
+    DevelopmentScene
+
+    Raises
+    ------
+    ValueError
+        If the condition is unknown.
+    """
+    if condition not in CONDITIONS:
+        msg = f"condition must be one of {', '.join(CONDITIONS)}. Got: {condition!r}."
+        raise ValueError(msg)
+    # Each scene has its own noise, whatever other scenes and conditions are made besides.
+    rng = np.random.default_rng([_SEED, zlib.crc32(scene.name.encode()), zlib.crc32(condition.encode())])
+    return CONDITIONS[condition](scene, rng)
+
+
+def degrade_all(
+    scenes: Iterable[DevelopmentScene], conditions: Iterable[str]
+) -> Iterator[tuple[str, DevelopmentScene]]:
+    """Each scene under each condition, one at a time, with the condition's name."""
+    conditions = list(conditions)
+    for scene in scenes:
+        for condition in conditions:
+            yield condition, degrade(scene, condition)
+
+
+def halve_scene(scene: DevelopmentScene) -> DevelopmentScene:
+    """What a sensor with pixels of twice the side would have seen: means of 2×2 px of light, radii halved.
+
+    An odd last row or column is left out. Radii are means of 2×2 px, then halved and clipped to the levels. A pixel is
+    a depth edge if one of its four was. Otherwise it is undecided if one of its four or of its neighbours' was: edges
+    are found as precisely as before in px, so half as precisely in the scene.
+    """
+    light = _average_blocks(decode_srgb(scene.image))
+    radius = _average_blocks(scene.radius) / 2
+    is_depth_edge = _any_of_blocks(scene.edge_label == 1)
+    is_undecided = ndimage.binary_dilation(_any_of_blocks(scene.edge_label != 0), np.ones((3, 3), dtype=bool))
+    label = np.where(is_depth_edge, 1, np.where(is_undecided, UNDECIDED, 0))
+    return replace(
+        scene,
+        image=_photograph(light, Sensor(), np.random.default_rng(0)),
+        radius=np.clip(radius, MIN_RADIUS, MAX_RADIUS).astype(np.float32),
+        edge_label=label.astype(np.int8),
+        sharp=None,  # of another size
+    )
+
+
+def _degrade_picture(sensor: Sensor) -> Callable[[DevelopmentScene, np.random.Generator], DevelopmentScene]:
+    """What a sensor adds; encoding and quantization return a clean 8-bit picture as it was."""
+    return lambda scene, rng: replace(scene, image=_photograph(decode_srgb(scene.image), sensor, rng))
+
+
+def _photograph(light: NDArray[np.float32], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.float32]:
+    return take_picture(light, sensor, rng=rng).astype(np.float32) / np.float32(255)
+
+
+def _average_blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of 2×2 px, in float32."""
+    return np.asarray(_split_blocks(values).mean(axis=(1, 3), dtype=np.float32))
+
+
+def _any_of_blocks(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.asarray(_split_blocks(values).any(axis=(1, 3)))
+
+
+def _split_blocks(values: NDArray[Any]) -> NDArray[Any]:
+    """(H, W, …) to (H // 2, 2, W // 2, 2, …)."""
+    height, width = values.shape[0] // 2, values.shape[1] // 2
+    return values[: 2 * height, : 2 * width].reshape(height, 2, width, 2, *values.shape[2:])
+
+
+#: Name of a condition to what makes it of a clean scene.
+CONDITIONS: dict[str, Callable[[DevelopmentScene, np.random.Generator], DevelopmentScene]] = {
+    CLEAN: lambda scene, _: scene,
+    "noise-2": _degrade_picture(Sensor(noise=2.0)),
+    "noise-5": _degrade_picture(Sensor(noise=5.0)),
+    "jpeg-75": _degrade_picture(Sensor(jpeg_quality=75)),
+    "half-size": lambda scene, _: halve_scene(scene),
+}

@@ -1,0 +1,271 @@
+"""Pictures with a map of their true blur: the RTF set, what `synth` writes, and any folder of pairs.
+
+Nothing but names is read when a set is listed; `read_map_pair` opens the files of one pair.
+
+References
+----------
+.. [1] L. D'Andrès, J. Salvador, A. Kochale, S. Süsstrunk, "Non-parametric blur map regression for depth of field
+   extension", IEEE Transactions on Image Processing 25(4), 2016, doi:10.1109/TIP.2016.2526907.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.blur_levels import class_to_radius, sigma_to_radius
+from defocus_edge.files.images import MAP_SUFFIXES, ImageReadError, read_image, read_map
+from defocus_edge.radius_maps import check_radius_map
+from training.data.development import DevelopmentScene
+from training.data.labels import UNDECIDED
+
+#: What the numbers of a true map are: radius of a disk in px, standard deviation of a Gaussian in px (r = 2 σ, see
+#: `sigma_to_radius`), or the number of a blur level, 0 for 0.5 px to 22 for 6 px.
+TruthUnit = Literal["px", "sigma", "level"]
+TRUTH_UNITS: tuple[str, ...] = get_args(TruthUnit)
+#: Pictures and truth of the RTF set have this shape, or are already cut to `RTF_SHAPE`.
+RTF_FULL_SHAPE = (360, 360)
+#: The field cuts the last 20 columns off both before anything is estimated or compared; so does the program that
+#: Karaali and Jung published in 2018.
+RTF_SHAPE = (360, 340)
+#: Name of the map in the MATLAB files of that set.
+RTF_VARIABLE = "blurMap"
+#: Folders of pictures and truth below the root of the RTF set, in the order in which they are tried.
+_RTF_FOLDERS = (("image", "gt"), (".", "."))
+_RTF_PICTURE, _RTF_TRUTH = "image_", "map_"
+#: Folders of pictures and truth that `python -m synth` writes.
+_SYNTH_FOLDERS = ("pictures", "radius")
+#: What is added to a picture's stem for its truth, where both lie in one folder.
+_TRUTH_END = "_radius"
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_MATLAB_SUFFIX, _LEVELS_SUFFIX = ".mat", ".png"
+# What SciPy raises for damaged files; the last one for those of version 7.3.
+_BROKEN_MATLAB = (ValueError, TypeError, LookupError, OSError, zlib.error, NotImplementedError)
+
+
+class MapSetError(ValueError):
+    """A folder that does not hold pictures with true maps, or a pair that does not fit together."""
+
+
+@dataclass(frozen=True)
+class MapPair:
+    """A picture and its true blur, by name only.
+
+    Attributes
+    ----------
+    name, family : str
+        For tables.
+    picture_path, truth_path : Path
+    unit : TruthUnit
+        Of the numbers in the file of the truth.
+    columns : int, optional
+        Picture and truth are cut to so many columns from the left.
+    """
+
+    name: str
+    family: str
+    picture_path: Path
+    truth_path: Path
+    unit: TruthUnit = "px"
+    columns: int | None = None
+
+
+def list_rtf(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
+    """Pairs of the RTF set [1]_: 22 pictures of a plenoptic camera, refocused, with the radius of each pixel's disk.
+
+    Parameters
+    ----------
+    root : str or Path
+        Holds ``image_NN.png`` and ``map_NN.mat`` as the authors hand them out, with the variable ``blurMap``, side by
+        side or in ``image`` and ``gt``. The truth may be ``.npy`` or ``.tif`` as well, or ``.png`` with level numbers.
+    unit : {'px', 'sigma', 'level'}
+        Of the truth. The set's own files hold disk radii in px.
+
+    Returns
+    -------
+    list of MapPair
+        By number; 360 px wide files are cut to the first 340 columns, as in the field.
+
+    Raises
+    ------
+    MapSetError
+        If there is no picture, or one without truth, or truth without a picture.
+
+    Notes
+    -----
+    Published comparisons of Gaussians convert the truth by a table of the set's authors that ends at σ = 3.275 px
+    (DMENet's evaluation). Here estimates are converted to disks, by second moments, and the truth stays as it is.
+
+    References
+    ----------
+    .. [1] L. D'Andrès, J. Salvador, A. Kochale, S. Süsstrunk, "Non-parametric blur map regression for depth of field
+       extension", IEEE Transactions on Image Processing 25(4), 2016, doi:10.1109/TIP.2016.2526907.
+    """
+    root = Path(root)
+    pictures, truths = next(
+        (root / one, root / other) for one, other in _RTF_FOLDERS if other == "." or (root / one).is_dir()
+    )
+    images = _by_stem(pictures, _PICTURE_SUFFIXES, start=_RTF_PICTURE)
+    maps = _by_stem(truths, (*MAP_SUFFIXES, _MATLAB_SUFFIX, _LEVELS_SUFFIX), start=_RTF_TRUTH)
+    asked = f"{_RTF_PICTURE}NN.png and {_RTF_TRUTH}NN.mat"
+    _check_complete(images, maps, root, asked)
+    return [MapPair(stem, "rtf", images[stem], maps[stem], unit, RTF_SHAPE[1]) for stem in sorted(images)]
+
+
+def list_folder(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
+    """Pairs of a folder.
+
+    Parameters
+    ----------
+    root : str or Path
+        What `python -m synth` wrote: ``pictures/NAME.png`` with ``radius/NAME.tif``. Or NAME.png, .jpg or .tif with
+        NAME_radius.npy or .tif beside it.
+    unit : {'px', 'sigma', 'level'}
+        Of the truth.
+
+    Returns
+    -------
+    list of MapPair
+        By sorted name; the family is the folder's name.
+
+    Raises
+    ------
+    MapSetError
+        If there is no picture, or one without truth, or truth without a picture.
+    """
+    root = Path(root)
+    if all((root / folder).is_dir() for folder in _SYNTH_FOLDERS):
+        images = _by_stem(root / _SYNTH_FOLDERS[0], _PICTURE_SUFFIXES)
+        maps = _by_stem(root / _SYNTH_FOLDERS[1], MAP_SUFFIXES)
+        asked = "pictures/NAME.png and radius/NAME.tif"
+    else:
+        found = _by_stem(root, _PICTURE_SUFFIXES)
+        images = {stem: path for stem, path in found.items() if not stem.endswith(_TRUTH_END)}
+        maps = _by_stem(root, MAP_SUFFIXES, end=_TRUTH_END)
+        asked = f"NAME.png and NAME{_TRUTH_END}.npy"
+    _check_complete(images, maps, root, asked)
+    return [MapPair(stem, root.resolve().name, images[stem], maps[stem], unit) for stem in sorted(images)]
+
+
+def read_map_pair(pair: MapPair) -> DevelopmentScene:
+    """Read one pair.
+
+    Parameters
+    ----------
+    pair : MapPair
+
+    Returns
+    -------
+    DevelopmentScene
+        Radius in px, as in the file and not clipped to the levels; which edges are depth edges is undecided.
+
+    Raises
+    ------
+    MapSetError
+        If the sizes differ, or the truth has impossible values.
+    FileNotFoundError, ImageReadError
+        If a file is missing or damaged.
+    """
+    image, truth = read_image(pair.picture_path), _read_truth(pair)
+    if pair.columns is not None:
+        for path, shape in ((pair.picture_path, image.shape[:2]), (pair.truth_path, truth.shape)):
+            if shape not in (RTF_FULL_SHAPE, RTF_SHAPE):
+                msg = f"Files of the RTF set must have {RTF_FULL_SHAPE} or {RTF_SHAPE} px. Got: '{path}' with {shape}."
+                raise MapSetError(msg)
+        image, truth = image[:, : pair.columns], truth[:, : pair.columns]
+    if truth.shape != image.shape[:2]:
+        msg = (
+            f"True blur must have the size of its picture. Got: '{pair.truth_path}' with {truth.shape} for "
+            f"'{pair.picture_path}' with {image.shape[:2]} (rows, columns)."
+        )
+        raise MapSetError(msg)
+    try:
+        radius = check_radius_map(truth, truth.shape)
+    except ValueError as error:
+        msg = f"Cannot use '{pair.truth_path}': {error}"
+        raise MapSetError(msg) from error
+    label = np.full(truth.shape, UNDECIDED, dtype=np.int8)
+    return DevelopmentScene(pair.name, pair.family, np.ascontiguousarray(image), np.ascontiguousarray(radius), label)
+
+
+def check_map_pairs(pairs: Sequence[MapPair]) -> None:
+    """Read all pairs once: what is wrong with one comes before minutes of work. Raises as `read_map_pair` does."""
+    for pair in pairs:
+        read_map_pair(pair)
+
+
+def _read_truth(pair: MapPair) -> NDArray[np.float32]:
+    """True radius in px, (H, W)."""
+    suffix = pair.truth_path.suffix.lower()
+    if suffix == _LEVELS_SUFFIX:
+        if pair.unit != "level":
+            msg = (
+                f"True blur in a {_LEVELS_SUFFIX} file must be level numbers. Got: '{pair.truth_path}' in {pair.unit}."
+            )
+            raise MapSetError(msg)
+        values = np.rint(read_image(pair.truth_path)[..., 0] * 255)
+    else:
+        values = _read_matlab(pair.truth_path) if suffix == _MATLAB_SUFFIX else read_map(pair.truth_path)
+    if pair.unit == "sigma":
+        return sigma_to_radius(values).astype(np.float32)
+    return _convert_levels(values, pair.truth_path) if pair.unit == "level" else values
+
+
+def _convert_levels(values: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+    """Radii of level numbers."""
+    labels = values.astype(np.int64)
+    try:
+        if (labels != values).any():
+            msg = "level numbers must be whole. Got: others."
+            raise IndexError(msg)
+        return class_to_radius(labels)
+    except IndexError as error:
+        msg = f"Cannot use '{path}': {error}"
+        raise MapSetError(msg) from error
+
+
+def _read_matlab(path: Path) -> NDArray[np.float32]:
+    """The map of a MATLAB file."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        found = loadmat(path)
+    except (*_BROKEN_MATLAB, MatReadError) as error:
+        msg = f"Cannot read '{path}': empty, damaged or not of MATLAB version 4 to 7.2. Got: {error}."
+        raise ImageReadError(msg) from error
+    if RTF_VARIABLE not in found or found[RTF_VARIABLE].ndim != 2:
+        names = ", ".join(name for name in found if not name.startswith("__"))
+        msg = f"'{path}' must hold a matrix {RTF_VARIABLE}. Got: {names or 'nothing'}."
+        raise MapSetError(msg)
+    return np.asarray(found[RTF_VARIABLE], dtype=np.float32)
+
+
+def _by_stem(folder: Path, suffixes: Iterable[str], *, start: str = "", end: str = "") -> dict[str, Path]:
+    """Files of a folder by what is between start and end of their stems."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*")):
+        stem = path.stem
+        if path.suffix.lower() not in suffixes or not (stem.startswith(start) and stem.endswith(end)):
+            continue
+        name = stem[len(start) : len(stem) - len(end)]
+        if name in found:
+            msg = f"Each stem must be of one file. Got: '{found[name]}' and '{path}'."
+            raise MapSetError(msg)
+        found[name] = path
+    return found
+
+
+def _check_complete(images: dict[str, Path], maps: dict[str, Path], root: Path, asked: str) -> None:
+    """Raise unless each picture has its truth and the other way round."""
+    lonely = [images.get(name) or maps[name] for name in sorted(set(images) ^ set(maps))]
+    if lonely or not images:
+        got = f"{len(lonely)} without the other, such as '{lonely[0]}'" if lonely else "no picture"
+        msg = f"'{root}' must hold pairs {asked}. Got: {got}."
+        raise MapSetError(msg)

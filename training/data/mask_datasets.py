@@ -1,0 +1,315 @@
+"""Photographs with hand-drawn blur masks, in the folders that the public sets unpack to.
+
+Nothing but names is read when a set is listed; `read_pair` opens the files of one pair. The sets do not agree on what
+white means, see each function: CUHK and CTCUG draw blur white, DUT-DBD draws what is in focus white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.files.images import read_image
+from training.data.sources import list_pictures
+
+#: Mask values from here on are white, of 255.
+WHITE_FROM = 128
+#: Pictures of the CUHK set by kind; the names of the files start with these.
+CUHK_DEFOCUS, CUHK_MOTION = "out_of_focus", "motion"
+CUHK_COUNTS = {CUHK_DEFOCUS: 704, CUHK_MOTION: 296}
+
+CuhkSplit = Literal["604/100", "504/200", "800/200"]
+Part = Literal["train", "test", "all"]
+
+#: Folders of pictures and masks below the root, in the order in which they are tried.
+_CUHK_FOLDERS = (("image", "gt"), ("BlurDatasetImage/image", "BlurDatasetGT/gt"))
+_DUT_FOLDERS = {
+    "train": (("DUT600S_Training", "DUT600GT_Training"),),
+    "test": (("DUT500S-Testing", "DUT500GT-Testing"), ("dut500-source", "dut500-gt")),
+}
+_DUT_ROOT = "DUT-DBD_Dataset"
+_CTCUG_FOLDERS = (("CTCUG_images", "CTCUG_gt"), ("CTCUG/CTCUG_images", "CTCUG/CTCUG_gt"), ("image", "gt"))
+#: The 800/200 rule: every so many-th picture by sorted name is for testing.
+_EVERY = 5
+
+
+class MaskSetError(ValueError):
+    """A folder that does not hold the set it should, or a pair that does not fit together."""
+
+
+@dataclass(frozen=True)
+class MaskPair:
+    """A photograph and its mask, by name only.
+
+    Attributes
+    ----------
+    name : str
+        Stem of the picture's file.
+    picture_path, mask_path : Path
+    white_is_blurred : bool
+        What the mask's white stands for.
+    """
+
+    name: str
+    picture_path: Path
+    mask_path: Path
+    white_is_blurred: bool = True
+
+
+def read_pair(pair: MaskPair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Read one pair.
+
+    Parameters
+    ----------
+    pair : MaskPair
+
+    Returns
+    -------
+    picture : (H, W, 3) ndarray of uint8
+        RGB, upright as its EXIF orientation says.
+    mask : (H, W) ndarray of bool
+        True = blurred; grey values are white from 128 on.
+
+    Raises
+    ------
+    MaskSetError
+        If they have different sizes.
+    FileNotFoundError, ImageReadError
+        If a file is missing or damaged.
+    """
+    picture, grey = (np.rint(read_image(path) * 255).astype(np.uint8) for path in (pair.picture_path, pair.mask_path))
+    if picture.shape != grey.shape:
+        msg = (
+            f"A mask must have the size of its picture. Got: '{pair.mask_path}' with {grey.shape[:2]} for "
+            f"'{pair.picture_path}' with {picture.shape[:2]} (rows, columns)."
+        )
+        raise MaskSetError(msg)
+    return picture, (grey[..., 0] >= WHITE_FROM) == pair.white_is_blurred
+
+
+def list_pairs(pictures: str | Path, masks: str | Path, *, white_is_blurred: bool = True) -> list[MaskPair]:
+    """Match the pictures of one folder with the masks of another by the stems of their names.
+
+    Parameters
+    ----------
+    pictures, masks : str or Path
+        Folders. Masks without a picture are passed over.
+    white_is_blurred : bool
+        What the masks' white stands for.
+
+    Returns
+    -------
+    list of MaskPair
+        By sorted name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder is missing or has no pictures.
+    MaskSetError
+        If a picture has no mask, or two files have one stem.
+    """
+    found, drawn = _by_stem(Path(pictures)), _by_stem(Path(masks))
+    missing = sorted(set(found) - set(drawn))
+    if missing:
+        msg = (
+            f"Each picture of '{pictures}' must have a mask of the same stem in '{masks}'. "
+            f"Got: {len(missing)} without, such as '{found[missing[0]].name}'."
+        )
+        raise MaskSetError(msg)
+    return [MaskPair(stem, path, drawn[stem], white_is_blurred) for stem, path in sorted(found.items())]
+
+
+def list_cuhk(
+    root: str | Path,
+    *,
+    split: CuhkSplit = "604/100",
+    part: Part = "all",
+    split_list: str | Path | None = None,
+    white_is_blurred: bool = True,
+) -> list[MaskPair]:
+    """List pictures of the CUHK blur detection set (Shi et al. 2014): 704 out of focus, 296 with motion blur.
+
+    Parameters
+    ----------
+    root : str or Path
+        Holds ``image/`` (out_of_focusNNNN.jpg, motionNNNN.jpg) and ``gt/`` (the same names, .png).
+    split : {'604/100', '504/200', '800/200'}
+        The first two are of the pictures out of focus, the last one is of all.
+    part : {'train', 'test', 'all'}
+    split_list : str or Path, optional
+        Text file with the test pictures, one in a line; where a line has more words, as in
+        ``1.bmp--out_of_focus0037.jpg``, the last one counts. ``test_604-100.txt`` and so on in `root` unless given.
+    white_is_blurred : bool
+        So it is in this set.
+
+    Returns
+    -------
+    list of MaskPair
+
+    Raises
+    ------
+    FileNotFoundError
+        If the list of a split that cannot do without one is missing.
+    MaskSetError
+        If the folder holds something else, is not complete, or does not fit the list.
+    ValueError
+        If the split or the part is unknown.
+
+    Notes
+    -----
+    The 100 test pictures of 604/100 were chosen by the authors of BTBNet (Zhao et al. 2018) and follow no rule; code
+    that uses them brings a list. For the other two no common list was found: without a file 504/200 tests on the last
+    200 numbers, and 800/200 on every fifth picture by sorted name, which keeps the ratio of the two kinds. Those are
+    rules of this module, and figures on them are not those of a paper.
+
+    References
+    ----------
+    .. [1] J. Shi, L. Xu, J. Jia, "Discriminative blur detection features", CVPR 2014, doi:10.1109/CVPR.2014.379.
+    """
+    _check_choice("split", split, get_args(CuhkSplit))
+    _check_choice("part", part, get_args(Part))
+    expected = f"image/ ({CUHK_DEFOCUS}NNNN.jpg, {CUHK_MOTION}NNNN.jpg) and gt/ (the same names, .png)"
+    every = _list_first(Path(root), _CUHK_FOLDERS, f"CUHK set must hold {expected}", white_is_blurred)
+    kinds = (CUHK_DEFOCUS, CUHK_MOTION) if split == "800/200" else (CUHK_DEFOCUS,)
+    pairs = [pair for pair in every if pair.name.startswith(kinds)]
+    if not pairs:
+        msg = f"The CUHK set must hold {expected}. Got: '{root}', whose pictures have other names."
+        raise MaskSetError(msg)
+    if part == "all":
+        return pairs
+    wanted = sum(CUHK_COUNTS[kind] for kind in kinds)
+    if len(pairs) != wanted:
+        msg = f"The split {split} needs all {wanted} pictures ({', '.join(kinds)}). Got: {len(pairs)} in '{root}'."
+        raise MaskSetError(msg)
+    test = _find_test_names(Path(root), pairs, split, split_list)
+    return [pair for pair in pairs if (pair.name in test) == (part == "test")]
+
+
+def list_dut(root: str | Path, *, part: Part = "test", white_is_blurred: bool = False) -> list[MaskPair]:
+    """List pictures of DUT-DBD (Zhao et al. 2018, 2020): 600 for training, 500 for testing, all out of focus.
+
+    Parameters
+    ----------
+    root : str or Path
+        Holds ``DUT600S_Training`` with ``DUT600GT_Training`` or ``DUT500S-Testing`` with ``DUT500GT-Testing``, or
+        ``DUT-DBD_Dataset`` that does; also ``dut500-source`` with ``dut500-gt``.
+    part : {'train', 'test', 'all'}
+    white_is_blurred : bool
+        In this set white is what is *in focus*: code that joins it with CUHK inverts one of them.
+
+    Returns
+    -------
+    list of MaskPair
+
+    Raises
+    ------
+    MaskSetError
+        If the folder holds something else.
+    ValueError
+        If the part is unknown.
+
+    References
+    ----------
+    .. [1] W. Zhao, F. Zhao, D. Wang, H. Lu, "Defocus blur detection via multi-stream bottom-top-bottom fully
+       convolutional network", CVPR 2018, doi:10.1109/CVPR.2018.00325.
+    """
+    _check_choice("part", part, get_args(Part))
+    pairs = []
+    for name, folders in _DUT_FOLDERS.items():
+        if part in (name, "all"):
+            below = tuple((f"{_DUT_ROOT}/{picture}", f"{_DUT_ROOT}/{mask}") for picture, mask in folders)
+            what = f"{name} part of DUT-DBD must hold {' and '.join(folders[0])}"
+            pairs += _list_first(Path(root), (*folders, *below), what, white_is_blurred)
+    return pairs
+
+
+def list_ctcug(root: str | Path, *, white_is_blurred: bool = True) -> list[MaskPair]:
+    """List the 150 pictures of CTCUG (Tang et al. 2020), all out of focus and for testing; the hard ones.
+
+    Parameters
+    ----------
+    root : str or Path
+        Holds ``CTCUG_images`` and ``CTCUG_gt``, or ``image`` and ``gt``.
+    white_is_blurred : bool
+        So it is in this set, as in CUHK.
+
+    Returns
+    -------
+    list of MaskPair
+
+    Raises
+    ------
+    MaskSetError
+        If the folder holds something else.
+
+    References
+    ----------
+    .. [1] C. Tang et al., "DeFusionNET: defocus blur detection via recurrently fusing and refining discriminative
+       multi-scale deep features", TPAMI 2022, doi:10.1109/TPAMI.2020.3014629.
+    """
+    what = f"CTCUG set must hold {' and '.join(_CTCUG_FOLDERS[0])}"
+    return _list_first(Path(root), _CTCUG_FOLDERS, what, white_is_blurred)
+
+
+def _list_first(
+    root: Path, folders: Sequence[tuple[str, str]], expected: str, white_is_blurred: bool
+) -> list[MaskPair]:
+    """Pairs of the first two folders that are there."""
+    for picture, mask in folders:
+        if (root / picture).is_dir() and (root / mask).is_dir():
+            return list_pairs(root / picture, root / mask, white_is_blurred=white_is_blurred)
+    looked = ", ".join(f"'{root / picture}' with '{root / mask}'" for picture, mask in folders)
+    msg = f"The {expected}. Got: '{root}', looked for {looked}."
+    raise MaskSetError(msg)
+
+
+def _find_test_names(root: Path, pairs: Sequence[MaskPair], split: str, split_list: str | Path | None) -> set[str]:
+    """Names of the test pictures of a split: from its list, or by its rule where there is no list."""
+    count = int(split.partition("/")[2])
+    path = root / f"test_{split.replace('/', '-')}.txt" if split_list is None else Path(split_list)
+    if path.is_file():
+        return _read_names(path, {pair.name for pair in pairs}, split, count)
+    if split_list is not None or split == "604/100":
+        msg = f"The split {split} needs a list of its {count} test pictures. Got: no file '{path}'. Give split_list."
+        raise FileNotFoundError(msg)
+    test = pairs[-count:] if split == "504/200" else pairs[::_EVERY]
+    return {pair.name for pair in test}
+
+
+def _read_names(path: Path, known: set[str], split: str, count: int) -> set[str]:
+    """Stems of the last words of the lines of a list."""
+    lines = path.read_text(encoding="utf-8-sig").replace("--", " ").splitlines()
+    names = {Path(words[-1]).stem for line in lines if (words := line.split())}
+    unknown = sorted(names - known)
+    if unknown:
+        msg = f"The list of the split {split} must name pictures of the set. Got: {unknown[0]!r} in '{path}'."
+        raise MaskSetError(msg)
+    if len(names) != count:
+        msg = f"The list of the split {split} must name {count} pictures. Got: {len(names)} in '{path}'."
+        raise MaskSetError(msg)
+    return names
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """Visible pictures of a folder by stem."""
+    found: dict[str, Path] = {}
+    for path in list_pictures(folder):
+        if path.name.startswith("."):  # what macOS leaves in archives
+            continue
+        if path.stem in found:
+            msg = f"Names must differ in more than their suffix. Got: '{found[path.stem].name}' and '{path}'."
+            raise MaskSetError(msg)
+        found[path.stem] = path
+    return found
+
+
+def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        msg = f"{name} must be one of {', '.join(allowed)}. Got: {value!r}."
+        raise ValueError(msg)

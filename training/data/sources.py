@@ -1,0 +1,185 @@
+"""Source pictures for training and evaluation, and the split that keeps a tenth of them out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.files.images import read_image
+from synth.depth import fill_holes
+from synth.sharpness import measure_sharpness
+
+#: Every tenth file of a folder, by sorted name, is kept for development and never trained on.
+DEVELOPMENT_STRIDE = 10
+#: Folders of sharp pictures below the root.
+SHARP_FOLDERS = ("sharp/bsds500", "sharp/urban100", "sharp/sunhays80", "sharp/mcmaster")
+#: Sharp pictures are reduced until `measure_sharpness` reads at most this radius in px: some photographs have a soft
+#: background, and the lowest blur levels would be mislabelled. Sharp pictures read 0.9 to 1.2 at any size; blurred with
+#: a disk of 0.75 px they read 1.3 to 1.5.
+SHARP_RADIUS = 1.3
+#: Pictures that would have fewer px than this on a side then are left out.
+LEAST_SIDE = 112
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A picture of one object with the object's mask.
+
+    Attributes
+    ----------
+    picture : (H, W, 3) ndarray of uint8
+    mask : (H, W) ndarray of uint8
+        255 = object.
+    """
+
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class DepthPicture:
+    """A picture with disparity.
+
+    Attributes
+    ----------
+    picture : (H, W, 3) ndarray of uint8
+    disparity : (H, W) ndarray of float32
+        Larger is nearer; without holes.
+    """
+
+    picture: NDArray[np.uint8]
+    disparity: NDArray[np.float32]
+
+
+@dataclass
+class Sources:
+    """All pictures of one side of the split, in memory, 8 bit.
+
+    Attributes
+    ----------
+    sharp : list of (H, W, 3) ndarray of uint8
+    cutouts : list of Cutout
+    shapes : list of (H, W) ndarray of uint8
+        Masks without a picture.
+    depth : list of DepthPicture
+    """
+
+    sharp: list[NDArray[np.uint8]] = field(default_factory=list)
+    cutouts: list[Cutout] = field(default_factory=list)
+    shapes: list[NDArray[np.uint8]] = field(default_factory=list)
+    depth: list[DepthPicture] = field(default_factory=list)
+
+
+def split_paths(paths: Sequence[Path], *, development: bool, stride: int = DEVELOPMENT_STRIDE) -> list[Path]:
+    """Every `stride`-th path by sorted name, or all the others."""
+    return [path for number, path in enumerate(sorted(paths)) if (number % stride == 0) == development]
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Pictures in a folder, sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is missing or holds no picture.
+    """
+    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
+    if not paths:
+        msg = f"Expected a folder with pictures ({', '.join(sorted(_SUFFIXES))}). Got: {folder}, which has none."
+        raise FileNotFoundError(msg)
+    return paths
+
+
+def load_sources(
+    root: str | Path, *, development: bool, stride: int = DEVELOPMENT_STRIDE, sharpen: bool = True
+) -> Sources:
+    """Read one side of the split.
+
+    Parameters
+    ----------
+    root : str or Path
+        Folder with ``sharp/*``, ``objects`` (NNNN.jpg with NNNN_mask.png), ``focus_masks`` and ``rgbd``
+        (NAME_rgb.png with NAME_disparity.png; 0 = hole).
+    development : bool
+        The pictures that are kept out of training, or the rest.
+    stride : int
+        Every so many-th file is kept out.
+    sharpen : bool
+        Reduce the sharp pictures until they are, and leave out those of which nothing would be left: see
+        `SHARP_RADIUS`.
+
+    Returns
+    -------
+    Sources
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder is missing or empty.
+    """
+    root = Path(root)
+    sources = Sources()
+    for folder in SHARP_FOLDERS:
+        paths = split_paths(list_pictures(root / folder), development=development, stride=stride)
+        pictures = [_read_8_bit(path) for path in paths]
+        sources.sharp += filter_sharp(pictures) if sharpen else pictures
+    objects = [path for path in list_pictures(root / "objects") if not path.stem.endswith("_mask")]
+    for path in split_paths(objects, development=development, stride=stride):
+        mask = _read_8_bit(path.with_name(f"{path.stem}_mask.png"))[..., 0]
+        sources.cutouts.append(Cutout(_read_8_bit(path), mask))
+    for path in split_paths(list_pictures(root / "focus_masks"), development=development, stride=stride):
+        sources.shapes.append(_read_8_bit(path)[..., 0])
+    sources.depth = _read_depth(root / "rgbd", development=development, stride=stride)
+    return sources
+
+
+def _read_depth(folder: Path, *, development: bool, stride: int) -> list[DepthPicture]:
+    """Depth pictures; all views of a scene of the development set are kept out of training."""
+    paths = [path for path in list_pictures(folder) if path.stem.endswith("_rgb")]
+    kept = split_paths(paths, development=True, stride=stride)
+    if development:
+        chosen = kept
+    else:
+        scenes = {path.stem.split("_")[0] for path in kept}
+        chosen = [path for path in paths if path.stem.split("_")[0] not in scenes]
+    pictures = []
+    for path in chosen:
+        disparity = _read_8_bit(path.with_name(path.name.replace("_rgb", "_disparity")))[..., 0]
+        pictures.append(DepthPicture(_read_8_bit(path), fill_holes(disparity.astype(np.float32), disparity == 0)))
+    return pictures
+
+
+def shrink(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    """Picture reduced by area averaging: source pictures are never perfectly sharp, small ones are."""
+    size = (max(round(picture.shape[1] * factor), 1), max(round(picture.shape[0] * factor), 1))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def filter_sharp(pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Pictures reduced until their edges are sharp all over; those of which too little would be left are dropped.
+
+    Parameters
+    ----------
+    pictures : sequence of (H, W, 3) ndarray of uint8
+
+    Returns
+    -------
+    list of (h, w, 3) ndarray of uint8
+    """
+    kept = []
+    for picture in pictures:
+        radius = measure_sharpness(picture.astype(np.float32) / np.float32(255)).radius
+        factor = SHARP_RADIUS / max(radius, SHARP_RADIUS)  # NaN where no edge tells: dropped
+        if factor * min(picture.shape[:2]) >= LEAST_SIDE:
+            kept.append(picture if factor == 1 else shrink(picture, factor))
+    return kept
+
+
+def _read_8_bit(path: Path) -> NDArray[np.uint8]:
+    return np.rint(read_image(path) * 255).astype(np.uint8)

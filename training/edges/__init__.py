@@ -1,0 +1,1 @@
+"""Training of B-NET and E-NET."""

@@ -1,0 +1,122 @@
+"""Labelled edge points of one training step, on crops or as patches of their own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.blur_levels import radius_to_class
+from training.data.labels import UNDECIDED
+from training.edges.settings import Head, TrainingSettings
+
+#: What the points of a crop are balanced over: the blur levels of its pattern edges, or pattern and depth edges. Sharp
+#: parts have more edge points than blurred ones.
+Balance = Literal["radius", "depth edges"]
+
+
+@dataclass(frozen=True)
+class PointBatch(ABC):
+    """P edge points with the truth about them.
+
+    Attributes
+    ----------
+    levels : (P, 23) ndarray of float32
+        Share of each level: the radius lies between two.
+    radius : (P,) ndarray of float32
+        px, within the levels.
+    is_depth : (P,) ndarray of int8
+        1 depth edge, 0 pattern edge, -1 undecided.
+    valid : (P,) ndarray of float32
+        0 for padding.
+    family : (P,) ndarray of str
+        Family of the scene that a point lies in.
+    """
+
+    levels: NDArray[np.float32]
+    radius: NDArray[np.float32]
+    is_depth: NDArray[np.int8]
+    valid: NDArray[np.float32]
+    family: NDArray[np.str_]
+
+    @property
+    @abstractmethod
+    def inputs(self) -> dict[str, NDArray[Any]]:
+        """What the model is given."""
+
+    def weigh(self, head: Head) -> NDArray[np.float32]:
+        """(P,) 1 for the points that a head learns from: for B-NET all but depth edges, for E-NET the decided ones."""
+        chosen = self.is_depth != (1 if head == "blur" else UNDECIDED)
+        return (chosen & (self.valid > 0)).astype(np.float32)
+
+    def make_target(self, settings: TrainingSettings) -> NDArray[Any]:
+        """What the loss compares the output with: (P, 23) shares of levels, or (P, 1) numbers of classes."""
+        if settings.loss == "levels":
+            return self.levels
+        classes = radius_to_class(self.radius) if settings.head == "blur" else np.maximum(self.is_depth, 0)
+        return classes[:, None].astype(np.int32)
+
+
+@dataclass(frozen=True)
+class CropBatch(PointBatch):
+    """Points in crops that they share.
+
+    Attributes
+    ----------
+    images : (B, 64, 64, 3) ndarray of float32
+        RGB in [0, 1].
+    points : (P, 3) ndarray of int32
+        Crop number, row and column in its inner 24×24 px.
+    """
+
+    images: NDArray[np.float32]
+    points: NDArray[np.int32]
+
+    @property
+    def inputs(self) -> dict[str, NDArray[Any]]:
+        """For `PointModel`."""
+        return {"images": self.images, "points": self.points}
+
+
+@dataclass(frozen=True)
+class PatchBatch(PointBatch):
+    """Points with a patch each.
+
+    Attributes
+    ----------
+    patches : (P, 41, 41, 3) ndarray of float32
+        RGB in [0, 1], a point in the centre of each.
+    """
+
+    patches: NDArray[np.float32]
+
+    @property
+    def inputs(self) -> dict[str, NDArray[Any]]:
+        """For `PatchModel`."""
+        return {"patches": self.patches}
+
+
+class TrainingBatch(Protocol):
+    """What a step of training needs of a batch, whose arrays may be NumPy's or the backend's."""
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What the model is given."""
+
+    def weigh(self, head: Head) -> Any:
+        """(P,) 1 for the points that a head learns from, 0 for the others."""
+
+    def make_target(self, settings: TrainingSettings) -> Any:
+        """What the loss compares the output with."""
+
+
+class BatchSampler(Protocol):
+    """Draws batches without end."""
+
+    def draw_batch(
+        self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
+    ) -> TrainingBatch:
+        """At most `points_per_crop` points of each of so many crops; the rest of the room is padding."""

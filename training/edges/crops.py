@@ -1,0 +1,299 @@
+"""Random crops of random scenes with labels at their edge points: what B-NET and E-NET learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, RADIUS_STEP, radius_to_class
+from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
+from defocus_edge.networks.edge.patches import PATCH_RADIUS
+from defocus_edge.psf import decode_srgb
+from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
+from synth.sensor import Sensor, take_picture
+from training.data.camera import (
+    BEYOND_SHARE,
+    COLOUR_CAST,
+    CROP_SIDE,
+    EDGE_QUANTILES,
+    EXPOSURE_DEVIATION,
+    FAMILIES,
+    FOCUS_RADII,
+    FOCUS_SHARE,
+    JPEG_QUALITIES,
+    JPEG_SHARE,
+    LARGEST_RADIUS,
+    LEVEL_SHARE,
+    MEAN_NOISE,
+    MOST_NOISE,
+    NOISE_SHARE,
+    RADII,
+    REDUCTIONS,
+    RIM_DISTANCE,
+    STEEPEST_RAMP,
+)
+from training.data.labels import UNDECIDED, choose_balanced, share_levels
+from training.data.sources import Sources
+from training.edges.batches import Balance, CropBatch
+
+#: Further px that are rendered and cut away, so that no mirrored border is blurred into the crop.
+_RENDER_MARGIN = 10
+#: A crop with a smaller share of edge points is drawn again, at most `_TRIES` times.
+_LEAST_EDGE_SHARE = 0.03
+_TRIES = 4
+# Light of each 8-bit value.
+_LIGHT = decode_srgb(np.arange(256) / 255)
+
+
+class CropSampler:
+    """Draws crops without end. One sampler serves one thread at a time.
+
+    Parameters
+    ----------
+    sources : Sources
+    families : dict, optional
+        Family name to how often it occurs.
+    level_share : float
+        How many of the uniform crops have exactly the radius of a level.
+
+    Raises
+    ------
+    ValueError
+        See `check_families`.
+    """
+
+    def __init__(
+        self, sources: Sources, *, families: dict[str, float] | None = None, level_share: float = LEVEL_SHARE
+    ) -> None:
+        families = FAMILIES if families is None else families
+        check_families(families, sources)
+        self.sources = sources
+        self._rng = np.random.default_rng(0)
+        self._level_share = level_share
+        # In one order, whatever the order of the settings: a seed gives the same crops.
+        self._names = [name for name in FAMILIES if name in families]
+        shares = np.array([families[name] for name in self._names])
+        self._shares = shares / shares.sum()
+        self._draw: dict[str, Callable[[int, float], Scene]] = {
+            "uniform": self._draw_uniform,
+            "gradual": self._draw_gradual,
+            "composite": self._draw_composite,
+            "depth": self._draw_depth,
+        }
+        self._rims = [_find_rim(cutout.mask) for cutout in sources.cutouts]
+        self._shape_rims = [_find_rim(shape) for shape in sources.shapes]
+
+    def draw_batch(
+        self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
+    ) -> CropBatch:
+        """Crops with at most `points_per_crop` random edge points each; the rest of the room is padding.
+
+        Parameters
+        ----------
+        crops, points_per_crop : int
+        rng : numpy.random.Generator
+        balance : {'radius', 'depth edges'}
+            See `Balance`.
+        """
+        self._rng = rng
+        side = CROP_SIDE + 2 * PATCH_RADIUS
+        images = np.empty((crops, side, side, 3), dtype=np.float32)
+        points = np.zeros((crops, points_per_crop, 3), dtype=np.int32)
+        radius = np.full((crops, points_per_crop), MIN_RADIUS, dtype=np.float32)
+        is_depth = np.full((crops, points_per_crop), UNDECIDED, dtype=np.int8)
+        valid = np.zeros((crops, points_per_crop), dtype=np.float32)
+        family = np.empty((crops, points_per_crop), dtype=f"<U{max(map(len, FAMILIES))}")
+        for number in range(crops):
+            family[number] = name = str(self._rng.choice(self._names, p=self._shares))
+            images[number], found, true_radius, label = self._draw_crop(name)
+            strata = label if balance == "depth edges" else np.where(label == 1, -1, radius_to_class(true_radius))
+            chosen = choose_balanced(strata, points_per_crop, rng=self._rng)
+            count = len(chosen)
+            points[number, :count, 0] = number
+            points[number, :count, 1:] = found[chosen]
+            radius[number, :count] = true_radius[chosen]
+            is_depth[number, :count] = label[chosen]
+            valid[number, :count] = 1
+        truth = radius.reshape(-1)
+        return CropBatch(
+            levels=share_levels(truth),
+            radius=truth,
+            is_depth=is_depth.reshape(-1),
+            valid=valid.reshape(-1),
+            family=family.reshape(-1),
+            images=images,
+            points=points.reshape(-1, 3),
+        )
+
+    def _draw_crop(
+        self, family: str
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int8]]:
+        """Picture, edge points of its inner part, their true radius and E-NET label."""
+        radius = self._draw_radius()
+        side = CROP_SIDE + 2 * PATCH_RADIUS
+        for _ in range(_TRIES):
+            scene = self._draw[family](side + 2 * _RENDER_MARGIN, radius)
+            picture = take_picture(scene.light, self._draw_sensor(), rng=self._rng)
+            inner = slice(_RENDER_MARGIN, _RENDER_MARGIN + side)
+            image: NDArray[np.float32] = picture[inner, inner].astype(np.float32) / np.float32(255)
+            settings = EdgeSettings(high_quantile=float(self._rng.uniform(*EDGE_QUANTILES)))
+            edges = find_edges(image, settings=settings)[PATCH_RADIUS:-PATCH_RADIUS, PATCH_RADIUS:-PATCH_RADIUS]
+            if edges.mean() >= _LEAST_EDGE_SHARE:
+                break
+        points = edge_points(edges)
+        offset = _RENDER_MARGIN + PATCH_RADIUS
+        rows, cols = points[:, 0] + offset, points[:, 1] + offset
+        truth = np.clip(scene.radius[rows, cols], MIN_RADIUS, MAX_RADIUS)
+        return image, points, truth, label_depth_edges(scene)[rows, cols]
+
+    def _draw_radius(self) -> float:
+        """A radius, balanced over the levels; sharp pictures and those beyond the last level occur."""
+        if self._rng.random() < BEYOND_SHARE:
+            return float(self._rng.uniform(MAX_RADIUS, LARGEST_RADIUS))
+        return float(self._rng.uniform(*RADII))
+
+    def _draw_sensor(self) -> Sensor:
+        noise = float(self._rng.exponential(MEAN_NOISE)) if self._rng.random() < NOISE_SHARE else 0.0
+        low, high = JPEG_QUALITIES
+        quality = int(self._rng.integers(low, high + 1)) if self._rng.random() < JPEG_SHARE else None
+        return Sensor(min(noise, MOST_NOISE), quality)
+
+    def _draw_uniform(self, side: int, radius: float) -> Scene:
+        """Mostly the 23 levels themselves, balanced, as in the paper."""
+        if self._rng.random() < self._level_share:
+            radius = float(self._rng.choice(BLUR_LEVELS))
+        return render_uniform(self._cut_sharp(side), radius)
+
+    def _draw_gradual(self, side: int, radius: float) -> Scene:
+        """A ramp across the crop in any direction, smooth or in steps of one level."""
+        angle, slope = self._rng.uniform(0, 2 * np.pi), self._rng.uniform(0, STEEPEST_RAMP)
+        axis = np.arange(side, dtype=np.float32) - side / 2
+        ramp = radius + slope * (np.cos(angle) * axis[:, None] + np.sin(angle) * axis[None, :])
+        if self._rng.random() < 0.5:
+            ramp = np.rint(ramp / RADIUS_STEP) * RADIUS_STEP
+        return render_gradual(self._cut_sharp(side), np.clip(ramp, 0, LARGEST_RADIUS).astype(np.float32))
+
+    def _draw_composite(self, side: int, radius: float) -> Scene:
+        """An object over a background, one of them mostly in focus."""
+        other = float(self._rng.uniform(*FOCUS_RADII)) if self._rng.random() < FOCUS_SHARE else self._draw_radius()
+        near, far = (radius, other) if self._rng.random() < 0.5 else (other, radius)
+        if self._rng.random() < 0.5 and self.sources.cutouts:
+            light, matte = self._cut_object(side)
+        else:
+            light, matte = self._cut_sharp(side), self._cut_shape(side)
+        background = self._cut_sharp(side)
+        return render_layers([Layer(background, np.ones_like(matte), far), Layer(light, matte, near)])
+
+    def _draw_depth(self, side: int, radius: float) -> Scene:
+        """Part of a picture with disparity, seen through a lens."""
+        source = self.sources.depth[self._rng.integers(len(self.sources.depth))]
+        factor = float(self._rng.uniform(0.6, 0.95))
+        window = self._choose_window(source.picture.shape, side, factor)
+        light = _reduce(_LIGHT[source.picture[window]], side)
+        disparity = cv2.resize(source.disparity[window], (side, side), interpolation=cv2.INTER_NEAREST)
+        low, high = np.percentile(source.disparity, [1, 99])
+        focus = float(self._rng.uniform(low, high))
+        signed = lens_radius(disparity, focus, radius, reach=max(high - focus, focus - low))
+        turn = self._draw_turn()
+        return render_depth(turn(light) * self._draw_gain(), turn(np.clip(signed, -LARGEST_RADIUS, LARGEST_RADIUS)))
+
+    def _cut_sharp(self, side: int) -> NDArray[np.float32]:
+        """Linear light of a random part of a random sharp picture, reduced, turned, brighter or darker."""
+        picture = self.sources.sharp[self._rng.integers(len(self.sources.sharp))]
+        window = self._choose_window(picture.shape, side, float(self._rng.uniform(*REDUCTIONS)))
+        return self._draw_turn()(_reduce(_LIGHT[picture[window]], side)) * self._draw_gain()
+
+    def _cut_object(self, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Light and matte of part of an object around its rim."""
+        number = int(self._rng.integers(len(self.sources.cutouts)))
+        cutout = self.sources.cutouts[number]
+        window = self._choose_window(
+            cutout.mask.shape, side, float(self._rng.uniform(*REDUCTIONS)), around=self._rims[number]
+        )
+        # The drawn rim lies on the border of the object: one px less keeps the old background out.
+        mask = cv2.erode(cutout.mask[window], np.ones((3, 3), dtype=np.uint8))
+        matte = _reduce((mask >= 128).astype(np.float32), side)
+        turn = self._draw_turn()
+        return turn(_reduce(_LIGHT[cutout.picture[window]], side)) * self._draw_gain(), turn(matte)
+
+    def _cut_shape(self, side: int) -> NDArray[np.float32]:
+        """Matte of part of a hand-drawn mask around its rim, either side of it."""
+        number = int(self._rng.integers(len(self.sources.shapes)))
+        shape = self.sources.shapes[number]
+        window = self._choose_window(
+            shape.shape, side, float(self._rng.uniform(0.35, 0.9)), around=self._shape_rims[number]
+        )
+        matte = _reduce((shape[window] >= 128).astype(np.float32), side)
+        return self._draw_turn()(matte if self._rng.random() < 0.5 else 1 - matte)
+
+    def _choose_window(
+        self, shape: tuple[int, ...], side: int, factor: float, *, around: NDArray[np.int32] | None = None
+    ) -> tuple[slice, slice]:
+        """Square window that becomes `side` px when reduced by `factor`, anywhere or around one of some points."""
+        length = min(round(side / factor), shape[0], shape[1])
+        corner = [int(self._rng.integers(size - length + 1)) for size in shape[:2]]
+        if around is not None and len(around):
+            spread = round(RIM_DISTANCE * length / side)
+            centre = around[self._rng.integers(len(around))] + self._rng.integers(-spread, spread + 1, 2)
+            corner = [int(np.clip(c - length // 2, 0, size - length)) for c, size in zip(centre, shape, strict=False)]
+        return slice(corner[0], corner[0] + length), slice(corner[1], corner[1] + length)
+
+    def _draw_turn(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """One of the eight turns and mirrorings of a square."""
+        quarters, mirror = int(self._rng.integers(4)), self._rng.random() < 0.5
+
+        def turn(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            turned = np.rot90(values, quarters)
+            return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
+
+        return turn
+
+    def _draw_gain(self) -> NDArray[np.float32]:
+        """Exposure and a slight colour cast."""
+        return (np.exp(self._rng.normal(0, EXPOSURE_DEVIATION)) * self._rng.uniform(*COLOUR_CAST, 3)).astype(np.float32)
+
+
+def check_families(families: Iterable[str], sources: Sources) -> None:
+    """Refuse families that cannot be drawn.
+
+    Raises
+    ------
+    ValueError
+        If a family is unknown, or one with depth has no picture with disparity.
+    """
+    for name in families:
+        if name not in FAMILIES:
+            msg = f"families must be of {', '.join(FAMILIES)}. Got: {name!r}."
+            raise ValueError(msg)
+        if name == "depth" and not sources.depth:
+            msg = "families must not name 'depth' where no picture with disparity is left for it. Got: 'depth'."
+            raise ValueError(msg)
+
+
+def label_depth_edges(scene: Scene) -> NDArray[np.int8]:
+    """E-NET label of each pixel of a scene if it were an edge point.
+
+    A boundary blurred with radius r is r px wide on each side; its strongest gradient stays within half of that.
+    Beyond it and up to its end the label is undecided.
+    """
+    if not scene.depth_edges.any():
+        return np.zeros(scene.radius.shape, dtype=np.int8)
+    distance, (rows, cols) = ndimage.distance_transform_edt(~scene.depth_edges, return_indices=True)
+    near = scene.near_radius[rows, cols]
+    labels = np.zeros(scene.radius.shape, dtype=np.int8)
+    labels[distance <= np.maximum(3.0, near + 1.0)] = UNDECIDED
+    labels[distance <= np.maximum(1.5, 0.5 * near)] = 1
+    return labels
+
+
+def _reduce(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
+def _find_rim(mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Pixels along the border of a mask, (N, 2)."""
+    return np.argwhere(cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), dtype=np.uint8)) > 0).astype(np.int32)

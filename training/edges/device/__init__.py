@@ -1,0 +1,1 @@
+"""Crops rendered on the accelerator."""

@@ -1,0 +1,45 @@
+"""Crops from the accelerator, and from the CPU those that it cannot render."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.data.sources import Sources
+from training.edges.batches import Balance, CropBatch
+from training.edges.crops import CropSampler
+from training.edges.device.crops import DeviceCropBatch, DeviceCropSampler
+from training.edges.device.recipes import DEVICE_FAMILIES
+from training.edges.settings import TrainingSettings
+
+
+class MixedSampler:
+    """Draws each batch on the accelerator, or on the CPU if it is the turn of the families that only that can render.
+
+    Parameters
+    ----------
+    sources : Sources
+    settings : TrainingSettings
+        Its `families` and `level_share`.
+
+    Raises
+    ------
+    ValueError
+        See `DeviceCropSampler` and `CropSampler`; also if no family can be rendered on the accelerator.
+    """
+
+    def __init__(self, sources: Sources, settings: TrainingSettings) -> None:
+        families = settings.families
+        on_device = {name: share for name, share in families.items() if name in DEVICE_FAMILIES}
+        on_host = {name: share for name, share in families.items() if name not in DEVICE_FAMILIES}
+        self._device = DeviceCropSampler(sources, families=on_device, level_share=settings.level_share)
+        self._host = CropSampler(sources, families=on_host) if on_host else None
+        self._host_share = sum(on_host.values()) / sum(families.values())
+
+    def draw_batch(
+        self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
+    ) -> CropBatch | DeviceCropBatch:
+        """As `CropSampler.draw_batch`: `rng` decides on all that is random."""
+        if self._host is not None and rng.random() < self._host_share:
+            return self._host.draw_batch(crops, points_per_crop, rng=rng, balance=balance)
+        seed = rng.integers(2**31, size=2).tolist()
+        return self._device.draw_batch(crops, points_per_crop, seed=seed, balance=balance)

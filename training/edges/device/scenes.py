@@ -1,0 +1,165 @@
+"""Scenes rendered on the accelerator: what `synth.scenes` and `synth.sensor` do, a batch of crops at a time."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from defocus_edge.psf import disk_kernel
+from training.data.camera import LARGEST_RADIUS
+from training.edges.device.atlas import MARGIN, SIDE, index_dtype
+
+#: Kernels are tabulated in steps of 1/16 px, which hit the levels.
+STEPS_PER_PIXEL = 16
+#: Number of the kernel of the largest radius.
+LARGEST_STEP = round(LARGEST_RADIUS * STEPS_PER_PIXEL)
+#: A ramp is a blend of so many blurred versions. The steepest one has 4.4 px of radius from corner to corner of a
+#: crop, hence versions no more than 5/16 px apart.
+VERSIONS = 16
+# IEC 61966-2-1, as in `defocus_edge.psf`.
+_SRGB_END, _LINEAR_END, _SLOPE, _OFFSET, _GAMMA = 0.04045, 0.0031308, 12.92, 0.055, 2.4
+
+
+class Optics(NamedTuple):
+    """Area-sampled disks of radii in steps of 1/16 px.
+
+    Attributes
+    ----------
+    transfer : (145, 96, 96) tensor of float32
+        Fourier transform of each; a disk is symmetric, so it is real.
+    moment : (145,) tensor of float32
+        Second moment along one axis, px².
+    """
+
+    transfer: Any
+    moment: Any
+
+
+@lru_cache(maxsize=1)
+def build_optics() -> Optics:
+    """Tabulate the disks and take them to the accelerator, once for all samplers."""
+    transfer = np.empty((LARGEST_STEP + 1, SIDE, SIDE), dtype=np.float32)
+    moment = np.empty(LARGEST_STEP + 1, dtype=np.float32)
+    for step in range(LARGEST_STEP + 1):
+        kernel = disk_kernel(step / STEPS_PER_PIXEL).astype(np.float64)
+        half = len(kernel) // 2
+        padded = np.zeros((SIDE, SIDE))
+        padded[: len(kernel), : len(kernel)] = kernel
+        transfer[step] = np.fft.fft2(np.roll(padded, (-half, -half), axis=(0, 1))).real
+        moment[step] = (kernel.sum(axis=0) * (np.arange(len(kernel)) - half) ** 2).sum()
+    return Optics(ops.convert_to_tensor(transfer), ops.convert_to_tensor(moment))
+
+
+def decode_light(encoded: Any) -> Any:
+    """`defocus_edge.psf.decode_srgb` of tensors."""
+    curve = ((ops.maximum(encoded, _SRGB_END) + _OFFSET) / (1 + _OFFSET)) ** _GAMMA
+    return ops.where(encoded <= _SRGB_END, encoded / _SLOPE, curve)
+
+
+def encode_light(light: Any) -> Any:
+    """`defocus_edge.psf.encode_srgb` of tensors."""
+    curve = (1 + _OFFSET) * ops.maximum(light, _LINEAR_END) ** (1 / _GAMMA) - _OFFSET
+    return ops.where(light <= _LINEAR_END, light * _SLOPE, curve)
+
+
+def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSIONS) -> Any:
+    """Blur what lies farthest.
+
+    Parameters
+    ----------
+    light : (B, 96, 96, 3) tensor of float32
+        Linear light.
+    step : (B, 96, 96) tensor of float32
+        Radius of each pixel in steps of 1/16 px, whole numbers.
+    optics : Optics
+    versions : int
+        1 for crops with one radius each.
+
+    Returns
+    -------
+    (B, 96, 96, 3) tensor of float32
+        Right except for `MARGIN` px at each side.
+
+    Notes
+    -----
+    A ramp is a blend of uniformly blurred versions with radii spread evenly over those of the crop. Each pixel mixes
+    the two around its own radius so that the second moment of what it was blurred with is that of its own disk.
+    """
+    spectrum = _transform(ops.concatenate([light, ops.zeros_like(light[..., :1])], axis=-1))
+    inner = step[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    low, high = ops.min(inner, axis=(1, 2))[:, None], ops.max(inner, axis=(1, 2))[:, None]
+    spacing = ops.ceil((high - low) / max(versions - 1, 1))
+    numbers = ops.minimum(low + spacing * ops.arange(versions, dtype="float32"), high)
+    numbers = ops.cast(numbers, index_dtype())
+    transfer = ops.take(optics.transfer, numbers, axis=0)[:, :, None]
+    real, imaginary = (ops.expand_dims(part, axis=1) * transfer for part in spectrum)
+    blurred = ops.stack(ops.ifft2((real, imaginary)), axis=3)  # (B, versions, 2, 2, 96, 96): a pair, its parts
+    result = blurred[:, 0]
+    if versions > 1:
+        known = ops.take(optics.moment, numbers, axis=0)[..., None, None]
+        wanted = ops.take(optics.moment, ops.cast(step, index_dtype()), axis=0)[:, None]
+        # From version to version by as much of the way as the pixel's moment has left. Equal versions add nothing.
+        way = ops.clip((wanted - known[:, :-1]) / ops.maximum(known[:, 1:] - known[:, :-1], 1e-6), 0, 1)
+        result = result + ops.sum(way[:, :, None, None] * (blurred[:, 1:] - blurred[:, :-1]), axis=1)
+    return _join(result)[..., :3]
+
+
+def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
+    """Lay a blurred layer over what is behind it, as `synth.scenes.render_layers`.
+
+    Parameters
+    ----------
+    far : (B, 96, 96, 3) tensor of float32
+        Blurred light.
+    light : (B, 96, 96, 3) tensor of float32
+        Sharp light of the layer.
+    matte : (B, 96, 96) tensor of float32
+        Share of the pixel that it covers.
+    step : (B,) tensor of float32
+        Its radius in steps of 1/16 px.
+    optics : Optics
+
+    Returns
+    -------
+    (B, 96, 96, 3) tensor of float32
+    """
+    matte = matte[..., None]
+    transfer = ops.take(optics.transfer, ops.cast(step, index_dtype()), axis=0)[:, None]
+    spectrum = _transform(ops.concatenate([light * matte, matte], axis=-1))
+    layer = _join(ops.stack(ops.ifft2((spectrum[0] * transfer, spectrum[1] * transfer)), axis=2))
+    return layer[..., :3] + (1 - layer[..., 3:]) * far
+
+
+def take_pictures(light: Any, deviation: Any, noise: Any) -> Any:
+    """8-bit sRGB pictures of linear light, as `synth.sensor.take_picture` without JPEG.
+
+    Parameters
+    ----------
+    light : (B, H, W, 3) tensor of float32
+    deviation : (B,) tensor of float32
+        Of the noise, in 8-bit steps.
+    noise : (B, H, W, 3) tensor of float32
+        Its standard normal deviates.
+
+    Returns
+    -------
+    (B, H, W, 3) tensor of float32
+        Whole 255ths in [0, 1].
+    """
+    encoded = encode_light(ops.clip(light, 0, 1)) * 255 + deviation[:, None, None, None] * noise
+    return ops.clip(ops.round(encoded), 0, 255) / 255
+
+
+def _transform(values: Any) -> tuple[Any, Any]:
+    """Spectra of four channels as those of two complex pictures: a real transfer function keeps the parts apart."""
+    real, imaginary = (ops.stack([values[..., part], values[..., part + 2]], axis=1) for part in (0, 1))
+    return ops.fft2((real, imaginary))
+
+
+def _join(pairs: Any) -> Any:
+    """(B, pair, part, H, W) to four channels (B, H, W, pair × part)."""
+    batch, _, _, height, width = pairs.shape
+    return ops.transpose(ops.reshape(pairs, (batch, 4, height, width)), (0, 2, 3, 1))

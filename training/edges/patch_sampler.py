@@ -1,0 +1,61 @@
+"""Independent patches as in the paper: few points of many crops, so that one step sees many pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.networks.edge.patches import PATCH_SIDE
+from training.edges.batches import Balance, PatchBatch
+from training.edges.crops import CropSampler
+
+#: Patches that are taken from one crop. A batch of 256 then holds 32 crops, each of a picture, a scene and a camera of
+#: its own; drawing them takes a fraction of the step. Fewer per crop would mix more and render longer.
+PATCHES_PER_CROP = 8
+
+
+class PatchSampler:
+    """Draws batches of patches from the crops of a `CropSampler`.
+
+    A shuffle buffer would mix as well, but its content is a state that a resumed run would have to restore. Here a
+    batch comes from fresh crops and the generator of its step alone, so that a run resumes exactly.
+
+    Parameters
+    ----------
+    crops : CropSampler
+    """
+
+    def __init__(self, crops: CropSampler) -> None:
+        self.crops = crops
+
+    def draw_batch(
+        self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
+    ) -> PatchBatch:
+        """At most `points_per_crop` patches of each of so many fresh crops, as `CropSampler.draw_batch`."""
+        batch = self.crops.draw_batch(crops, points_per_crop, rng=rng, balance=balance)
+        return PatchBatch(
+            levels=batch.levels,
+            radius=batch.radius,
+            is_depth=batch.is_depth,
+            valid=batch.valid,
+            family=batch.family,
+            patches=cut_patches(batch.images, batch.points),
+        )
+
+
+def cut_patches(images: NDArray[np.float32], points: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Patches of 41×41 px centred on points in the inner part of crops.
+
+    Parameters
+    ----------
+    images : (B, S + 40, S + 40, 3) ndarray of float32
+    points : (P, 3) ndarray of int32
+        Crop number, row and column in its inner S×S px.
+
+    Returns
+    -------
+    (P, 41, 41, 3) ndarray of float32
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH_SIDE, PATCH_SIDE), axis=(1, 2))
+    number, row, col = points.T
+    return np.ascontiguousarray(np.moveaxis(windows[number, row, col], 1, -1))

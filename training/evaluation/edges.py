@@ -1,0 +1,173 @@
+"""Errors of the blur map on the development set: our weights, the authors', and true radii, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+
+import numpy as np
+
+from defocus_edge.estimation.edges import edge_points, find_edges
+from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
+from defocus_edge.pipeline import BlurEstimator, spread_points
+from defocus_edge.propagation.propagate import NoEdgesError
+from training.data.development import DevelopmentScene
+from training.data.labels import UNDECIDED
+from training.runs.tables import Row, average_known, divide
+
+#: Name of the row whose edge points carry their true radius and label: what is left is the propagation's error.
+TRUE_RADII = "true radii"
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class EdgeScore:
+    """Scores of one scene; all NaN where the estimator found no pattern edge and so made no map.
+
+    Attributes
+    ----------
+    weights, family, scene : str
+    sparse_mae : float
+        Mean absolute error in px at true pattern edge points, NaN where the scene has none.
+    dense_mae, dense_mae_no_penalty : float
+        Mean absolute error in px of the whole map, with the depth-edge penalty and without it.
+    accuracy, precision, recall : float
+        Of E-NET at decided edge points; precision and recall of depth edges, NaN where the scene has none.
+    """
+
+    weights: str
+    family: str
+    scene: str
+    sparse_mae: float = NAN
+    dense_mae: float = NAN
+    dense_mae_no_penalty: float = NAN
+    accuracy: float = NAN
+    precision: float = NAN
+    recall: float = NAN
+
+
+def score_estimators(
+    scenes: Iterable[DevelopmentScene],
+    estimators: dict[str, BlurEstimator],
+    *,
+    settings: EstimatorSettings,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[EdgeScore]:
+    """Score estimators on scenes.
+
+    Parameters
+    ----------
+    scenes : iterable of DevelopmentScene
+    estimators : dict
+        Name of the weights to an estimator.
+    settings : EstimatorSettings
+        Edges and propagation for the row with true radii.
+    say : callable, optional
+        Called with a line for each scene that an estimator has no map for.
+
+    Returns
+    -------
+    list of EdgeScore
+        For each scene one of each estimator, and one with true radii.
+    """
+    scores = []
+    for scene in scenes:
+        for name, estimator in estimators.items():
+            estimate = try_estimate(partial(estimator.estimate, scene.image), f"{scene.name}, {name}", say)
+            scores.append(_score_estimate(scene, name, estimate))
+        truth = try_estimate(partial(estimate_with_truth, scene, settings), f"{scene.name}, {TRUE_RADII}", say)
+        scores.append(_score_estimate(scene, TRUE_RADII, truth))
+    return scores
+
+
+def try_estimate(make: Callable[[], BlurEstimate], name: str, say: Callable[[str], None]) -> BlurEstimate | None:
+    """Make an estimate; None, and a line with its name said, if no pattern edge was found."""
+    try:
+        return make()
+    except NoEdgesError as error:
+        say(f"{name}: {error}")
+        return None
+
+
+def estimate_with_truth(scene: DevelopmentScene, settings: EstimatorSettings) -> BlurEstimate:
+    """What the pipeline would give if the networks made no error: true radii and labels at the edge points."""
+    points = edge_points(find_edges(scene.image, settings=settings.edges))
+    truth = scene.radius[tuple(points.T)]
+    certain = np.ones_like(truth)
+    is_depth_edge = scene.edge_label[tuple(points.T)] != 0
+    radius, confidence = spread_points(scene.image, points, truth, certain, is_depth_edge, settings=settings)
+    scale = np.ones(len(points), dtype=np.int32)
+    return BlurEstimate(radius, confidence, points, truth, certain, is_depth_edge, settings, scale)
+
+
+def measure_sparse_error(scene: DevelopmentScene, estimate: BlurEstimate) -> float:
+    """Mean absolute error in px at true pattern edge points; NaN without one."""
+    at = tuple(estimate.points.T)
+    pattern = scene.edge_label[at] == 0
+    return float(np.abs(estimate.point_radius - scene.radius[at])[pattern].mean()) if pattern.any() else NAN
+
+
+def measure_dense_error(scene: DevelopmentScene, estimate: BlurEstimate) -> float:
+    """Mean absolute error in px of the whole map."""
+    return float(np.abs(estimate.radius - scene.radius).mean())
+
+
+def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate | None) -> EdgeScore:
+    if estimate is None:
+        return EdgeScore(name, scene.family, scene.name)
+    label = scene.edge_label[tuple(estimate.points.T)]
+    decided = label != UNDECIDED
+    # The networks ran once: without the penalty only the last stage differs.
+    free = replace(estimate.settings, propagation=replace(estimate.settings.propagation, depth_penalty=0.0))
+    no_penalty, _ = spread_points(
+        scene.image,
+        estimate.points,
+        estimate.point_radius,
+        estimate.point_confidence,
+        estimate.is_depth_edge,
+        settings=free,
+    )
+    found = estimate.is_depth_edge & decided
+    hits = float((found & (label == 1)).sum())
+    right = estimate.is_depth_edge == (label == 1)
+    return EdgeScore(
+        weights=name,
+        family=scene.family,
+        scene=scene.name,
+        sparse_mae=measure_sparse_error(scene, estimate),
+        dense_mae=measure_dense_error(scene, estimate),
+        dense_mae_no_penalty=float(np.abs(no_penalty - scene.radius).mean()),
+        accuracy=float(right[decided].mean()) if decided.any() else NAN,
+        precision=hits / found.sum() if found.any() else NAN,
+        recall=hits / (label == 1).sum() if (label == 1).any() else NAN,
+    )
+
+
+def summarize_scores(scores: Sequence[EdgeScore], *, reference: str | None = None) -> list[Row]:
+    """Mean of each score over the scenes of a family, one row for each family and weights, in order of appearance.
+
+    Parameters
+    ----------
+    scores : sequence of EdgeScore
+    reference : str, optional
+        Name of weights whose dense error in the same family the others' is divided by.
+
+    Returns
+    -------
+    list of dict
+        ``family``, ``weights``, ``scenes`` (those with a map) and the scores of `EdgeScore`; NaN scores are left out of
+        their mean. With a reference ``dense_ratio`` comes last.
+    """
+    rows: list[Row] = []
+    names = [field.name for field in fields(EdgeScore) if field.type == "float"]
+    for family, weights in dict.fromkeys((score.family, score.weights) for score in scores):
+        members = [score for score in scores if (score.family, score.weights) == (family, weights)]
+        mapped = sum(not np.isnan(score.dense_mae) for score in members)
+        row: Row = {"family": family, "weights": weights, "scenes": mapped}
+        rows.append(row | {name: average_known(getattr(score, name) for score in members) for name in names})
+    if reference is not None:
+        errors = {row["family"]: float(row["dense_mae"]) for row in rows if row["weights"] == reference}
+        for row in rows:
+            row["dense_ratio"] = divide(float(row["dense_mae"]), errors.get(row["family"], NAN))
+    return rows

@@ -1,0 +1,307 @@
+"""How well detectors find what is blurred, on scenes or photographs with masks: figures, curves, tables and plots."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from defocus_edge.files.images import ImageReadError, write_picture
+from defocus_edge.metrics import (
+    DEFAULT_THRESHOLD,
+    NATIVE_SIZE,
+    THRESHOLDS,
+    AverageCurves,
+    MaskCurves,
+    MaskProtocol,
+    average_curves,
+    measure_mask,
+    summarize_masks,
+)
+from training.data.mask_datasets import MaskPair, MaskSetError, read_pair
+from training.masks.scenes import MaskScene
+from training.runs.log import write_rows
+from training.runs.tables import Row
+
+#: RGB (H, W, 3) float32 in [0, 1] to the probability of being blurred, (H, W) float32 in [0, 1].
+Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+#: Figures of protocols with means over pictures, and of pooled ones, that a row shows; in this order.
+FIGURES = (
+    "max-of-mean Fβ",
+    "max Fβ",
+    "adaptive Fβ",
+    "MAE",
+    "AUC",
+    "AUC at 101 thresholds",
+    "AUFβ",
+    "IoU",
+    "accuracy at best α",
+    "mean-of-max Fβ",
+    "max Fβ of mean PR",
+    "best α",
+)
+SECONDS = "s/picture"
+#: Files that `write_report` makes.
+SUMMARY_FILE, CURVES_FILE, PICTURES_FILE = "summary.csv", "curves.csv", "pictures.csv"
+PLOT_FILES = ("precision_recall.png", "f_beta.png", "roc.png")
+_INCHES = (6.4, 5.2)
+_DPI = 100
+
+
+@dataclass(frozen=True, eq=False)
+class MaskScore:
+    """What one detector did on one picture.
+
+    Attributes
+    ----------
+    detector, picture : str
+    seconds : float
+        That the detector took.
+    curves : MaskCurves
+    """
+
+    detector: str
+    picture: str
+    seconds: float
+    curves: MaskCurves
+
+
+def evaluate_masks(
+    pictures: Iterable[MaskScene | MaskPair],
+    detectors: Mapping[str, Detector],
+    *,
+    protocol: MaskProtocol | None = None,
+    thresholds: Mapping[str, float] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[MaskScore]:
+    """Run detectors on pictures and compare their maps with the masks.
+
+    Parameters
+    ----------
+    pictures : iterable of MaskScene or MaskPair
+        Pairs are read one at a time.
+    detectors : mapping
+        Name to a callable that takes an image (H, W, 3) float32 in [0, 1] and gives the probability of being blurred,
+        (H, W) float32 in [0, 1].
+    protocol : MaskProtocol, optional
+        Means over pictures at native size unless given. With another size pictures and masks are resized to it first,
+        by area, and a pixel is blurred where at least half of what it covers is.
+    thresholds : mapping, optional
+        Name of a detector to its own threshold; 0.5 unless given.
+    say : callable, optional
+        Called with a line for each pair that cannot be read; it is left out, of all detectors.
+
+    Returns
+    -------
+    list of MaskScore
+        For each picture one of each detector.
+
+    Raises
+    ------
+    ValueError
+        If there is no detector, a threshold belongs to none, or a map does not fit; the message names the detector and
+        the picture.
+    """
+    protocol = MaskProtocol() if protocol is None else protocol
+    own = dict.fromkeys(detectors, DEFAULT_THRESHOLD) | dict(thresholds or {})
+    if not detectors or set(own) != set(detectors):
+        strange = sorted(set(own) - set(detectors))
+        msg = f"detectors must name at least one, and thresholds only those. Got: {strange or 'no detector'}."
+        raise ValueError(msg)
+    scores = []
+    for picture in pictures:
+        try:
+            scene = _open_scene(picture)
+        except (OSError, ImageReadError, MaskSetError) as error:
+            say(f"{picture.name}: {error}")
+            continue
+        scene = resize_scene(scene, protocol.size)
+        scores += [_score_detector(scene, name, detect, own[name]) for name, detect in detectors.items()]
+    return scores
+
+
+def resize_scene(scene: MaskScene, size: str) -> MaskScene:
+    """Scene at the size of a protocol.
+
+    Parameters
+    ----------
+    scene : MaskScene
+    size : str
+        As in `MaskProtocol`.
+
+    Returns
+    -------
+    MaskScene
+        Reduced by area, enlarged linearly; a pixel is blurred where at least half of what it covers is.
+    """
+    if size == NATIVE_SIZE:
+        return scene
+    width, height = (int(side) for side in size.split("x"))
+    image = np.clip(_resize(scene.image, (width, height)), 0, 1)
+    mask = _resize(scene.mask.astype(np.float32), (width, height)) >= 0.5
+    return MaskScene(scene.name, scene.family, image, mask)
+
+
+def tabulate_masks(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[Row]:
+    """One row for each detector, in order of appearance.
+
+    Parameters
+    ----------
+    scores : sequence of MaskScore
+    protocol : MaskProtocol
+        The one they were made with.
+
+    Returns
+    -------
+    list of dict
+        ``detector``, ``protocol``, ``pictures``, ``s/picture`` (median: the first one may compile) and the figures of
+        `summarize_masks`.
+    """
+    rows: list[Row] = []
+    for name, own in _group(scores).items():
+        figures = summarize_masks([score.curves for score in own], protocol)
+        row: Row = {"detector": name, "protocol": figures["protocol"], "pictures": figures["pictures"]}
+        row |= {figure: figures[figure] for figure in FIGURES if figure in figures}
+        rows.append(row | {SECONDS: float(np.median([score.seconds for score in own]))})
+    return rows
+
+
+def tabulate_pictures(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[Row]:
+    """One row for each picture and detector: to look at the worst ones."""
+    rows: list[Row] = []
+    for score in scores:
+        figures = summarize_masks([score.curves], MaskProtocol("per-image mean", protocol.size))
+        row: Row = {"detector": score.detector, "picture": score.picture, "size": protocol.size}
+        names = ("mean-of-max Fβ", "adaptive Fβ", "MAE", "AUC", "AUFβ", "IoU")
+        rows.append(row | {name.removeprefix("mean-of-"): figures[name] for name in names} | {SECONDS: score.seconds})
+    return rows
+
+
+def write_report(folder: str | Path, scores: Sequence[MaskScore], protocol: MaskProtocol) -> None:
+    """Write tables (CSV) and plots (PNG) of an evaluation; each file whole or not at all.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if it is missing.
+    scores : sequence of MaskScore
+        At least one.
+    protocol : MaskProtocol
+        The one they were made with.
+
+    Raises
+    ------
+    ValueError
+        Without scores.
+    OSError
+        If the folder cannot be written to.
+    """
+    if not scores:
+        msg = "scores must hold at least one picture. Got: none."
+        raise ValueError(msg)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    curves = {name: average_curves([score.curves for score in own], protocol) for name, own in _group(scores).items()}
+    write_rows(folder / SUMMARY_FILE, tabulate_masks(scores, protocol))
+    write_rows(folder / CURVES_FILE, _tabulate_curves(curves))
+    write_rows(folder / PICTURES_FILE, tabulate_pictures(scores, protocol))
+    for file, picture in zip(PLOT_FILES, plot_mask_curves(curves), strict=True):
+        write_picture(folder / file, picture)
+
+
+def plot_mask_curves(curves: Mapping[str, AverageCurves]) -> list[NDArray[np.uint8]]:
+    """Draw precision over recall, Fβ over the threshold, and the ROC.
+
+    Parameters
+    ----------
+    curves : mapping
+        Name of a detector to its curves, all of one protocol.
+
+    Returns
+    -------
+    list of (520, 640, 3) ndarray of uint8
+        RGB, with the protocol in the title.
+    """
+    return [
+        _plot(curves, "recall", "precision", lambda own: (own.recall, own.precision)),
+        _plot(curves, "threshold", "Fβ", lambda own: (THRESHOLDS, own.f_beta)),
+        _plot(
+            curves,
+            "false positive rate",
+            "true positive rate",
+            lambda own: (np.append(own.false_positive_rate, 0), np.append(own.true_positive_rate, 0)),
+        ),
+    ]
+
+
+def _plot(
+    curves: Mapping[str, AverageCurves],
+    x_label: str,
+    y_label: str,
+    take: Callable[[AverageCurves], tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> NDArray[np.uint8]:
+    figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor="white", layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name, own in curves.items():
+        axes.plot(*take(own), label=name)
+    axes.set(xlabel=x_label, ylabel=y_label, xlim=(0, 1), ylim=(0, 1.01))
+    axes.set_title("; ".join(dict.fromkeys(own.protocol.name for own in curves.values())))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right" if x_label != "recall" else "lower left")
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]  # same
+
+
+def _open_scene(picture: MaskScene | MaskPair) -> MaskScene:
+    if isinstance(picture, MaskScene):
+        return picture
+    image, mask = read_pair(picture)
+    return MaskScene(picture.name, "photograph", image.astype(np.float32) / np.float32(255), mask)
+
+
+def _score_detector(scene: MaskScene, name: str, detect: Detector, threshold: float) -> MaskScore:
+    start = time.perf_counter()
+    probability = detect(scene.image)
+    seconds = time.perf_counter() - start
+    try:
+        return MaskScore(name, scene.name, seconds, measure_mask(probability, scene.mask, threshold=threshold))
+    except ValueError as error:
+        msg = f"Detector {name!r} on {scene.name!r}: {error}"
+        raise ValueError(msg) from error
+
+
+def _resize(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    smaller = size[0] <= values.shape[1] and size[1] <= values.shape[0]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(values, size, interpolation=method), dtype=np.float32)
+
+
+def _group(scores: Sequence[MaskScore]) -> dict[str, list[MaskScore]]:
+    names = dict.fromkeys(score.detector for score in scores)
+    return {name: [score for score in scores if score.detector == name] for name in names}
+
+
+def _tabulate_curves(curves: Mapping[str, AverageCurves]) -> list[Row]:
+    return [
+        {
+            "detector": name,
+            "protocol": own.protocol.name,
+            "threshold": float(threshold),
+            "precision": float(own.precision[number]),
+            "recall": float(own.recall[number]),
+            "Fβ": float(own.f_beta[number]),
+            "false positive rate": float(own.false_positive_rate[number]),
+            "true positive rate": float(own.true_positive_rate[number]),
+        }
+        for name, own in curves.items()
+        for number, threshold in enumerate(THRESHOLDS)
+    ]

@@ -1,0 +1,106 @@
+"""Radii beyond the 6 px of the levels: one scale against the pyramid, on large scenes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from defocus_edge.blur_levels import MAX_RADIUS
+from training.evaluation.edges import try_estimate
+from training.runs.tables import Row, average_known, group_by_family
+
+if TYPE_CHECKING:
+    from defocus_edge.estimation.pyramid import MaxRadius
+    from defocus_edge.pipeline import BlurEstimator
+    from training.data.development import DevelopmentScene
+
+#: Name of the row to what `BlurEstimator.estimate` is told.
+METHODS: dict[str, MaxRadius] = {"single scale": MAX_RADIUS, "pyramid": "auto"}
+#: True radii in px that have a column of their own.
+RANGES = ((0.0, 1.0), (1.0, 3.0), (3.0, 6.0), (6.0, 12.0), (12.0, 24.0))
+#: Radii below count as this many px in the relative error: a quarter of a pixel too much is nothing.
+LEAST_RADIUS = 1.0
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class RangeScore:
+    """Errors of one method's map of one scene; NaN where nothing could be measured.
+
+    Attributes
+    ----------
+    method, family, picture : str
+    relative : float
+        Mean of ``|estimate - true| / max(true, 1)``.
+    by_range : tuple of float
+        The same over the pixels of each of `RANGES`, the upper end included.
+    seconds : float
+        For each megapixel.
+    """
+
+    method: str
+    family: str
+    picture: str
+    relative: float
+    by_range: tuple[float, ...]
+    seconds: float
+
+
+def score_range(
+    scenes: Iterable[DevelopmentScene], estimator: BlurEstimator, *, say: Callable[[str], None] = lambda _: None
+) -> list[RangeScore]:
+    """Errors of a single scale and of the pyramid.
+
+    Parameters
+    ----------
+    scenes : iterable of DevelopmentScene
+    estimator : BlurEstimator
+    say : callable, optional
+        Called with a line for each scene without a map.
+
+    Returns
+    -------
+    list of RangeScore
+        For each scene one of each of `METHODS`.
+    """
+    scores = []
+    for scene in scenes:
+        for method, max_radius in METHODS.items():
+            start = time.perf_counter()
+            make = partial(estimator.estimate, scene.image, max_radius=max_radius)
+            estimate = try_estimate(make, f"{scene.name}, {method}", say)
+            seconds = (time.perf_counter() - start) / (scene.radius.size / 1e6)
+            error = np.full(scene.radius.shape, NAN) if estimate is None else np.abs(estimate.radius - scene.radius)
+            relative = error / np.maximum(scene.radius, LEAST_RADIUS)
+            parts = [relative[(scene.radius > low) & (scene.radius <= high)] for low, high in RANGES]
+            by_range = tuple(float(part.mean()) if part.size else NAN for part in parts)
+            scores.append(RangeScore(method, scene.family, scene.name, float(relative.mean()), by_range, seconds))
+    return scores
+
+
+def summarize_range(scores: Sequence[RangeScore]) -> list[Row]:
+    """One row for each family and method.
+
+    Parameters
+    ----------
+    scores : sequence of RangeScore
+
+    Returns
+    -------
+    list of dict
+        Means over the scenes; several families are followed by ``all``.
+    """
+    rows: list[Row] = []
+    for family, method, members in group_by_family(scores):
+        row: Row = {"family": family, "method": method}
+        row["relative error"] = average_known(score.relative for score in members)
+        for number, (low, high) in enumerate(RANGES):
+            row[f"{low:g} to {high:g} px"] = average_known(score.by_range[number] for score in members)
+        row["s per megapixel"] = average_known(score.seconds for score in members)
+        rows.append(row)
+    return rows

@@ -1,0 +1,199 @@
+"""A blur-detection network with its losses and optimizer, alone or against a discriminator, as Keras trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from defocus_edge.networks.segmentation.blocks import SegmentationConfig
+from defocus_edge.networks.segmentation.ma_ganet import DiscriminatorConfig, build_discriminator
+from defocus_edge.networks.segmentation.registry import build_segmentation_network
+from training.masks.losses import discriminator_loss, generator_loss, iou_loss, score_map_loss
+from training.masks.settings import MaskTrainingSettings
+from training.runs.optimizers import KernelMuon, make_rate
+
+#: What stands in the mask of a picture that has none.
+UNLABELLED = -1.0
+# Adam's first moment for both sides of an adversarial training, as in Isola et al. 2017 (and Radford et al. 2016).
+_ADVERSARIAL_BETA_1 = 0.5
+
+
+class AdversarialModel(keras.Model):
+    """A network that is trained through a discriminator, which stays as it is.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Pictures to logits of score maps.
+    discriminator : keras.Model
+        Picture and map to logits of patches.
+
+    Notes
+    -----
+    The discriminator's weights count as not trainable here, though they are trained by a step of their own: switching
+    `trainable` on and off would depend on when a backend compiles which step.
+    """
+
+    def __init__(self, network: keras.Model, discriminator: keras.Model) -> None:
+        super().__init__(name=f"adversarial_{network.name}")
+        self.network = network
+        self.discriminator = discriminator
+
+    def call(self, images: Any, training: bool | None = None) -> dict[str, Any]:
+        """Logits of the score maps, and of the patches of the map that is the network's answer."""
+        logits = self.network(images, training=training)
+        pairs = ops.concatenate([images, ops.sigmoid(logits[..., -1:])], axis=-1)
+        return {"maps": logits, "patches": self.discriminator(pairs, training=False)}
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Those of the network."""
+        return list(self.network.trainable_variables)
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """The other ones of the network, and all of the discriminator."""
+        return [*self.network.non_trainable_variables, *self.discriminator.variables]
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """Those of the network."""
+        return list(self.network.trainable_weights)
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """The other ones of the network, and all of the discriminator."""
+        return [*self.network.non_trainable_weights, *self.discriminator.weights]
+
+
+class MaskTrainer:
+    """Takes the steps of a training.
+
+    Parameters
+    ----------
+    settings : MaskTrainingSettings
+    config : SegmentationConfig
+        Of the network.
+
+    Attributes
+    ----------
+    network : keras.Model
+        What is trained.
+    """
+
+    def __init__(self, settings: MaskTrainingSettings, config: SegmentationConfig) -> None:
+        self.settings, self.config = settings, config
+        with use_precision(settings.precision):
+            self.network = build_segmentation_network(settings.network, config)
+            self._discriminator: keras.Model | None = None
+            self._model = self.network
+            if settings.adversarial_weight:
+                self._discriminator = build_discriminator(DiscriminatorConfig(width=settings.discriminator_width))
+                self._model = AdversarialModel(self.network, self._discriminator)
+        self._compile()
+
+    def _compile(self) -> None:
+        settings = self.settings
+
+        def measure_loss(masks: Any, logits: Any) -> Any:
+            weights = find_labelled(masks)
+            loss = score_map_loss(masks, logits, weights)
+            if settings.iou_weight:
+                loss = loss + settings.iou_weight * iou_loss(masks, ops.sigmoid(logits[..., -1:]), weights)
+            return loss
+
+        optimizer = make_optimizer(settings)
+        if self._discriminator is None:
+            self._model.compile(optimizer=optimizer, loss=measure_loss, jit_compile=False)
+        else:
+            self._model.compile(
+                optimizer=optimizer,
+                loss={"maps": measure_loss, "patches": lambda _, logits: generator_loss(logits)},
+                loss_weights={"maps": 1.0, "patches": settings.adversarial_weight},
+                jit_compile=False,
+            )
+            self._discriminator.compile(
+                optimizer=keras.optimizers.Adam(settings.discriminator_rate, beta_1=_ADVERSARIAL_BETA_1),
+                loss=_compare_halves,
+                jit_compile=False,
+            )
+            self._discriminator.optimizer.build(self._discriminator.trainable_variables)
+        optimizer.build(self._model.trainable_variables)
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that a checkpoint must hold."""
+        parts = [self.network] if self._discriminator is None else [self.network, self._discriminator]
+        optimizers = [model.optimizer for model in (self._model, self._discriminator) if model is not None]
+        return [variable for part in (*parts, *optimizers) for variable in part.variables]
+
+    def take_step(self, images: NDArray[np.float32], masks: NDArray[np.float32]) -> float:
+        """One step of the optimizer; against a discriminator, one of its own follows.
+
+        Parameters
+        ----------
+        images : (B, S, S, 3) ndarray of float32
+            RGB in [0, 1].
+        masks : (B, S, S, 1) ndarray of float32
+            1 = blurred, 0 = sharp; `UNLABELLED` all over for a picture without mask.
+
+        Returns
+        -------
+        float
+            Loss of the network before the step.
+        """
+        if self._discriminator is None:
+            return float(np.asarray(self._model.train_on_batch(images, masks)))
+        nothing = np.zeros((len(images), 1), dtype=np.float32)
+        losses = self._model.train_on_batch(images, {"maps": masks, "patches": nothing}, return_dict=True)
+        labelled = masks[:, 0, 0, 0] >= 0
+        images, masks = images[labelled], masks[labelled]
+        maps = self.predict(images)[..., None]
+        pairs = np.concatenate([np.concatenate([images, one], axis=-1) for one in (masks, maps)])
+        self._discriminator.train_on_batch(pairs, np.zeros((len(pairs), 1), dtype=np.float32))
+        return float(np.asarray(losses["loss"]))
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, S, S) probabilities of blur."""
+        logits = keras.ops.convert_to_numpy(self.network.predict_on_batch(images))
+        probability: NDArray[np.float32] = 1 / (1 + np.exp(-logits[..., -1], dtype=np.float32))
+        return probability
+
+
+def make_optimizer(settings: MaskTrainingSettings) -> keras.optimizers.Optimizer:
+    """The optimizer of a network."""
+    rate, decay = make_rate(settings), settings.weight_decay
+    if settings.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=settings.momentum, weight_decay=decay or None)
+    if settings.optimizer == "adam":
+        beta_1 = _ADVERSARIAL_BETA_1 if settings.adversarial_weight else 0.9
+        return keras.optimizers.Adam(rate, beta_1=beta_1, weight_decay=decay or None)
+    return KernelMuon(learning_rate=rate, weight_decay=decay, adam_weight_decay=decay)
+
+
+def find_labelled(masks: Any) -> Any:
+    """(B,) 1 for a picture with a mask, 0 for one without."""
+    return ops.cast(ops.max(masks, axis=(1, 2, 3)) >= 0, "float32")
+
+
+@contextmanager
+def use_precision(precision: str) -> Iterator[None]:
+    """Build layers with a precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _compare_halves(_: Any, logits: Any) -> Any:
+    """The discriminator's loss of a batch whose first half has masks and whose second half has maps."""
+    half = ops.shape(logits)[0] // 2
+    return discriminator_loss(logits[:half], logits[half:])

@@ -1,0 +1,273 @@
+"""Random parts of source pictures, and the scenes that are put together from them, for masks of what is blurred.
+
+Scenes are those of `synth.scenes`: linear light and the true radius of each pixel. All shapes are (rows, columns).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.blur_levels import RADIUS_STEP
+from defocus_edge.psf import decode_srgb
+from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
+from synth.sharpness import measure_sharpness
+from training.data.camera import COLOUR_CAST, EXPOSURE_DEVIATION, REDUCTIONS
+from training.data.sources import Cutout, DepthPicture, Sources
+from training.masks.fast_blur import blur_fast
+
+Shape = tuple[int, int]
+T = TypeVar("T")
+
+#: A pixel is blurred from this radius on, px: a disk two pixels wide. A lens that is in focus has less once the picture
+#: is reduced to the size networks see, and people who draw masks begin to mark blur there.
+MASK_RADIUS = 1.0
+#: Some of the sharp pictures have a soft background of their own. Those with a larger radius in px once they are
+#: reduced are never shown in focus: what `measure_sharpness` reads is 1.1 to 1.3 times the true radius.
+SHARP_LIMIT = 1.2 * MASK_RADIUS
+#: Persons are reduced by more than other pictures, so that more than a part of one is seen.
+PERSON_REDUCTIONS = (0.4, 0.8)
+#: Hand-drawn masks are of whole photographs and composed as such: this much of them or more is used, along each side.
+SHAPE_WINDOWS = (0.6, 1.0)
+#: Pictures with disparity are small.
+DEPTH_REDUCTIONS = (0.6, 0.95)
+#: A matte covers at least this share of a scene, and leaves as much; if not it is drawn again, so often.
+_LEAST_COVER = 0.04
+_TRIES = 6
+# Depth beyond these percentiles is taken as noise; it is blurred like them.
+_DEPTH_PERCENTILES = (1, 99)
+# Light of each 8-bit value.
+_LIGHT = decode_srgb(np.arange(256) / 255)
+
+
+class PartCutter:
+    """Cuts random windows of random pictures; only what is cut is converted.
+
+    Parameters
+    ----------
+    sources : Sources
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self._radii: dict[int, float] = {}  # by identity: the sources outlive it
+        self._find_any = lru_cache(maxsize=None)(partial(_find_fitting, sources.sharp, np.shape, "sharp picture"))
+        self._find_focused = lru_cache(maxsize=None)(self._choose_focused)
+        self._find_cutouts = lru_cache(maxsize=None)(
+            partial(_find_fitting, sources.cutouts, lambda cutout: cutout.mask.shape, "person")
+        )
+        self._find_depth = lru_cache(maxsize=None)(
+            partial(_find_fitting, sources.depth, lambda source: source.disparity.shape, "picture with disparity")
+        )
+
+    def check_shape(self, shape: Shape, *, persons: bool, depth: bool) -> None:
+        """Raise ValueError if all pictures of a kind are smaller than a shape, or none is sharp enough."""
+        self._find_focused(shape)
+        if persons:
+            self._find_cutouts(shape)
+        if depth:
+            self._find_depth(shape)
+
+    def cut_light(self, shape: Shape, rng: np.random.Generator, *, radius: float) -> NDArray[np.float32]:
+        """Linear light of part of a sharp picture, reduced as far as its size allows, never enlarged.
+
+        What will have a `radius` in px below `MASK_RADIUS` comes from pictures that are in focus all over.
+        """
+        pictures = self._find_focused(shape) if radius < MASK_RADIUS else self._find_any(shape)
+        picture = _choose(pictures, rng)
+        window = _choose_window(picture.shape, shape, REDUCTIONS, rng)
+        return _mirror(_reduce(_LIGHT[picture[window]], shape), rng) * _draw_gain(rng)
+
+    def cut_person(self, shape: Shape, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Linear light of part of a photograph of a person, and the share of each pixel that the person covers."""
+        cutouts = self._find_cutouts(shape)
+
+        def cut() -> tuple[Cutout, tuple[slice, slice], NDArray[np.float32]]:
+            cutout = _choose(cutouts, rng)
+            window = _choose_window(cutout.mask.shape, shape, PERSON_REDUCTIONS, rng)
+            # The drawn rim lies on the border of the person: one px less keeps the old background out.
+            mask = cv2.erode(cutout.mask[window], np.ones((3, 3), dtype=np.uint8))
+            return cutout, window, _reduce((mask >= 128).astype(np.float32), shape)
+
+        cutout, window, matte = _repeat(cut, lambda part: part[2])
+        both = _mirror(np.dstack([_reduce(_LIGHT[cutout.picture[window]], shape), matte]), rng)
+        return np.ascontiguousarray(both[..., :3]) * _draw_gain(rng), np.ascontiguousarray(both[..., 3])
+
+    def cut_shape(self, shape: Shape, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Share of each pixel that is blurred in part of a hand-drawn mask of a real photograph."""
+
+        def cut() -> NDArray[np.float32]:
+            mask = _choose(self.sources.shapes, rng)
+            whole = max(shape[0] / mask.shape[0], shape[1] / mask.shape[1])  # the factor at which all of it is seen
+            window = _choose_window(mask.shape, shape, (whole / SHAPE_WINDOWS[1], whole / SHAPE_WINDOWS[0]), rng)
+            return _reduce((mask[window] >= 128).astype(np.float32), shape)
+
+        return _mirror(_repeat(cut, lambda matte: matte), rng)
+
+    def cut_depth(self, shape: Shape, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Linear light and disparity of part of a picture with disparity."""
+        source = _choose(self._find_depth(shape), rng)
+        window = _choose_window(source.disparity.shape, shape, DEPTH_REDUCTIONS, rng)
+        disparity = cv2.resize(source.disparity[window], shape[::-1], interpolation=cv2.INTER_NEAREST)
+        both = _mirror(np.dstack([_reduce(_LIGHT[source.picture[window]], shape), disparity]), rng)
+        return np.ascontiguousarray(both[..., :3]) * _draw_gain(rng), np.ascontiguousarray(both[..., 3])
+
+    def _choose_focused(self, shape: Shape) -> list[NDArray[np.uint8]]:
+        """Pictures that fit and whose edges are sharp all over after the least reduction they get."""
+        fitting = self._find_any(shape)
+        least = [
+            max(REDUCTIONS[1], *(want / have for want, have in zip(shape, one.shape, strict=False))) for one in fitting
+        ]
+        focused = [
+            one for one, factor in zip(fitting, least, strict=True) if self._measure(one) * factor <= SHARP_LIMIT
+        ]
+        if not focused:
+            msg = (
+                f"sources must hold sharp pictures that are in focus all over. Got: none for {shape[0]}×{shape[1]} px."
+            )
+            raise ValueError(msg)
+        return focused
+
+    def _measure(self, picture: NDArray[np.uint8]) -> float:
+        """Radius in px of the softer edges of a source, measured once; NaN without edges."""
+        if id(picture) not in self._radii:
+            self._radii[id(picture)] = measure_sharpness(picture.astype(np.float32) / np.float32(255)).radius
+        return self._radii[id(picture)]
+
+
+def compose_shape(
+    cutter: PartCutter, shape: Shape, *, sharp: float, blurred: float, blurred_is_near: bool, rng: np.random.Generator
+) -> Scene:
+    """Two pictures on the sides of a hand-drawn outline, with the radii `sharp` and `blurred` in px."""
+    matte = cutter.cut_shape(shape, rng)
+    focused, other = (cutter.cut_light(shape, rng, radius=radius) for radius in (sharp, blurred))
+    whole = np.ones_like(matte)
+    if blurred_is_near:
+        layers = [Layer(focused, whole, sharp), Layer(other, matte, blurred)]
+    else:
+        layers = [Layer(other, whole, blurred), Layer(focused, 1 - matte, sharp)]
+    return render_layers(layers, blur=blur_fast)
+
+
+def compose_person(cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator) -> Scene:
+    """A person in front of another picture, with the radii `near` and `far` in px."""
+    light, matte = cutter.cut_person(shape, rng)
+    background = Layer(cutter.cut_light(shape, rng, radius=far), np.ones_like(matte), far)
+    return render_layers([background, Layer(light, matte, near)], blur=blur_fast)
+
+
+def compose_uniform(cutter: PartCutter, shape: Shape, *, radius: float, rng: np.random.Generator) -> Scene:
+    """One picture, all of it with the same `radius` in px."""
+    return render_uniform(cutter.cut_light(shape, rng, radius=radius), radius, blur=blur_fast)
+
+
+def compose_plane(
+    cutter: PartCutter, shape: Shape, *, focus: float, angle: float, largest: float, rng: np.random.Generator
+) -> Scene:
+    """A tilted plane, such as the ground.
+
+    The inverse depth of a plane, and so the signed radius, is linear in the picture's rows and columns.
+
+    Parameters
+    ----------
+    cutter : PartCutter
+    shape : (int, int)
+    focus : float
+        Where it is in focus along `angle`, 0 to 1 from one end of the picture to the other.
+    angle : float
+        Radians from the columns' axis.
+    largest : float
+        Radius in px at the end that is farther from the focus.
+    rng : numpy.random.Generator
+    """
+    rows, cols = np.indices(shape, dtype=np.float32)
+    along = np.cos(angle) * cols + np.sin(angle) * rows
+    signed = (along - along.min()) / np.ptp(along) - focus
+    radius = np.abs(signed) * (largest / float(np.abs(signed).max()))
+    return _render_steps(cutter.cut_light(shape, rng, radius=0), radius)
+
+
+def compose_slope(
+    cutter: PartCutter, shape: Shape, *, sharp: float, blurred: float, slope: float, rng: np.random.Generator
+) -> Scene:
+    """One picture whose blur grows with the distance from a hand-drawn outline, by `slope` px per px."""
+    is_blurred = (cutter.cut_shape(shape, rng) >= 0.5).astype(np.uint8)
+    distance = cv2.distanceTransform(is_blurred, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    radius = np.minimum(sharp + slope * distance, blurred)
+    return _render_steps(cutter.cut_light(shape, rng, radius=0), np.asarray(radius, dtype=np.float32))
+
+
+def compose_depth(light: NDArray[np.float32], disparity: NDArray[np.float32], *, focus: float, largest: float) -> Scene:
+    """A picture with disparity through a thin lens, in focus at a share of its range, at most `largest` px blurred."""
+    low, high = (float(end) for end in np.percentile(disparity, _DEPTH_PERCENTILES))
+    at = low + focus * (high - low)
+    signed = lens_radius(disparity, at, largest, reach=max(high - at, at - low))
+    return render_depth(light, _round_radius(np.clip(signed, -largest, largest)), blur=blur_fast)
+
+
+def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Scene:
+    return render_gradual(light, _round_radius(radius), blur=blur_fast)
+
+
+def _round_radius(radius: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Radius in the steps of the blur levels: half as many to render as the renderers would make, and none visible."""
+    return np.asarray(np.rint(radius / RADIUS_STEP) * RADIUS_STEP, dtype=np.float32)
+
+
+def _find_fitting(parts: Sequence[T], find_size: Callable[[T], tuple[int, ...]], name: str, shape: Shape) -> list[T]:
+    """Those that need not be enlarged."""
+    fitting = [part for part in parts if find_size(part)[0] >= shape[0] and find_size(part)[1] >= shape[1]]
+    if not fitting:
+        msg = f"shape must not be larger than each {name} of the sources. Got: {shape[0]}×{shape[1]}."
+        raise ValueError(msg)
+    return fitting
+
+
+def _choose(parts: Sequence[T], rng: np.random.Generator) -> T:
+    return parts[int(rng.integers(len(parts)))]
+
+
+def _choose_window(
+    size: tuple[int, ...], shape: Shape, factors: tuple[float, float], rng: np.random.Generator
+) -> tuple[slice, slice]:
+    """Window that becomes `shape` when reduced by a factor of a range, or by as much less as the picture needs."""
+    factor = max(float(rng.uniform(*factors)), shape[0] / size[0], shape[1] / size[1])
+    lengths = [min(round(want / factor), have) for want, have in zip(shape, size, strict=False)]
+    first = [int(rng.integers(have - length + 1)) for have, length in zip(size, lengths, strict=False)]
+    return slice(first[0], first[0] + lengths[0]), slice(first[1], first[1] + lengths[1])
+
+
+def _repeat(cut: Callable[[], T], find_matte: Callable[[T], NDArray[np.float32]]) -> T:
+    """Cut until the matte covers a part of the scene, not all and not nothing; the last one is taken as it is."""
+    for _ in range(_TRIES):
+        part = cut()
+        if _LEAST_COVER <= find_matte(part).mean() <= 1 - _LEAST_COVER:
+            break
+    return part
+
+
+def _reduce(values: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
+    """Area averages; mattes that must be enlarged become soft instead of blocky."""
+    smaller = values.shape[0] >= shape[0] and values.shape[1] >= shape[1]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(values, shape[::-1], interpolation=method), dtype=np.float32)
+
+
+def _mirror(values: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Left and right exchanged, or not."""
+    return np.ascontiguousarray(values[:, ::-1]) if rng.random() < 0.5 else values
+
+
+def _draw_gain(rng: np.random.Generator) -> NDArray[np.float32]:
+    """Exposure and a slight colour cast."""
+    return (np.exp(rng.normal(0, EXPOSURE_DEVIATION)) * rng.uniform(*COLOUR_CAST, 3)).astype(np.float32)
+
+
+def find_light(source: DepthPicture) -> NDArray[np.float32]:
+    """Linear light of a whole picture with disparity."""
+    return _LIGHT[source.picture]

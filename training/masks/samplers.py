@@ -1,0 +1,124 @@
+"""What a blur-detection network learns from: synthetic scenes, photographs with masks, photographs without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.files.images import read_image
+from training.data.mask_datasets import MaskPair, read_pair
+from training.data.sources import list_pictures
+
+
+class MaskSampler(Protocol):
+    """Draws pictures with masks without end; what is drawn depends on nothing but the generator."""
+
+    def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Pictures (count, side, side, 3), RGB in [0, 1], and masks (count, side, side), True = blurred."""
+
+
+class PairSampler:
+    """Random parts of photographs with hand-drawn masks: resized, turned, cropped, mirrored.
+
+    Parameters
+    ----------
+    pairs : sequence of MaskPair
+        Read at once and kept, resized.
+    side : int
+        Of the crops, px.
+    resized : int
+        Side in px that whole photographs are resized to, aspect ratio and all, as the papers do; 0 for `side`.
+    rotation : float
+        Largest turn either way, in rad.
+    scaling : float
+        They are enlarged by a random factor from 1 to this.
+
+    Raises
+    ------
+    ValueError
+        If there are no pairs, or `resized` is smaller than `side`.
+    MaskSetError, ImageReadError, FileNotFoundError
+        If a pair cannot be read.
+    """
+
+    def __init__(
+        self, pairs: Sequence[MaskPair], *, side: int, resized: int = 0, rotation: float = 0.0, scaling: float = 1.0
+    ) -> None:
+        resized = resized or side
+        if not pairs or resized < side:
+            msg = f"There must be pairs, resized to {side} px or more. Got: {len(pairs)} and {resized} px."
+            raise ValueError(msg)
+        self._side, self._resized, self._rotation, self._scaling = side, resized, rotation, scaling
+        self._pictures = []
+        for pair in pairs:
+            picture, mask = read_pair(pair)
+            small = cv2.resize(picture, (resized, resized), interpolation=cv2.INTER_AREA)
+            matte = cv2.resize(mask.astype(np.uint8) * 255, (resized, resized), interpolation=cv2.INTER_LINEAR)
+            self._pictures.append(np.dstack([small, matte]))
+
+    def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """As `MaskSampler`."""
+        parts = [self._cut(self._pictures[rng.integers(len(self._pictures))], rng) for _ in range(count)]
+        both = np.stack(parts)
+        return both[..., :3].astype(np.float32) / np.float32(255), both[..., 3] >= 128
+
+    def _cut(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Part of one photograph; beyond its border it is mirrored."""
+        factor = rng.uniform(1, self._scaling)
+        angle = rng.uniform(-self._rotation, self._rotation)
+        spare = max(self._resized * factor - self._side, 0) / 2
+        shift = rng.uniform(-spare, spare, 2)
+        cosine, sine = np.cos(angle) / factor, np.sin(angle) / factor
+        # From crop to photograph: about the middles of both, which lie half a px before the px of that number.
+        to_photo = np.array([[cosine, -sine], [sine, cosine]])
+        middle = (self._resized - 1) / 2 - to_photo @ ((self._side - 1) / 2 - shift)
+        part = cv2.warpAffine(
+            picture,
+            np.column_stack([to_photo, middle]),
+            (self._side, self._side),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        return np.asarray(part[:, ::-1] if rng.random() < 0.5 else part)
+
+
+class PhotoSampler:
+    """Random square parts of photographs that have no masks.
+
+    Parameters
+    ----------
+    folder : str or Path
+    side : int
+        Of the crops, px; smaller photographs are enlarged to it.
+
+    Raises
+    ------
+    FileNotFoundError, ImageReadError
+        If the folder has no pictures or one cannot be read.
+    """
+
+    def __init__(self, folder: str | Path, *, side: int) -> None:
+        self._side = side
+        self._photos = []
+        for path in list_pictures(Path(folder)):
+            photo = np.rint(read_image(path) * 255).astype(np.uint8)
+            factor = side / min(photo.shape[:2])
+            if factor > 1:
+                size = [max(round(length * factor), side) for length in photo.shape[1::-1]]
+                photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+            self._photos.append(photo)
+
+    def draw_photos(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Pictures (count, side, side, 3), RGB in [0, 1]."""
+        parts = []
+        for _ in range(count):
+            photo = self._photos[rng.integers(len(self._photos))]
+            top, left = (int(rng.integers(length - self._side + 1)) for length in photo.shape[:2])
+            part = photo[top : top + self._side, left : left + self._side]
+            parts.append(part[:, ::-1] if rng.random() < 0.5 else part)
+        return np.stack(parts).astype(np.float32) / np.float32(255)
