@@ -14,7 +14,9 @@ from defocus_edge._version import __version__
 
 if TYPE_CHECKING:
     from defocus_edge.estimation.result import BlurEstimate
-    from defocus_edge.files.images import ImageReadError, read_image, read_map, write_map
+    from defocus_edge.files.atomic import ImageReadError
+    from defocus_edge.files.images import read_image
+    from defocus_edge.files.maps import read_map, write_map
     from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
     from defocus_edge.networks.onnx.export import export_onnx
     from defocus_edge.networks.preset_files import PresetError, list_presets
@@ -31,7 +33,7 @@ _HOMES = {
     "BlurEstimate": "estimation.result",
     "BlurEstimator": "pipeline",
     "BlurMask": "masks",
-    "ImageReadError": "files.images",
+    "ImageReadError": "files.atomic",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.preset_files",
     "deblur": "sharpening.deblurring",
@@ -42,8 +44,8 @@ _HOMES = {
     "export_onnx": "networks.onnx.export",
     "list_presets": "networks.preset_files",
     "read_image": "files.images",
-    "read_map": "files.images",
-    "write_map": "files.images",
+    "read_map": "files.maps",
+    "write_map": "files.maps",
 }
 
 __all__ = [

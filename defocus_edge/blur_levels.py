@@ -5,10 +5,10 @@ Radii are radii of a disk (circle of confusion) in pixels of the input image.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from defocus_edge.choices import READ_OUTS, ReadOut
 
 #: Smallest level in px. A disk of this radius covers 0.79 px: a picture that is "sharp".
 MIN_RADIUS = 0.5
@@ -22,8 +22,6 @@ BLUR_LEVELS.flags.writeable = False
 N_LEVELS = len(BLUR_LEVELS)
 
 #: How a distribution over the levels becomes one radius.
-ReadOut = Literal["median", "expectation", "argmax"]
-READ_OUTS: tuple[str, ...] = get_args(ReadOut)
 
 
 def radius_to_class(radius: ArrayLike) -> NDArray[np.int64]:

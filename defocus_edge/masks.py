@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from defocus_edge.choices import AUTO, METHOD_PRESETS, METHODS, Method
 from defocus_edge.files.images import load_image
-from defocus_edge.networks.devices import AUTO, choose_device, use_device
-from defocus_edge.networks.preset_files import METHOD_PRESETS
+from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.presets import load_segmentation_preset
 from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.thresholds import find_threshold
 
-Method = Literal["threshold", "msdu", "defusion", "maganet"]
-METHODS: tuple[Method, ...] = get_args(Method)
 #: How fast the method `threshold` grows sure: at twice or half of the threshold the odds are this power of two to one.
 #: 4 has the least cross entropy on the development scenes of `training.masks.scenes`, with the default threshold.
 STEEPNESS = 4.0

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge.blur_levels import MAX_RADIUS, ReadOut
+from defocus_edge.blur_levels import MAX_RADIUS
+from defocus_edge.choices import AUTO, DEFAULT_MAX_RADIUS, DEFAULT_PRESET, MaxRadius, Precision, ReadOut
 from defocus_edge.estimation.edges import EdgeSettings, find_edges, thin_edges
 from defocus_edge.estimation.point_blur import PointBlur, measure_points
-from defocus_edge.estimation.pyramid import MaxRadius, PyramidBlur, choose_scales, measure_pyramid, reduce_any
-from defocus_edge.estimation.result import DEFAULT_MAX_RADIUS, BlurEstimate, EstimatorSettings
+from defocus_edge.estimation.pyramid import PyramidBlur, choose_scales, measure_pyramid, reduce_any
+from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
 from defocus_edge.files.images import load_image
-from defocus_edge.networks.devices import AUTO, choose_device, use_device
+from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.edge.authors_weights import import_authors_weights
-from defocus_edge.networks.edge.dense import TILE_SIDE, DenseEvaluator, Precision
-from defocus_edge.networks.preset_files import DEFAULT_PRESET
+from defocus_edge.networks.edge.dense import TILE_SIDE, DenseEvaluator
 from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.propagation.propagate import NoEdgesError, PreparedSpread, prepare_spread
 from defocus_edge.propagation.settings import PropagationSettings

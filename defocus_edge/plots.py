@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge.arrays import as_image
 from defocus_edge.blur_levels import MAX_RADIUS
-from defocus_edge.files.images import as_image
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]

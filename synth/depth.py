@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.files.images import read_image, read_map
+from defocus_edge.files.images import read_image
+from defocus_edge.files.maps import read_map
 
 _MAP_SUFFIXES = (".npy", ".tif", ".tiff")
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from defocus_edge.files.images import atomic_write, write_map, write_picture
+from defocus_edge.files.atomic import atomic_write
+from defocus_edge.files.images import write_picture
+from defocus_edge.files.maps import write_map
 from synth.rendering import Sample
 
 MANIFEST = "manifest.jsonl"

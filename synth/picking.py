@@ -11,7 +11,8 @@ from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
 
-from defocus_edge.files.images import atomic_write, read_image
+from defocus_edge.files.atomic import atomic_write
+from defocus_edge.files.images import read_image
 from synth.readers import Source
 from synth.sharpness import DEFAULT_LIMIT, Sharpness, measure_sharpness
 from synth.workers import start_workers

@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from defocus_edge._version import __version__
+from defocus_edge.choices import AUTO
 from defocus_edge.cli.batch.command import (
     BatchOptions,
     Engine,
@@ -46,7 +47,6 @@ from defocus_edge.cli.export import check_onnx_name, write_onnx
 from defocus_edge.cli.info import collect_info, format_info
 from defocus_edge.cli.mask import check_mask_options, mask_photo, open_detector
 from defocus_edge.cli.options import (
-    AUTO,
     PROPAGATION,
     READ_OUT,
     DepthPenalty,

@@ -217,7 +217,8 @@ def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record]) -> list[Rec
 
 def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, screen: Screen) -> None:
     """Add what a step finds to the record of its file, or what is wrong with the file; other errors go up."""
-    from defocus_edge import ImageReadError, NoEdgesError
+    from defocus_edge.files.atomic import ImageReadError
+    from defocus_edge.propagation.propagate import NoEdgesError
 
     try:
         record |= step(job, screen)

@@ -49,7 +49,7 @@ def check_deblur_options(photos: list[Path], map_file: Path | None, estimator_op
         fail(f"--map does not go with {', '.join(given)}.")
     if len(photos) > 1:
         fail(f"--map goes with one PHOTO. Got: {len(photos)}.")
-    from defocus_edge.files.images import MAP_SUFFIXES
+    from defocus_edge.files.maps import MAP_SUFFIXES
 
     if map_file.suffix.lower() not in MAP_SUFFIXES:
         fail(f"--map must end in one of {', '.join(MAP_SUFFIXES)}. Got: {map_file}.")
@@ -98,7 +98,7 @@ def _find_blur(
         return blur_from.run(
             lambda estimator: estimator.estimate(photo.pixels, progress=screen.count_points), screen, unit="Edge points"
         )
-    from defocus_edge.radius_maps import read_map_source, read_radius_map
+    from defocus_edge.files.maps import read_map_source, read_radius_map
 
     radius, source = read_radius_map(blur_from, photo.pixels.shape[:2]), read_map_source(blur_from)
     if source and source != job.source.name:

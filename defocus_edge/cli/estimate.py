@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def open_estimator(preset: str | None, choices: dict[str, Any]) -> LazyNetworks[BlurEstimator]:
     """The estimator of a preset, that of the package if None, with some options; loaded at the first photo."""
-    from defocus_edge.networks.preset_files import DEFAULT_PRESET
+    from defocus_edge.choices import DEFAULT_PRESET
 
     name = preset or DEFAULT_PRESET
 
@@ -34,7 +34,8 @@ def estimate_photo(
     job: Job, screen: Screen, *, networks: LazyNetworks[BlurEstimator], propagation: str, scale_top: float | None
 ) -> Record:
     """Write the maps and pictures of one photo; what the JSON document says of it."""
-    from defocus_edge.files.images import read_image, write_map, write_picture
+    from defocus_edge.files.images import read_image, write_picture
+    from defocus_edge.files.maps import write_map
 
     image = read_image(job.source)
     blur, record = networks.run(

@@ -116,6 +116,7 @@ def _inspect_opencv(warnings: list[str]) -> dict[str, Any]:
 
 def _inspect_presets(warnings: list[str]) -> list[dict[str, Any]]:
     """What the shipped presets say of themselves, and whether their weights are whole."""
+    from defocus_edge.choices import DEFAULT_PRESET
     from defocus_edge.networks import preset_files
 
     reports: list[dict[str, Any]] = []
@@ -128,6 +129,6 @@ def _inspect_presets(warnings: list[str]) -> list[dict[str, Any]]:
         except (preset_files.PresetError, OSError) as error:
             warnings.append(f"The preset {name} cannot be used: {error}")
         reports.append(report)
-    if preset_files.DEFAULT_PRESET not in preset_files.list_presets():
-        warnings.append(f"The default preset {preset_files.DEFAULT_PRESET} is not installed: name one with --preset.")
+    if DEFAULT_PRESET not in preset_files.list_presets():
+        warnings.append(f"The default preset {DEFAULT_PRESET} is not installed: name one with --preset.")
     return reports

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from defocus_edge.masks import BlurDetector, Method
+    from defocus_edge.choices import Method
+    from defocus_edge.masks import BlurDetector
 
 #: The method that reads the blur map.
 MAP_METHOD = "threshold"
@@ -49,7 +50,7 @@ def check_mask_options(
     if from_map and len(photos) > 1:
         fail(f"--from-map goes with one PHOTO. Got: {len(photos)}.")
     if from_map:
-        from defocus_edge.files.images import MAP_SUFFIXES
+        from defocus_edge.files.maps import MAP_SUFFIXES
 
         if from_map.suffix.lower() not in MAP_SUFFIXES:
             fail(f"--from-map must end in one of {', '.join(MAP_SUFFIXES)}. Got: {from_map}.")
@@ -57,7 +58,7 @@ def check_mask_options(
 
 def open_detector(method: Method, preset: str | None, choices: dict[str, Any]) -> LazyNetworks[BlurDetector]:
     """The detector of a method and preset, that of the package if None, loaded at the first photo."""
-    from defocus_edge.networks.preset_files import METHOD_PRESETS
+    from defocus_edge.choices import METHOD_PRESETS
 
     name = preset or METHOD_PRESETS[method]
 
@@ -79,7 +80,8 @@ def mask_photo(
     radius: float | None,
 ) -> Record:
     """Write the mask of one photo, from the networks or from a map; what the JSON document says of it."""
-    from defocus_edge.files.images import read_image, write_map, write_picture
+    from defocus_edge.files.images import read_image, write_picture
+    from defocus_edge.files.maps import write_map
 
     if networks:
         image = read_image(job.source)
@@ -103,7 +105,9 @@ def mask_photo(
 
 def _mask_map(job: Job, from_map: Path, *, alpha: float | None, radius: float | None) -> NDArray[np.bool_]:
     """Mask of a map, which must fit its photo if there is one."""
-    from defocus_edge.files.images import ImageReadError, read_image, read_map
+    from defocus_edge.files.atomic import ImageReadError
+    from defocus_edge.files.images import read_image
+    from defocus_edge.files.maps import read_map
     from defocus_edge.thresholds import threshold_blur_map
 
     blur_map = read_map(from_map)

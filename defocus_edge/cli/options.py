@@ -14,9 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from defocus_edge._extras import EXR
-
-#: The largest radius, or the device, that suits.
-AUTO = "auto"
+from defocus_edge.choices import AUTO
 
 
 class ReadOutChoice(StrEnum):

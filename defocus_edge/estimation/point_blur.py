@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import BLUR_LEVELS, RADIUS_STEP, ReadOut, read_radius
+from defocus_edge.blur_levels import BLUR_LEVELS, RADIUS_STEP, read_radius
+from defocus_edge.choices import ReadOut
 from defocus_edge.estimation.edges import edge_points
 
 if TYPE_CHECKING:

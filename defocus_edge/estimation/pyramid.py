@@ -10,21 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.arrays import MIN_SIDE
 from defocus_edge.blur_levels import MAX_RADIUS
+from defocus_edge.choices import MaxRadius
 from defocus_edge.estimation.point_blur import PointBlur
-from defocus_edge.files.images import MIN_SIDE
 from defocus_edge.propagation.depth_boundaries import close_depth_edges
 from defocus_edge.psf import decode_srgb, encode_srgb
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
-MaxRadius = float | Literal["auto"]
 
 #: With ``"auto"``, the shorter side of the most reduced picture has at least so many px, and the reduction is at most
 #: `LARGEST_SCALE`: radii up to 96 px.

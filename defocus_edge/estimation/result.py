@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import READ_OUTS, ReadOut
+from defocus_edge.choices import DEFAULT_MAX_RADIUS, READ_OUTS, MaxRadius, Precision, ReadOut
 from defocus_edge.estimation.edges import EdgeSettings
-from defocus_edge.estimation.pyramid import MaxRadius
-from defocus_edge.networks.edge.dense import TILE_SIDE, Precision
+from defocus_edge.networks.edge.dense import TILE_SIDE
 from defocus_edge.propagation.settings import PropagationSettings
 from defocus_edge.thresholds import threshold_blur_map
-
-#: Radii that `BlurEstimator` looks for unless told otherwise.
-DEFAULT_MAX_RADIUS: MaxRadius = "auto"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge.arrays import check_radius_map
 from defocus_edge.files.atomic import (
     BROKEN_FILE,
     ImageReadError,
@@ -145,6 +146,54 @@ def read_map_description(path: PathLike) -> str:
 
     with tifffile.TiffFile(path) as file:
         return str(file.pages[0].description)
+
+
+def read_radius_map(path: PathLike, shape: tuple[int, ...]) -> FloatArray:
+    """Read the map of a picture.
+
+    Parameters
+    ----------
+    path : str or path
+        As for `read_map`.
+    shape : tuple of int
+        (H, W) of the picture.
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+        Blur radius in px.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, ValueError
+        As `read_map` does.
+    ImageReadError
+        As `read_map` does, and if the radii are out of range or the size is that of another picture.
+    """
+    blur_map = read_map(path)
+    try:
+        return check_radius_map(blur_map, shape)
+    except ValueError as error:
+        raise ImageReadError(f"Cannot use map {quote(path)}: {error} Pass the map of this picture.") from error
+
+
+def read_map_source(path: PathLike) -> str | None:
+    """Name of the picture that a map was estimated from, as `defocus-edge estimate` notes it in TIFF and EXR files.
+
+    Parameters
+    ----------
+    path : str or path
+        A map that `read_map` reads.
+
+    Returns
+    -------
+    str or None
+        None where the file does not say.
+    """
+    try:
+        return str(json.loads(read_map_description(path))["source"])
+    except (ValueError, LookupError, TypeError):  # another program's words
+        return None
 
 
 def _read_npy(data: bytes) -> npt.NDArray[Any]:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge._quiet import QUIET_OPENCV
+from defocus_edge.arrays import as_image
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, quote, read_bytes
 from defocus_edge.files.decoding import decode_picture, turn_upright
 from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, read_orientation, set_upright
-from defocus_edge.files.images import as_image
 from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_STARTS, TIFF_SUFFIXES
 from defocus_edge.files.metadata import EXIF_MARK, Metadata, decode_stored, read_tiff_metadata
 from defocus_edge.files.raw import is_raw

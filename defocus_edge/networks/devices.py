@@ -6,9 +6,10 @@ import logging
 from functools import cache
 from typing import Any
 
+from defocus_edge.choices import AUTO
+
 _LOGGER = logging.getLogger(__name__)
 #: Computes on the first GPU if there is one, else on the CPU.
-AUTO = "auto"
 
 
 class DeviceError(ValueError):

@@ -12,15 +12,6 @@ from typing import Any
 
 #: Where the presets of the package lie.
 PRESETS_FOLDER = Path(__file__).resolve().parent.parent / "presets"
-#: The preset that is used when none is named.
-DEFAULT_PRESET = "edge-v1"
-#: The preset of each method that finds blurred pixels, unless another is named.
-METHOD_PRESETS = {
-    "threshold": DEFAULT_PRESET,
-    "msdu": "msdu-v1",
-    "defusion": "defusion-v1",
-    "maganet": "maganet-v1",
-}
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 METADATA_FILE = "metadata.json"

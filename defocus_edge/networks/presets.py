@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.networks.preset_files import (
     CONFIG_FILE,
-    DEFAULT_PRESET,
     EDGE_NETWORKS,
     METADATA_FILE,
     WEIGHTS_FILE,
@@ -163,7 +163,7 @@ def save_segmentation_preset(
 def _save_preset(
     model: keras.Model, folder: Path, config: dict[str, Any], metadata: dict[str, Any], *, half: bool = False
 ) -> Path:
-    from defocus_edge.files.images import atomic_write  # here: it loads OpenCV, which finding a preset must not
+    from defocus_edge.files.atomic import atomic_write  # here: it loads OpenCV, which finding a preset must not
 
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{WEIGHTS_FILE}"  # Keras insists on the end of the name

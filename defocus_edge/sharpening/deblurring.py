@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from defocus_edge.arrays import as_image, check_radius_map
 from defocus_edge.blur_levels import MIN_RADIUS, RADIUS_STEP
-from defocus_edge.files.images import as_image
 from defocus_edge.psf import decode_srgb, encode_srgb
-from defocus_edge.radius_maps import check_radius_map
 from defocus_edge.sharpening.level_solving import Window, solve_level
 from defocus_edge.sharpening.noise import STEPS_OF_8_BITS, measure_noise
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge.files.images import as_image
-from defocus_edge.radius_maps import check_radius_map
+from defocus_edge.arrays import as_image, check_radius_map
 
 FloatArray = NDArray[np.float32]
 

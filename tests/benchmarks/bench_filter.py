@@ -7,11 +7,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tests.defocus_edge.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 from defocus_edge.propagation.domain_transform import domain_transform_filter
 from defocus_edge.propagation.kernels import count_threads
 from tests.benchmarks.measuring import measure_medians, print_table
+from tests.defocus_edge.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 SHAPES = [(1000, 1000), (1024, 1024), (3000, 4000), (3072, 4096)]
 CHANNELS = [1, 2, 3]  # 2: value and weight

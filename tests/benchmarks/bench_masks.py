@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import skimage.data
 
-from defocus_edge.masks import METHODS, BlurDetector
-from defocus_edge.networks.preset_files import METHOD_PRESETS, list_presets
+from defocus_edge.choices import METHOD_PRESETS, METHODS
+from defocus_edge.masks import BlurDetector
+from defocus_edge.networks.preset_files import list_presets
 from defocus_edge.networks.presets import load_segmentation_preset
 from defocus_edge.networks.segmentation.registry import (
     SEGMENTATION_NETWORKS,

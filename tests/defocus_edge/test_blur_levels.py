@@ -11,13 +11,13 @@ from defocus_edge.blur_levels import (
     MIN_RADIUS,
     N_LEVELS,
     RADIUS_STEP,
-    READ_OUTS,
     class_to_radius,
     radius_to_class,
     radius_to_sigma,
     read_radius,
     sigma_to_radius,
 )
+from defocus_edge.choices import READ_OUTS
 from defocus_edge.psf import disk_kernel, gaussian_kernel
 
 

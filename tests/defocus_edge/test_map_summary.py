@@ -6,8 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from defocus_edge.map_summary import BOX_SHARE, MapSummary, summarize_map
-from defocus_edge.thresholds import threshold_blur_map
+from defocus_edge.thresholds import BOX_SHARE, MapSummary, summarize_map, threshold_blur_map
 
 
 def find_box_slowly(blur_map, share):

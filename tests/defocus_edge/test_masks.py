@@ -7,9 +7,9 @@ import pytest
 import skimage.data
 
 from defocus_edge import BlurDetector, BlurMask, detect_blur
-from defocus_edge.files.images import as_image
-from defocus_edge.masks import METHODS
-from defocus_edge.networks.preset_files import CONFIG_FILE, METHOD_PRESETS, PRESETS_FOLDER, PresetError, read_metadata
+from defocus_edge.arrays import as_image
+from defocus_edge.choices import METHOD_PRESETS, METHODS
+from defocus_edge.networks.preset_files import CONFIG_FILE, PRESETS_FOLDER, PresetError, read_metadata
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.propagate import NoEdgesError

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from defocus_edge.arrays import as_image
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS
 from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.estimation.point_blur import measure_confidence
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.files.images import ImageReadError, as_image
+from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.networks.preset_files import PresetError

@@ -76,7 +76,15 @@ def test_a_higher_alpha_marks_no_further_pixel(blur_map, one, other):
 
 
 @pytest.mark.parametrize(
-    "name", ["blur_levels", "thresholds", "propagation.propagate", "propagation.domain_transform", "psf", "patches"]
+    "name",
+    [
+        "blur_levels",
+        "thresholds",
+        "propagation.propagate",
+        "propagation.domain_transform",
+        "psf",
+        "networks.edge.patches",
+    ],
 )
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"defocus_edge.{name}")

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from defocus_edge.files.images import read_image, read_map
+from defocus_edge.files.images import read_image
+from defocus_edge.files.maps import read_map
 from synth import generator
 from synth.folder import FolderError, name_files, open_folder
 from synth.generator import generate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.files.images import MIN_SIDE
+from defocus_edge.arrays import MIN_SIDE
 from defocus_edge.propagation import NoEdgesError
 
 #: Grey as MATLAB's rgb2gray, which the authors of all four methods used: ITU-R BT.601.

@@ -98,7 +98,7 @@ def evaluate_pairs(
     Where one picture of a pair is measurably sharper, its map must have the smaller radius; `ordered` is the share of
     the compared pixels where it has.
     """
-    from defocus_edge.files.images import ImageReadError
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.focus_pairs import FocusPairError, load_focus_pairs
     from training.evaluation.pairs import score_pairs, summarize_pairs
 
@@ -126,7 +126,7 @@ def evaluate_range(
 
     The error is |estimate - true| / max(true, 1 px).
     """
-    from defocus_edge.files.images import ImageReadError
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.large_scenes import PERSON_SCENES, render_large_scenes
     from training.evaluation.range import score_range, summarize_range
 
@@ -157,7 +157,8 @@ def _load_estimators(
     presets: list[str] | None, authors: Path | None, authors_settings: AuthorsSettings
 ) -> dict[str, BlurEstimator]:
     """Estimators by the names of their rows, in order."""
-    from defocus_edge.networks.preset_files import DEFAULT_PRESET, PresetError
+    from defocus_edge.choices import DEFAULT_PRESET
+    from defocus_edge.networks.preset_files import PresetError
     from defocus_edge.pipeline import BlurEstimator
     from defocus_edge.propagation.settings import PropagationSettings
 
@@ -177,7 +178,7 @@ def _load_estimators(
 
 def render_scenes(root: Path) -> list[DevelopmentScene]:
     """Development set as a list, so that its length is known: a progress bar needs an end."""
-    from defocus_edge.files.images import ImageReadError
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.development import render_development_set
 
     try:
@@ -203,7 +204,7 @@ def watch_progress(items: Iterable[T], count: int, text: str) -> Iterator[tuple[
 
 def _report(rows: Sequence[dict[str, str | float]], scores: Sequence[Any], out: Path | None) -> None:
     """Print the table, and write the scores it was made from."""
-    from defocus_edge.files.images import atomic_write
+    from defocus_edge.files.atomic import atomic_write
     from training.runs.tables import format_table
 
     typer.echo(format_table(rows))

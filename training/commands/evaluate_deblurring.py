@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from defocus_edge.networks.preset_files import DEFAULT_PRESET
+from defocus_edge.choices import DEFAULT_PRESET
 from training.commands.evaluate import check_out, render_scenes, watch_progress
 from training.commands.evaluate_maps import Authors, load_methods
 from training.commands.tools import check_matting, hide_columns, make_folder, split_words

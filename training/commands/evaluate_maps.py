@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from defocus_edge.networks.preset_files import DEFAULT_PRESET
+from defocus_edge.choices import DEFAULT_PRESET
 from training.commands.evaluate import render_scenes, watch_progress
 from training.commands.tools import check_matting, hide_columns, make_folder, split_words
 
@@ -109,7 +109,7 @@ def load_methods(words: Sequence[str], authors: Path | None) -> list[MapMethod]:
 
 def _open_scenes(dataset: MapDataset, root: Path, unit: Unit) -> tuple[Iterable[DevelopmentScene], int]:
     """Scenes, pairs read one at a time, and how many there are; all files are looked at before anything is scored."""
-    from defocus_edge.files.images import ImageReadError
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.map_datasets import MapSetError, check_map_pairs, list_folder, list_rtf
 
     if dataset is MapDataset.SCENES:

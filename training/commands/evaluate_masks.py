@@ -96,7 +96,8 @@ def evaluate_masks(
 
 def load_detectors(methods: str) -> dict[str, BlurDetector]:
     """Detectors by the names of their rows, from METHOD or METHOD=PRESET with commas."""
-    from defocus_edge.masks import METHODS, BlurDetector
+    from defocus_edge.choices import METHODS
+    from defocus_edge.masks import BlurDetector
     from defocus_edge.networks.preset_files import PresetError
 
     detectors = {}
@@ -131,7 +132,7 @@ def _make_detector(detector: BlurDetector) -> Callable[[NDArray[np.float32]], ND
 def _list_pictures(
     dataset: EvaluationSet, root: Path, split: Split, split_list: Path | None
 ) -> Sequence[MaskScene | MaskPair]:
-    from defocus_edge.files.images import ImageReadError
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.mask_datasets import MaskSetError, list_ctcug, list_cuhk, list_dut, list_pairs
     from training.masks.scenes import render_mask_development_set
 

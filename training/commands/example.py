@@ -17,8 +17,8 @@ def draw_example(
     import numpy as np
     import skimage.data
 
+    from defocus_edge.choices import DEFAULT_PRESET
     from defocus_edge.files.images import write_picture
-    from defocus_edge.networks.preset_files import DEFAULT_PRESET
     from defocus_edge.pipeline import BlurEstimator
     from defocus_edge.plots import plot_blur_map, plot_edges
 

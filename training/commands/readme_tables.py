@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from defocus_edge.files.images import atomic_write
+from defocus_edge.files.atomic import atomic_write
 
 #: What encloses a table; the first line names the command, which must begin with `PROGRAM`.
 _TABLE = re.compile(r"^<!-- table: (?P<command>[^\n]*) -->\n(?P<body>.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)

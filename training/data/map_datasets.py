@@ -19,9 +19,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.arrays import check_radius_map
 from defocus_edge.blur_levels import class_to_radius, sigma_to_radius
-from defocus_edge.files.images import MAP_SUFFIXES, ImageReadError, read_image, read_map
-from defocus_edge.radius_maps import check_radius_map
+from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.images import read_image
+from defocus_edge.files.maps import MAP_SUFFIXES, read_map
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import ReadOut, read_radius
+from defocus_edge.blur_levels import read_radius
+from defocus_edge.choices import ReadOut
 from defocus_edge.estimation.edges import edge_points, find_edges
 from defocus_edge.estimation.point_blur import measure_confidence
 from defocus_edge.estimation.result import EstimatorSettings

@@ -13,7 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from defocus_edge.files.images import ImageReadError, write_picture
+from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.images import write_picture
 from defocus_edge.metrics import (
     DEFAULT_THRESHOLD,
     NATIVE_SIZE,

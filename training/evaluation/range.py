@@ -15,7 +15,7 @@ from training.evaluation.edges import try_estimate
 from training.runs.tables import Row, average_known, group_by_family
 
 if TYPE_CHECKING:
-    from defocus_edge.estimation.pyramid import MaxRadius
+    from defocus_edge.choices import MaxRadius
     from defocus_edge.pipeline import BlurEstimator
     from training.data.development import DevelopmentScene
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from defocus_edge.files.images import atomic_write
+from defocus_edge.files.atomic import atomic_write
 from training.edges.settings import Head
 
 if TYPE_CHECKING:  # settings are compared before Keras is loaded

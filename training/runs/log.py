@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from defocus_edge.files.images import atomic_write
+from defocus_edge.files.atomic import atomic_write
 
 #: Steps between lines.
 LOG_STEPS = 50

@@ -128,7 +128,8 @@ def _check_options(options: BatchOptions) -> None:
 
 def _check_preset(preset: str | None) -> None:
     """Refuse a preset that no worker could load."""
-    from defocus_edge.networks.preset_files import DEFAULT_PRESET, PresetError, verify_preset
+    from defocus_edge.choices import DEFAULT_PRESET
+    from defocus_edge.networks.preset_files import PresetError, verify_preset
 
     try:
         verify_preset(preset or DEFAULT_PRESET)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from defocus_edge.map_summary import MapSummary
+from defocus_edge.thresholds import MapSummary
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from defocus_edge.cli.batch.records import Record
-from defocus_edge.map_summary import MapSummary
+from defocus_edge.thresholds import MapSummary
 
 FAILURES = "failures.csv"
 #: Columns of the summary and their types as NumPy and Arrow know them.
@@ -111,7 +111,7 @@ def _make_text(text: str) -> str:
 
 
 def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    from defocus_edge.files.images import atomic_write
+    from defocus_edge.files.atomic import atomic_write
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -125,7 +125,7 @@ def _write_parquet(path: Path, rows: list[tuple[str | int | float, ...]]) -> Non
     import pyarrow
     import pyarrow.parquet
 
-    from defocus_edge.files.images import atomic_write
+    from defocus_edge.files.atomic import atomic_write
 
     schema = pyarrow.schema(list(SUMMARY_COLUMNS.items()))
     columns = list(zip(*rows, strict=True)) or [()] * len(SUMMARY_COLUMNS)

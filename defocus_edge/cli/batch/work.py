@@ -14,8 +14,8 @@ from defocus_edge.cli.estimate import estimate_photo, open_estimator
 
 if TYPE_CHECKING:
     from defocus_edge.cli.networks import LazyNetworks
-    from defocus_edge.map_summary import MapSummary
     from defocus_edge.pipeline import BlurEstimator
+    from defocus_edge.thresholds import MapSummary
 
 _WARNING = "Warning: "
 
@@ -66,7 +66,7 @@ class PictureWork:
 
     def __call__(self, item: Item) -> Record:
         """Do one picture; what is wrong with it stands in the record."""
-        from defocus_edge.files.images import ImageReadError
+        from defocus_edge.files.atomic import ImageReadError
         from defocus_edge.propagation.propagate import NoEdgesError
 
         started, screen = time.perf_counter(), _Silence()
@@ -83,7 +83,7 @@ class PictureWork:
 
     def _find_finished(self, item: Item) -> MapSummary | None:
         """Summary of the map of a picture that is done; None for one that must be done, or done again."""
-        from defocus_edge.files.images import ImageReadError
+        from defocus_edge.files.atomic import ImageReadError
 
         try:
             is_newer = item.outputs["map"].stat().st_mtime_ns >= item.source.stat().st_mtime_ns
@@ -95,7 +95,7 @@ class PictureWork:
 
     def _do(self, item: Item, screen: Screen) -> MapSummary:
         """Write the outputs of a picture, and see that its map is whole; the summary of the map."""
-        from defocus_edge.files.images import ImageReadError
+        from defocus_edge.files.atomic import ImageReadError
 
         for folder in {output.parent for output in item.outputs.values()}:
             folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ class PictureWork:
 
 def _summarize_file(path: Path) -> MapSummary:
     """Summary of a map as it stands in its file."""
-    from defocus_edge.files.images import read_map
-    from defocus_edge.map_summary import summarize_map
+    from defocus_edge.files.maps import read_map
+    from defocus_edge.thresholds import summarize_map
 
     return summarize_map(read_map(path))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,14 +22,13 @@ from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import N_LEVELS
-from defocus_edge.networks.devices import AUTO, choose_device, use_device
+from defocus_edge.choices import AUTO, PRECISIONS, Precision
+from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.edge.networks import BRANCH_NAMES, BRANCH_OUTPUT, BRANCH_SIDES, EDGE_CLASSES, EdgeNetworks
 from defocus_edge.networks.edge.patches import PATCH_SIDE, check_points, extract_patches
 from defocus_edge.networks.edge.point_tiles import CUT_STEP, cut_tiles
 
 #: Of the convolutions over tiles.
-Precision = Literal["float32", "bfloat16"]
-PRECISIONS: tuple[str, ...] = get_args(Precision)
 #: Largest side in px of the tiles that an image is cut into; bounds the memory.
 TILE_SIDE = 192
 #: Edge points whose heads are computed in one call, at most.

@@ -101,7 +101,7 @@ def export_onnx(preset: str | Path, path: str | Path, *, patches: bool = False) 
     """
     path = Path(path)
     check_export(preset, path, patches=patches)
-    from defocus_edge.files.images import atomic_write
+    from defocus_edge.files.atomic import atomic_write
 
     folder = find_preset(preset)
     is_edge = read_config(folder / CONFIG_FILE)["network"] == EDGE_NETWORKS

@@ -18,18 +18,18 @@ import tifffile
 from skimage.data import astronaut
 
 from defocus_edge import __version__, pipeline
-from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, READ_OUTS
+from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS
+from defocus_edge.choices import READ_OUTS
 from defocus_edge.cli import app as cli
 from defocus_edge.cli import console as cli_console
 from defocus_edge.cli import info as cli_info
 from defocus_edge.cli import networks as cli_networks
 from defocus_edge.cli import options as cli_options
 from defocus_edge.cli.app import ReadOutChoice, main
-from defocus_edge.files.images import ImageReadError, read_map, write_map
-from defocus_edge.files.maps import read_map_description
+from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.maps import read_map, read_map_description, read_map_source, write_map
 from defocus_edge.networks import preset_files, presets
 from defocus_edge.networks.edge import dense
-from defocus_edge.radius_maps import read_map_source
 from defocus_edge.thresholds import DEFAULT_ALPHA, DEFAULT_RADII
 
 HEIGHT, WIDTH = 96, 120

@@ -15,7 +15,7 @@ from skimage.data import astronaut
 
 from defocus_edge import deblur, estimate_noise
 from defocus_edge.cli.app import main
-from defocus_edge.files.images import write_map
+from defocus_edge.files.maps import write_map
 from defocus_edge.files.photos import Photo, read_photo, write_photo
 from defocus_edge.sharpening.deblurring import ESTIMATE_ERROR
 from synth.scenes import render_uniform

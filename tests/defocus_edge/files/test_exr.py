@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from defocus_edge.cli.app import main
-from defocus_edge.files.images import ImageReadError, read_map, write_map
-from defocus_edge.radius_maps import read_map_source, read_radius_map
+from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.maps import read_map, read_map_source, read_radius_map, write_map
 
 HEIGHT, WIDTH = 40, 56
 

@@ -21,19 +21,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from defocus_edge.arrays import MIN_SIDE, ROUNDING_TOLERANCE, as_image
 from defocus_edge.files import decoding as _decoding
-from defocus_edge.files.images import (
-    MIN_SIDE,
-    ROUNDING_TOLERANCE,
-    ImageReadError,
-    as_image,
-    atomic_write,
-    load_image,
-    read_image,
-    read_map,
-    write_map,
-    write_picture,
-)
+from defocus_edge.files.atomic import ImageReadError, atomic_write
+from defocus_edge.files.images import load_image, read_image, write_picture
+from defocus_edge.files.maps import read_map, write_map
 
 HEIGHT, WIDTH = 40, 56
 

@@ -12,10 +12,12 @@ import tifffile
 from PIL import Image
 
 from defocus_edge.cli.app import main
+from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.decoding import turn_upright
 from defocus_edge.files.exif import insert_exif, name_byte_order
-from defocus_edge.files.images import ImageReadError, read_image, write_map
+from defocus_edge.files.images import read_image
 from defocus_edge.files.kinds import choose_suffix, looks_raw
+from defocus_edge.files.maps import write_map
 from defocus_edge.files.photos import read_photo
 from defocus_edge.psf import encode_srgb
 

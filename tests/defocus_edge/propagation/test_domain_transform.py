@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.defocus_edge.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 from defocus_edge.propagation import domain_transform
 from defocus_edge.propagation import kernels as _kernels
 from defocus_edge.propagation.domain_transform import domain_transform_filter, filter_in_place, measure_feedback
+from tests.defocus_edge.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 TOLERANCE = 2e-6  # float32 rounding of values in [0, 1] through up to five iterations
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (5, 4), (37, 23), (64, 128), (130, 512), (7, 1024)]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.defocus_edge.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 from defocus_edge.propagation.propagate import NoEdgesError, prepare_spread, propagate_blur, simplify_guide
 from defocus_edge.propagation.settings import PropagationSettings
+from tests.defocus_edge.propagation.recursive_filter_oracle import numpy_recursive_filter
 
 
 def plain_scene(height=40, width=60):

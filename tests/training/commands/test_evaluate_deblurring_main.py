@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from defocus_edge.files.images import as_image, read_image
+from defocus_edge.arrays import as_image
+from defocus_edge.files.images import read_image
 from synth.scenes import blur_with_disk
 from training.__main__ import app
 from training.data import development

@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from defocus_edge import pipeline
+from defocus_edge.arrays import as_image
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.files.images import as_image, write_picture
+from defocus_edge.files.images import write_picture
 from defocus_edge.propagation.settings import PropagationSettings
 from training.__main__ import app
 from training.data import development

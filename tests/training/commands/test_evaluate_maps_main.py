@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from defocus_edge.files.images import as_image, write_map
+from defocus_edge.arrays import as_image
+from defocus_edge.files.maps import write_map
 from tests.conftest import make_texture, write_png
 from training.__main__ import app
 from training.data import development

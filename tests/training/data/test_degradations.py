@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from defocus_edge.files.images import as_image
+from defocus_edge.arrays import as_image
 from defocus_edge.psf import encode_srgb
 from training.data.degradations import CONDITIONS, degrade, degrade_all, halve_scene
 from training.data.development import DevelopmentScene

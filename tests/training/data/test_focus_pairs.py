@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from defocus_edge.files.images import as_image, write_picture
+from defocus_edge.arrays import as_image
+from defocus_edge.files.images import write_picture
 from training.data.focus_pairs import FocusPair, FocusPairError, compare_sharpness, load_focus_pairs
 
 

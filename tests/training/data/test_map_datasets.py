@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from defocus_edge.files.images import ImageReadError, write_map
+from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.maps import write_map
 from synth.__main__ import main as run_synth
 from tests.conftest import make_texture, write_png
 from training.data.map_datasets import (

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from defocus_edge.files.images import ImageReadError, write_picture
+from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.images import write_picture
 from tests.conftest import write_png
 from training.data.mask_datasets import (
     CUHK_COUNTS,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defocus_edge.files.images import ImageReadError
+from defocus_edge.files.atomic import ImageReadError
 from synth.sharpness import measure_sharpness
 from tests.conftest import make_texture
 from training.data.sources import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from defocus_edge.files.images import as_image
+from defocus_edge.arrays import as_image
 from training.data.development import DevelopmentScene
 from training.edges import calibration
 from training.edges.calibration import calibrate_depth_threshold

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from defocus_edge.files.images import as_image
+from defocus_edge.arrays import as_image
 from defocus_edge.networks.edge.dense import EdgePrediction
 from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.pipeline import BlurEstimator

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from defocus_edge.arrays import as_image
 from defocus_edge.estimation.edges import edge_points, find_edges
 from defocus_edge.estimation.result import EstimatorSettings
-from defocus_edge.files.images import as_image
 from defocus_edge.pipeline import BlurEstimator
 from training.data.development import DevelopmentScene
 from training.evaluation.edges import (

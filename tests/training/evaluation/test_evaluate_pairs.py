@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from defocus_edge.arrays import as_image
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.files.images import as_image
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.data.focus_pairs import FocusPair
 from training.evaluation.pairs import OrderScore, measure_order, score_pairs, summarize_pairs

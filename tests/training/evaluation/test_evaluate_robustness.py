@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from defocus_edge.arrays import as_image
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.files.images import as_image
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.data.development import DevelopmentScene
 from training.evaluation.robustness import RobustnessScore, score_robustness, summarize_robustness

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from defocus_edge.arrays import as_image
 from defocus_edge.estimation.result import BlurEstimate
-from defocus_edge.files.images import as_image
 from defocus_edge.networks.preset_files import PresetError
 from defocus_edge.pipeline import BlurEstimator
 from training.baselines import BASELINES

@@ -13,7 +13,8 @@ import typer
 
 from defocus_edge.cli.batch.records import Item
 from defocus_edge.cli.batch.work import PictureWork
-from defocus_edge.files.images import ImageReadError, write_map
+from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.maps import write_map
 
 SIDE = 24
 DIE, DIE_ONCE, RAISE, BAD, FULL, FATAL = "die", "die once", "raise", "bad", "full", "fatal"

@@ -5,9 +5,9 @@ import shutil
 import cv2
 import pytest
 from skimage.data import astronaut
-from tests.defocus_edge.cli.batch.batch_cases import read_tree
 
 from defocus_edge.cli.app import main
+from tests.defocus_edge.cli.batch.batch_cases import read_tree
 
 PICTURES = ("a.png", "b/c.png")
 

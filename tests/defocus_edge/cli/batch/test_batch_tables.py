@@ -7,7 +7,7 @@ import pytest
 
 from defocus_edge.cli.batch.records import Record
 from defocus_edge.cli.batch.tables import SUMMARY_COLUMNS, write_failures, write_summary
-from defocus_edge.map_summary import MapSummary
+from defocus_edge.thresholds import MapSummary
 
 SUMMARY = MapSummary(40, 60, 0.123456, 1.23456, 5.0, (1, 2, 10, 15), 0.55557)
 RECORDS = [Record("b/2.jpg", SUMMARY), Record("b/1.jpg", error='bad, "very" bad'), Record("a.jpg", SUMMARY)]

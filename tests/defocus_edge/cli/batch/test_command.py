@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 
 import pytest
-from tests.defocus_edge.cli.batch.batch_cases import BAD, DIE, DIE_ONCE, FATAL, FULL, read_tree, run_main, write_scripts
 
 from defocus_edge._extras import Extra
 from defocus_edge.cli.app import main
@@ -19,6 +18,7 @@ from defocus_edge.cli.batch import command as cli_batch
 from defocus_edge.cli.batch import ray_engine, tables
 from defocus_edge.cli.batch.records import MAX_DEATHS
 from defocus_edge.cli.console import INTERRUPTED
+from tests.defocus_edge.cli.batch.batch_cases import BAD, DIE, DIE_ONCE, FATAL, FULL, read_tree, run_main, write_scripts
 
 PATIENCE = 120.0
 ENGINES = ["local", "ray"]

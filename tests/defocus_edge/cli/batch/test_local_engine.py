@@ -7,10 +7,10 @@ import time
 from contextlib import closing
 
 import pytest
-from tests.defocus_edge.cli.batch.batch_cases import BAD, DIE, DIE_ONCE, RAISE, SLOW, ScriptedWork, make_items
 
 from defocus_edge.cli.batch.local_engine import LocalEngine
 from defocus_edge.cli.batch.records import MAX_DEATHS, EngineError
+from tests.defocus_edge.cli.batch.batch_cases import BAD, DIE, DIE_ONCE, RAISE, SLOW, ScriptedWork, make_items
 
 PATIENCE = 120.0
 

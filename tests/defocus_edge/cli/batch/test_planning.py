@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from defocus_edge._extras import RAW
 from defocus_edge.cli.batch import planning
 from defocus_edge.cli.batch.planning import find_pictures, name_stems, plan_items, remove_leftovers
-from defocus_edge.files.images import atomic_write
+from defocus_edge.files.atomic import atomic_write
 
 ENDINGS = {"map": "_blur.tif", "preview": "_blur.png"}
 

@@ -4,12 +4,12 @@ import os
 import types
 
 import pytest
-from tests.defocus_edge.cli.batch.batch_cases import BAD, DIE, DIE_ONCE, RAISE, ScriptedWork, make_items
 
 from defocus_edge._extras import Extra
 from defocus_edge.cli.batch import ray_engine
 from defocus_edge.cli.batch.ray_engine import RayEngine
 from defocus_edge.cli.batch.records import MAX_DEATHS, EngineError
+from tests.defocus_edge.cli.batch.batch_cases import BAD, DIE, DIE_ONCE, RAISE, ScriptedWork, make_items
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from keras import ops
-from tests.training.edges.device.device_cases import to_array
 
+from tests.training.edges.device.device_cases import to_array
 from training.data.sources import Cutout, Sources
 from training.edges.device import atlas as device_atlas
 from training.edges.device.atlas import SIDE, Cut, build_atlas, cut_pixels, index_dtype

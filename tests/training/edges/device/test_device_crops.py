@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 from keras import ops
-from tests.training.edges.device.device_cases import draw_matte, to_array
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS, radius_to_class
 from defocus_edge.estimation.edges import EdgeSettings, find_edges
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
 from synth.scenes import Layer, render_layers
+from tests.training.edges.device.device_cases import draw_matte, to_array
 from tests.training.training_cases import BLUR, EDGE, copy_networks, make_model
 from training.data.camera import CROP_SIDE, MEAN_NOISE, NOISE_SHARE
 from training.data.labels import UNDECIDED, share_levels

@@ -5,7 +5,6 @@ import pytest
 import skimage.data
 from keras import ops
 from scipy import ndimage
-from tests.training.edges.device.device_cases import draw_matte, to_array
 
 from defocus_edge.blur_levels import BLUR_LEVELS, radius_to_class
 from defocus_edge.estimation.edges import EdgeSettings
@@ -13,6 +12,7 @@ from defocus_edge.estimation.edges import find_edges as find_edges_with_canny
 from defocus_edge.psf import decode_srgb
 from synth.scenes import Layer, blur_with_disk, render_layers
 from synth.sensor import Sensor, take_picture
+from tests.training.edges.device.device_cases import draw_matte, to_array
 from training.data.labels import UNDECIDED
 from training.data.labels import choose_balanced as choose_of_one
 from training.edges.crops import label_depth_edges as label_scene

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.training.edges.device.device_cases import to_array
 
 from tests.conftest import make_texture
+from tests.training.edges.device.device_cases import to_array
 from training.data.sources import DepthPicture, Sources
 from training.edges.batches import CropBatch
 from training.edges.device.crops import DeviceCropBatch

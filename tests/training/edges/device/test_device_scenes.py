@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from keras import ops
-from tests.training.edges.device.device_cases import draw_matte, to_array
 
 from defocus_edge.blur_levels import BLUR_LEVELS
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
 from synth.scenes import Layer, render_gradual, render_layers, render_uniform
 from synth.sensor import Sensor, take_picture
 from tests.conftest import make_texture
+from tests.training.edges.device.device_cases import draw_matte, to_array
 from training.edges.device.atlas import MARGIN, SIDE
 from training.edges.device.scenes import (
     LARGEST_STEP,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from defocus_edge.files.images import ImageReadError, write_map
-from defocus_edge.radius_maps import LARGEST_RADIUS, check_radius_map, read_map_source, read_radius_map
+from defocus_edge.arrays import LARGEST_RADIUS, check_radius_map
+from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.maps import read_map_source, read_radius_map, write_map
 
 MAP = np.ones((24, 30), dtype=np.float32)
 
