@@ -5,13 +5,13 @@ from typing import Literal, get_args
 #: How a radius is read from the probabilities of the levels, see `blur_levels.read_radius`.
 ReadOut = Literal["median", "expectation", "argmax"]
 READ_OUTS: tuple[ReadOut, ...] = get_args(ReadOut)
-#: How blurred pixels are found: the blur map with a threshold, or a segmentation network.
+#: How blurred pixels are found: a threshold on the blur map, or a segmentation network.
 Method = Literal["threshold", "msdu", "defusion", "maganet"]
 METHODS: tuple[Method, ...] = get_args(Method)
-#: Precision of the convolutions.
+#: Precision of the networks' convolutions.
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-#: The largest radius that fits the picture, or the first device that is there.
+#: Largest radius: what the size of the picture allows. Device: the first GPU, else the CPU.
 AUTO: Literal["auto"] = "auto"
 #: Largest radius to look for, px.
 MaxRadius = float | Literal["auto"]

@@ -1,18 +1,19 @@
-"""Patches around edge points: training data, and the slow twin of the dense evaluation."""
+"""Patches around edge points, and the border that they need."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Side of the patch around an edge point in px; the networks crop their 27 and 15 px patches from it.
+#: Side in px of the patch around an edge point (Karaali et al. 2022, figure 3). The networks cut their 27 and 15 px
+#: patches out of it.
 PATCH_SIDE = 41
-#: Pixels around the centre of a patch, and the border that the image needs.
+#: Number of pixels on each side of the centre of a patch: the width in px of the border that an image needs.
 PATCH_RADIUS = PATCH_SIDE // 2
 
 
 def pad_border(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mirror 20 px at each border, the edge pixel repeated, so that each pixel has a whole patch.
+    """Mirror 20 px at each border, so that each pixel has a whole patch. The edge pixel is repeated.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def pad_border(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def extract_patches(image: NDArray[np.float32], points: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Patches of 41×41 px centred on points.
+    """Cut out patches of 41×41 px around points.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def extract_patches(image: NDArray[np.float32], points: NDArray[np.integer]) -> 
 
 
 def check_points(points: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.integer]:
-    """Points as (N, 2) array of int.
+    """Return points as an (N, 2) array of int.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The dense evaluation of the edge networks as an ONNX graph, made from the networks on patches.
 
-What `networks.edge.dense` does by hand follows from the patch networks by one rule, applied layer by layer. Two
+What `networks.edge.features` does by hand follows from the patch networks by one rule, applied layer by layer. Two
 neighbouring values of a patch's map lie `step` px apart in the picture: 1 px at first, 3 times as many after a pooling
 with stride 3. On the whole picture a layer therefore becomes the same layer with its stride 1 and the dilation `step`.
 The first convolution of a head joins maps of different steps; it is the sum of its parts on each of them, gathered at

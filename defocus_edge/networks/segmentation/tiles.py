@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from defocus_edge.networks.edge.dense import compile_inference
+from defocus_edge.networks.inference import compile_inference
 
 if TYPE_CHECKING:
     import keras
