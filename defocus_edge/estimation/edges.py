@@ -136,16 +136,6 @@ def thin_edges(edges: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
     """Keep about one edge point in `step`, scattered evenly, the same ones in every run.
 
     A regular grid would keep all of an edge in one direction and none of it in another.
-
-    Parameters
-    ----------
-    edges : (H, W) ndarray of bool
-    step : int
-        1 keeps all.
-
-    Returns
-    -------
-    (H, W) ndarray of bool
     """
     if step == 1:
         return edges

@@ -62,18 +62,7 @@ class PointBlur:
         return PointBlur(self.points[chosen], self.radius[chosen], self.confidence[chosen], self.is_depth_edge[chosen])
 
     def reread(self, *, read_out: ReadOut | None = None, depth_threshold: float | None = None) -> PointBlur:
-        """Read the softmax again, in another way.
-
-        Parameters
-        ----------
-        read_out : {'median', 'expectation', 'argmax'}, optional
-            How to read the radius; radius and confidence stay as they are unless given.
-        depth_threshold : float, optional
-            Probability of E-NET above which a point counts as a depth edge; the labels stay as they are unless given.
-
-        Returns
-        -------
-        PointBlur
+        """Read the softmax again with another read-out or threshold; what is not given stays as it is.
 
         Raises
         ------
@@ -102,7 +91,7 @@ def measure_points(
     keep_softmax: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PointBlur:
-    """Run the networks on the edge points of a picture.
+    """Run the networks on the edge points of one picture at one scale; the options are those of `pipeline.measure`.
 
     Parameters
     ----------
@@ -111,14 +100,8 @@ def measure_points(
     edges : (H, W) ndarray of bool
         True at the points.
     evaluator : DenseEvaluator
-    read_out : {'median', 'expectation', 'argmax'}
-        See `read_radius`.
-    depth_threshold : float
-        Probability of E-NET above which a point counts as a depth edge.
-    keep_softmax : bool
-        Keep the output of the networks, 100 bytes a point.
-    progress : callable, optional
-        Called with (points done, all points).
+    read_out, depth_threshold, keep_softmax, progress
+        As for `measure`. The softmax takes 100 bytes a point.
 
     Returns
     -------

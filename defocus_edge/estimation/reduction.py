@@ -92,18 +92,7 @@ def reduce_image(image: FloatArray) -> FloatArray:
 
 
 def reduce_any(marked: BoolArray, scale: int) -> BoolArray:
-    """Reduce a mask: True where any pixel of the block is.
-
-    Parameters
-    ----------
-    marked : (H, W) ndarray of bool
-    scale : int
-        Power of 2.
-
-    Returns
-    -------
-    (⌈H/scale⌉, ⌈W/scale⌉) ndarray of bool
-    """
+    """Reduce a mask by a power of 2, rounding sides up: True where any pixel of the block is."""
     if scale == 1:
         return marked
     even = np.pad(marked, [(0, side % 2) for side in marked.shape])

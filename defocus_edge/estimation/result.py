@@ -23,22 +23,12 @@ class EstimatorSettings:
     ----------
     preset : str
         Name or folder of the weights.
-    read_out : {'median', 'expectation', 'argmax'}
-        Median or mean of the levels under the softmax, or the most probable level as in the paper.
-    depth_threshold : float
-        Probability of E-NET above which a point counts as a depth edge.
     edges : EdgeSettings
         How edges were found.
     propagation : PropagationSettings
-        How blur spread.
-    tile_side : int
-        Side in px of the tiles that the networks saw; bounds the memory and does not change the result.
-    max_radius : float or 'auto'
-        Largest radius in px that was looked for; more than 6 takes reduced pictures.
-    edge_step : int
-        One edge point in this many was measured.
-    precision : {'float32', 'bfloat16'}
-        Precision of the networks' convolutions.
+        How blur spread, with the depth penalty that was used.
+    read_out, depth_threshold, tile_side, max_radius, edge_step, precision
+        As for `BlurEstimator`.
     """
 
     preset: str

@@ -24,7 +24,7 @@ def compile_inference(
     Returns
     -------
     callable
-        Takes arrays or tensors, returns tensors of the backend.
+        It takes arrays or tensors and returns tensors of the backend.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":

@@ -36,12 +36,7 @@ def list_presets(network: str | None = None) -> list[str]:
 
 
 def read_metadata(preset: str | Path) -> dict[str, Any]:
-    """Read metadata.json: how a preset was trained, its scores, licence and checksum.
-
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
+    """Read metadata.json of a preset: how it was trained, its scores, licence and checksum.
 
     Raises
     ------
@@ -76,11 +71,6 @@ def find_preset(preset: str | Path) -> Path:
 
 def verify_preset(preset: str | Path) -> None:
     """Check that the weights of a preset are whole, without loading them.
-
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
 
     Raises
     ------

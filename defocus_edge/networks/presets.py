@@ -50,16 +50,7 @@ class SegmentationPreset:
 
 
 def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
-    """Build B-NET and E-NET and fill them with the weights of a preset.
-
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
-
-    Returns
-    -------
-    EdgeNetworks
+    """Build B-NET and E-NET and fill them with the weights of a preset, given by name or as a folder.
 
     Raises
     ------
@@ -77,7 +68,7 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
 
 
 def load_segmentation_preset(preset: str | Path, *, network: str | None = None) -> SegmentationPreset:
-    """Build a blur-detection network and fill it with the weights of a preset.
+    """Build a blur-detection network and fill it with the weights of a preset, as `load_edge_networks` does.
 
     Parameters
     ----------
@@ -85,15 +76,6 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
         Name of a preset of the package, or a folder.
     network : str, optional
         Name of the network that the preset must hold; any network otherwise.
-
-    Returns
-    -------
-    SegmentationPreset
-
-    Raises
-    ------
-    PresetError
-        As for `load_edge_networks`.
     """
     folder = find_preset(preset)
     verify_preset(folder)
@@ -148,11 +130,6 @@ def save_segmentation_preset(
         As for `save_edge_preset`.
     half : bool
         Store the kernels in float16, which takes half the space. The network still computes in float32.
-
-    Returns
-    -------
-    Path
-        The folder.
     """
     config = {"network": preset.network, "threshold": preset.threshold, **asdict(preset.config)}
     return _save_preset(preset.model, Path(folder), config, metadata, half=half)

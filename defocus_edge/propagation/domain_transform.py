@@ -146,19 +146,7 @@ def measure_feedback(
 ) -> Feedback:
     """Do the first half of `domain_transform_filter`. The guide is not needed after it.
 
-    Parameters
-    ----------
-    guide, sigma_s, sigma_r, iterations, penalty
-        As for `domain_transform_filter`.
-
-    Returns
-    -------
-    Feedback
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `domain_transform_filter` does.
+    The arguments and errors are those of `domain_transform_filter`.
     """
     edges = check_guide(guide, np.shape(guide)[:2])
     walls = check_penalty(penalty, edges.shape[:2])
@@ -200,7 +188,7 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
     values : (H, W) or (H, W, C) C-contiguous float32 array
         Replaced by what is smoothed.
     feedback : Feedback
-        Of a guide of H×W px; used up.
+        Feedback of a guide of H×W px; it is used up.
 
     Raises
     ------

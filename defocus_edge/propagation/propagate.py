@@ -37,7 +37,6 @@ def simplify_guide(
     image : (H, W, 3) float array
         RGB in [0, 1].
     settings : PropagationSettings, optional
-        ``guide_sigma_s``, ``guide_sigma_r`` and ``guide_iterations`` are used; None for the defaults.
     out : (H, W, 3) float32 array, optional
         Array for the guide; it may be ``image``.
 
@@ -45,13 +44,6 @@ def simplify_guide(
     -------
     (H, W, 3) float32 array
         The guide of the propagation.
-
-    Raises
-    ------
-    ValueError
-        If ``image`` is not RGB in [0, 1].
-    TypeError
-        If ``image`` is not a float array.
     """
     chosen = settings or PropagationSettings()
     picture = check_picture(image)
@@ -165,19 +157,7 @@ def prepare_spread(
 ) -> "PreparedSpread":
     """Do the half of `propagate_blur` that needs the image, so that its memory can be freed before the other half.
 
-    Parameters
-    ----------
-    image, points, depth_edges, settings, boundaries, overwrite_image
-        As for `propagate_blur`.
-
-    Returns
-    -------
-    PreparedSpread
-
-    Raises
-    ------
-    NoEdgesError, ValueError, TypeError
-        As `propagate_blur` does.
+    The arguments and errors are those of `propagate_blur`.
     """
     chosen = settings or PropagationSettings()
     picture = check_picture(image)

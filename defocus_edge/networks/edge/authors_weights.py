@@ -24,7 +24,7 @@ def import_authors_weights(folder: str | Path) -> EdgeNetworks:
     Parameters
     ----------
     folder : str or Path
-        Holds the folders ``blur`` (0.mat to 21.mat) and ``edge`` (0.mat to 25.mat), one array under the key
+        Contains the folders ``blur`` (0.mat to 21.mat) and ``edge`` (0.mat to 25.mat), one array under the key
         ``weights`` in each file. Their licence is GPL-3.0; they are no part of this package.
 
     Returns

@@ -1,4 +1,4 @@
-"""Both networks at the edge points of an image, tile by tile; and patch by patch, as the paper describes them."""
+"""Both networks at the edge points of an image, tile by tile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from defocus_edge.choices import AUTO, PRECISIONS, Precision
 from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.edge.features import DenseFeatures, PointHead, gather_head_input
 from defocus_edge.networks.edge.networks import EDGE_CLASSES, EdgeNetworks
-from defocus_edge.networks.edge.patches import PATCH_SIDE, check_points, extract_patches
+from defocus_edge.networks.edge.patches import check_points
 from defocus_edge.networks.edge.point_tiles import CUT_STEP, cut_tiles
 from defocus_edge.networks.inference import compile_inference
 
@@ -26,8 +26,6 @@ TILE_SIDE = 192
 POINT_CHUNK = 2048
 # A call with fewer points is filled up to a power of 2, at least this one, so that there are few shapes to compile.
 _LEAST_CHUNK = 128
-#: Number of patches in one call of `PatchEvaluator`.
-PATCH_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -150,22 +148,12 @@ class DenseEvaluator:
     ) -> Iterator[tuple[NDArray[np.int64], EdgePrediction]]:
         """`predict` piece by piece: the softmax takes 100 bytes a point, which a large picture has no room for.
 
-        Parameters
-        ----------
-        image, points, progress
-            As for `predict`.
-
         Yields
         ------
         rows : (n,) ndarray of int64
             Numbers of the points in this piece; n is at most `POINT_CHUNK`. Each point comes once.
         prediction : EdgePrediction
             Softmax at these points.
-
-        Raises
-        ------
-        ValueError
-            If a point lies outside the image.
         """
         points = check_points(points, image.shape)
         if not len(points):
@@ -188,24 +176,3 @@ class DenseEvaluator:
             done += len(members)
             if progress is not None:
                 progress(done, len(points))
-
-
-class PatchEvaluator:
-    """The same predictions from one 41 px patch for each point: slow and obvious, what `DenseEvaluator` must equal."""
-
-    def __init__(self, networks: EdgeNetworks) -> None:
-        self._joint = compile_inference(
-            lambda patches: networks.joint(patches, training=False), [((None, PATCH_SIDE, PATCH_SIDE, 3), "float32")]
-        )
-
-    def predict(self, image: NDArray[np.float32], points: NDArray[np.integer]) -> EdgePrediction:
-        """Softmax of both networks at (N, 2) points of an (H, W, 3) image, as `DenseEvaluator.predict`."""
-        points = np.asarray(points)
-        blur = np.empty((len(points), N_LEVELS), dtype=np.float32)
-        edge = np.empty((len(points), len(EDGE_CLASSES)), dtype=np.float32)
-        for start in range(0, len(points), PATCH_CHUNK):
-            rows = slice(start, start + PATCH_CHUNK)
-            outputs = self._joint(extract_patches(image, points[rows]))
-            blur[rows] = ops.convert_to_numpy(outputs["blur"])
-            edge[rows] = ops.convert_to_numpy(outputs["edge"])
-        return EdgePrediction(blur, edge)

@@ -91,17 +91,7 @@ def read_padded_window(
 ) -> NDArray[np.float32]:
     """Cut a window out of the mirrored image without mirroring all of it.
 
-    Parameters
-    ----------
-    image : (H, W, C) ndarray
-    corner : (2,) ndarray of int
-        Row and column in the mirrored image, which is 20 px larger at each border.
-    shape : (2,) ndarray of int
-        Height and width of the window; less comes back where the mirrored image ends.
-
-    Returns
-    -------
-    (<= height, <= width, C) ndarray
+    `corner` is a place in the mirrored image, which is 20 px larger at each border. A window beyond its end is smaller.
     """
     rows, cols = (
         _mirror(np.arange(start, min(start + length, size + 2 * PATCH_RADIUS)) - PATCH_RADIUS, size)
