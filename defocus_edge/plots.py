@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from defocus_edge.arrays import as_image
 from defocus_edge.blur_levels import MAX_RADIUS
+from defocus_edge.psf import LUMA
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -28,7 +29,6 @@ DEPTH_EDGE_COLOUR = (0, 255, 255)
 PATTERN_EDGE_COLOUR = (255, 160, 0)
 
 _COLOUR_MAP = "plasma"
-_LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # Rec. 709, on encoded values: for looks, not for light
 _EDGE_BACKGROUND = 0.35  # the picture behind edges is dimmed to this share
 _PX_PER_EDGE_DOT = 2000  # dots grow by 1 px with each such length of the longer side, to survive shrinking on a screen
 _DPI = 100
@@ -100,7 +100,7 @@ def overlay_blur_map(
         If the image is none (see `as_image`), the shapes differ, or a number is outside its range.
     """
     radii, top = _check_blur_map(blur_map), _check_max_radius(max_radius)
-    grey = as_image(image) @ _LUMA
+    grey = as_image(image) @ LUMA
     if radii.shape != grey.shape:
         raise ValueError(f"blur_map must have the size of image, {grey.shape}. Got: {radii.shape}. Resize one of them.")
     if not 0 <= opacity <= 1:
@@ -152,7 +152,7 @@ def plot_edges(
         If the image is none (see `as_image`), a shape or type differs, a point is outside the picture, or a pattern
         edge has no finite radius.
     """
-    grey = as_image(image) @ _LUMA
+    grey = as_image(image) @ LUMA
     places, is_depth = _check_points(points, is_depth_edge, grey.shape)
     colours = np.empty((len(places), 3), dtype=np.uint8)
     colours[is_depth] = DEPTH_EDGE_COLOUR

@@ -110,8 +110,8 @@ def pick_sharp(
     """Pick the pictures that are in focus all over, by the measured sharpness of their edges."""
     from concurrent.futures import BrokenExecutor
 
+    from defocus_edge._progress import show_progress
     from synth.picking import PickError, pick_pictures
-    from synth.progress import show_progress
 
     records = [source for _, found in _read_all(sources, "pictures") for source in found]
     try:
@@ -143,8 +143,8 @@ def _run(
     """Make the samples of one command, and say what came of it."""
     from concurrent.futures import BrokenExecutor
 
+    from defocus_edge._progress import show_progress
     from synth.generator import generate
-    from synth.progress import show_progress
     from synth.settings import Settings, build_pool
 
     try:

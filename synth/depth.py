@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.files.images import read_image
+from defocus_edge.files.kinds import MAP_SUFFIXES
 from defocus_edge.files.maps import read_map
-
-_MAP_SUFFIXES = (".npy", ".tif", ".tiff")
 
 
 def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
@@ -80,7 +79,7 @@ def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray
 
 def _read_values(path: Path) -> NDArray[np.float32]:
     """Numbers of a depth file; a float TIFF goes past the rules for pictures, whose values end at 1."""
-    if path.suffix.lower() in _MAP_SUFFIXES:
+    if path.suffix.lower() in MAP_SUFFIXES:
         try:
             return read_map(path)
         except ValueError:

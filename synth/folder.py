@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from defocus_edge.files.atomic import atomic_write
+from defocus_edge.files.folders import InUseError, hold, is_leftover, remove_leftovers
 from defocus_edge.files.images import write_picture
 from defocus_edge.files.maps import write_map
 from synth.rendering import Sample
@@ -22,8 +24,6 @@ FILES = {
     "depth_edges": ("depth_edges", ".png"),
     "mask": ("masks", ".png"),
 }
-# What `atomic_write` leaves behind when the machine stops.
-_LEFTOVERS = ".defocus-edge-*"
 
 
 class FolderError(ValueError):
@@ -57,7 +57,7 @@ class RunFolder:
 
     out: Path
     lines: dict[int, str] = field(default_factory=dict)
-    _lock: TextIO | None = None
+    _lock: ExitStack = field(default_factory=ExitStack)
     _file: TextIO | None = None
 
     def add(self, number: int, record: Mapping[str, Any]) -> None:
@@ -75,9 +75,7 @@ class RunFolder:
             self._file.close()
             self._file = None
         _write_manifest(self.out, self.lines)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
 
 
 def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
@@ -107,11 +105,15 @@ def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
         raise FolderError(msg)
     out.mkdir(parents=True, exist_ok=True)
     _check_run(out, json.loads(json.dumps(run)))
-    lock = _lock_folder(out)
+    lock = ExitStack()
+    try:
+        lock.enter_context(hold(out / RUN))
+    except InUseError as error:
+        msg = f"out must not be in use. Got: '{out}', which another process writes to. Wait for it, or choose another."
+        raise FolderError(msg) from error
     for folder, _ in FILES.values():
         (out / folder).mkdir(exist_ok=True)
-    for leftover in out.rglob(_LEFTOVERS):
-        leftover.unlink(missing_ok=True)
+    remove_leftovers(out)
     lines = _read_manifest(out)
     kept = {
         number: line
@@ -122,30 +124,11 @@ def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
     return RunFolder(out, kept, lock)
 
 
-def _lock_folder(out: Path) -> TextIO:
-    """Keep other processes out until the file is closed, at the latest when this process ends, however it ends.
-
-    Where the system has no `flock` (Windows) nothing is locked.
-    """
-    file = (out / RUN).open(encoding="utf-8")
-    try:
-        import fcntl
-    except ImportError:
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        msg = f"out must not be in use. Got: '{out}', which another process writes to. Wait for it, or choose another."
-        raise FolderError(msg) from error
-    return file
-
-
 def _check_run(out: Path, run: dict[str, Any]) -> None:
     """Write down what the run is, or raise if the folder holds another one."""
     path = out / RUN
     if not path.exists():
-        strangers = [entry.name for entry in out.iterdir() if not entry.match(_LEFTOVERS)]
+        strangers = [entry.name for entry in out.iterdir() if not is_leftover(entry)]
         if strangers:
             msg = f"out must be empty or hold an earlier run. Got: '{out}' with {min(strangers)}. Choose another one."
             raise FolderError(msg)

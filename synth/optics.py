@@ -8,8 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.psf import disk_kernel, gaussian_kernel, polygon_kernel
-from synth.scenes import convolve
+from defocus_edge.psf import convolve, disk_kernel, gaussian_kernel, polygon_kernel
 
 Psf = Literal["disk", "gaussian", "polygon"]
 PSFS: tuple[str, ...] = get_args(Psf)

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from defocus_edge.files.folders import index_by_stem, list_files
+from defocus_edge.files.kinds import PICTURE_SUFFIXES
 from synth import coco
 
 #: What a folder may hold; see `LAYOUTS` for what each expects.
 Layout = Literal["coco", "hku-is", "depth-edges", "depth", "objects", "ilsvrc", "pictures"]
 LAYOUT_NAMES: tuple[str, ...] = get_args(Layout)
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 _DEPTH_SUFFIXES = (*PICTURE_SUFFIXES, ".npy")
 _ILSVRC_NAME = re.compile(r"(n\d{8}_\d+|ILSVRC\d{4}_.+)\.jpe?g", re.IGNORECASE)
 _WORDNET_FOLDER = re.compile(r"n\d{8}")
@@ -121,7 +122,7 @@ def find_hku_is(root: Path) -> list[Source]:
     base = next((base for base in (root, root / "HKU-IS") if (base / "imgs").is_dir() and (base / "gt").is_dir()), None)
     if base is None:
         return []
-    masks = _by_stem(base / "gt")
+    masks = _index(base / "gt")
     pairs = [(path, masks[path.stem]) for path in _list_pictures(base / "imgs") if path.stem in masks]
     return [Source(root, _relative(path, root), mask=_relative(mask, root)) for path, mask in pairs]
 
@@ -132,8 +133,8 @@ def find_depth_edges(root: Path) -> list[Source]:
     labels = _first_folder(root, ("depth_edges", "edges"))
     if pictures is None or labels is None:
         return []
-    edges = _by_stem(labels)
-    depth = _by_stem(root / "depth", _DEPTH_SUFFIXES)
+    edges = _index(labels)
+    depth = _index(root / "depth", _DEPTH_SUFFIXES)
     return [
         Source(
             root,
@@ -150,7 +151,7 @@ def find_depth_edges(root: Path) -> list[Source]:
 def find_depth(root: Path) -> list[Source]:
     """Pictures with disparity or depth: NAME_rgb beside NAME_disparity or NAME_depth, or folders of these names."""
     sources = []
-    files = _by_stem(root, _DEPTH_SUFFIXES)
+    files = _index(root, _DEPTH_SUFFIXES)
     for stem, path in files.items():
         for kind in _DEPTH_KINDS:
             partner = files.get(f"{stem.removesuffix('_rgb')}_{kind}")
@@ -158,7 +159,7 @@ def find_depth(root: Path) -> list[Source]:
                 sources.append(Source(root, _relative(path, root), depth=_relative(partner, root), depth_kind=kind))
                 break
     for kind in _DEPTH_KINDS:
-        partners = _by_stem(root / kind, _DEPTH_SUFFIXES)
+        partners = _index(root / kind, _DEPTH_SUFFIXES)
         sources += [
             Source(root, _relative(path, root), depth=_relative(partners[path.stem], root), depth_kind=kind)
             for path in _list_pictures(root / "rgb")
@@ -169,7 +170,7 @@ def find_depth(root: Path) -> list[Source]:
 
 def find_objects(root: Path) -> list[Source]:
     """Pictures NAME of one object with its mask NAME_mask beside them."""
-    files = _by_stem(root)
+    files = _index(root)
     return [
         Source(root, _relative(path, root), mask=_relative(files[f"{stem}_mask"], root))
         for stem, path in files.items()
@@ -242,17 +243,12 @@ def _list_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def _list_pictures(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> list[Path]:
-    """Visible files of a folder with one of the suffixes, sorted; none if there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    )
+def _list_pictures(folder: Path) -> list[Path]:
+    return list_files(folder, PICTURE_SUFFIXES)
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> dict[str, Path]:
-    return {path.stem: path for path in _list_pictures(folder, suffixes)}
+def _index(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> dict[str, Path]:
+    return index_by_stem(list_files(folder, suffixes))
 
 
 def _first_folder(root: Path, names: tuple[str, ...]) -> Path | None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from defocus_edge.psf import disk_kernel
+from defocus_edge.psf import blur_with_disk
 
 #: Radii in px of neighbouring slices of a depth map differ by this much.
 SLICE_STEP = 0.125
@@ -62,19 +61,6 @@ class Scene:
     radius: NDArray[np.float32]
     depth_edges: NDArray[np.bool_]
     near_radius: NDArray[np.float32]
-
-
-def blur_with_disk(values: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
-    """Convolve (H, W) or (H, W, C) values with the area-sampled disk of `radius` px; borders are mirrored."""
-    return convolve(values, disk_kernel(radius))
-
-
-def convolve(values: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Convolve (H, W) or (H, W, C) values with an odd-sized kernel; borders are mirrored."""
-    if kernel.size == 1:
-        return values
-    turned = kernel[::-1, ::-1]  # OpenCV correlates
-    return np.asarray(cv2.filter2D(values, cv2.CV_32F, turned, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
 
 
 def render_uniform(light: NDArray[np.float32], radius: float, *, blur: Blur = blur_with_disk) -> Scene:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, RADIUS_STEP
+from defocus_edge.blur_levels import BLURRED_ABOVE, MAX_RADIUS
 from synth.optics import Lens, Psf
 from synth.readers import Source, unique_pictures
 
@@ -20,8 +20,6 @@ PAPER_RADII = (1.0, 3.0, 5.0)
 LARGEST = (1.0, 50.0)
 # A composite takes two different pictures.
 _FEWEST_BACKGROUNDS = 2
-#: A pixel is blurred in the mask where its radius exceeds this, px: the two smallest levels count as sharp.
-MASK_RADIUS = MIN_RADIUS + RADIUS_STEP
 
 
 class PoolError(ValueError):
@@ -71,7 +69,7 @@ class Settings:
     noise: float = 2.0
     jpeg_share: float = 0.4
     jpeg_quality: tuple[int, int] = (65, 98)
-    mask_radius: float = MASK_RADIUS
+    mask_radius: float = BLURRED_ABOVE
 
     def __post_init__(self) -> None:
         low, high = self.jpeg_quality

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: Luminance of linear sRGB primaries, ITU-R BT.709; used on encoded values as edge detectors do.
-LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+from defocus_edge.psf import LUMA
+
 #: Largest gradient component handed to Canny. Its square sum must fit where OpenCV adds the two components.
 _INT16_SCALE = 16000.0
 

@@ -12,11 +12,9 @@ from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
 from defocus_edge.files.decoding import decode_picture
+from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES
 
 FloatArray = npt.NDArray[np.float32]
-
-LOSSLESS_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
-PICTURE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg", ".webp")
 
 
 def read_image(path: PathLike) -> FloatArray:

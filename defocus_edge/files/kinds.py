@@ -10,6 +10,16 @@ START_LENGTH = 16
 JPEG_START, PNG_START = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_SUFFIXES = (".jpg", ".jpeg"), (".png",), (".tif", ".tiff")
+#: Pictures without loss that can be written, masks among them.
+LOSSLESS_SUFFIXES = (*PNG_SUFFIXES, *TIFF_SUFFIXES, ".bmp")
+#: Pictures that can be written; folders of source pictures are searched for the same.
+PICTURE_SUFFIXES = (*LOSSLESS_SUFFIXES, *JPEG_SUFFIXES, ".webp")
+#: Pictures that can be read, for folders of photographs of any origin; raw files are known by `looks_raw`.
+READABLE_SUFFIXES = (*PICTURE_SUFFIXES, ".jpe", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm")
+#: Pictures in sets with true blur maps, which hold no others.
+SET_SUFFIXES = (*PNG_SUFFIXES, *JPEG_SUFFIXES, *TIFF_SUFFIXES)
+#: Maps of floats.
+MAP_SUFFIXES = (*TIFF_SUFFIXES, ".npy", ".exr")
 _SUFFIXES_BY_START = {JPEG_START: JPEG_SUFFIXES, PNG_START: PNG_SUFFIXES, **dict.fromkeys(TIFF_STARTS, TIFF_SUFFIXES)}
 # Of raw files that do not say so themselves: many are TIFF files that begin with a preview.
 _RAW_SUFFIXES = {

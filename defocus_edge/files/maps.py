@@ -21,10 +21,9 @@ from defocus_edge.files.atomic import (
     read_bytes,
 )
 from defocus_edge.files.exr import decode_exr, encode_exr, read_exr_comments
+from defocus_edge.files.kinds import MAP_SUFFIXES
 
 FloatArray = npt.NDArray[np.float32]
-
-MAP_SUFFIXES = (".tif", ".tiff", ".npy", ".exr")
 
 
 def write_map(path: PathLike, blur_map: npt.ArrayLike, *, description: Mapping[str, object] | None = None) -> None:

@@ -15,12 +15,11 @@ from defocus_edge._extras import RAW
 from defocus_edge._quiet import without_complaints
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
 from defocus_edge.files.kinds import START_LENGTH, TIFF_STARTS, looks_raw
+from defocus_edge.psf import SRGB_GAMMA, SRGB_SLOPE
 
 _DNG_VERSION = 50706  # a tag of every DNG file
 _SENSOR_VALUES = (32803, 34892)  # TIFF tag PhotometricInterpretation: colour filter array, linear raw
 _REDUCED = 1  # TIFF tag NewSubfileType: a smaller version of another picture of the file
-# sRGB's curve as LibRaw takes it: exponent and slope near black (IEC 61966-2-1).
-_SRGB_CURVE = (2.4, 12.92)
 
 
 def is_raw(data: bytes, path: PathLike) -> bool:
@@ -44,7 +43,9 @@ def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
             raw = rawpy.imread(io.BytesIO(data))
             raw.unpack()
         with raw:
-            pixels = raw.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=16, gamma=_SRGB_CURVE)
+            pixels = raw.postprocess(
+                use_camera_wb=True, no_auto_bright=True, output_bps=16, gamma=(SRGB_GAMMA, SRGB_SLOPE)
+            )
     except (rawpy.LibRawError, OSError) as error:
         got = error.args[0].decode() if isinstance(error.args[0], bytes) else error
         advice = f"Got: {got}. Copy it again, or convert it to DNG or TIFF"

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
+from defocus_edge.psf import find_transfer
 from defocus_edge.sharpening.noise import STEPS_OF_8_BITS, measure_noise
 
 FloatArray = NDArray[np.float32]
@@ -164,7 +165,7 @@ def _tabulate_shrinkage() -> FloatArray:
 def _split(observed: FloatArray, kernel: FloatArray, data_weight: FloatArray) -> FloatArray:
     """Splitting of periodic (C, H, W) planes; `data_weight` has their shape and is 0 where they say nothing."""
     shape = observed.shape[1:]
-    transfer = _find_transfer(kernel, shape)
+    transfer = find_transfer(kernel, shape)
     power = (transfer.real**2 + transfer.imag**2).astype(np.float32)
     roughness = _find_roughness(shape)
     known = data_weight[data_weight > 0]
@@ -203,14 +204,6 @@ def _find_roughness(shape: tuple[int, ...]) -> FloatArray:
     rows = 2 - 2 * np.cos(2 * np.pi * fft.fftfreq(shape[0]))
     columns = 2 - 2 * np.cos(2 * np.pi * fft.rfftfreq(shape[1]))
     return (rows[:, None] + columns[None, :]).astype(np.float32)
-
-
-def _find_transfer(kernel: FloatArray, shape: tuple[int, ...]) -> NDArray[np.complex64]:
-    """Transform of the PSF, its centre at the first pixel."""
-    whole = np.zeros(shape, dtype=np.float32)
-    whole[: kernel.shape[0], : kernel.shape[1]] = kernel
-    centred = np.roll(whole, (-(kernel.shape[0] // 2), -(kernel.shape[1] // 2)), axis=(0, 1))
-    return np.asarray(fft.rfft2(centred), dtype=np.complex64)
 
 
 def _continue_periodically(planes: FloatArray, margin: int) -> FloatArray:

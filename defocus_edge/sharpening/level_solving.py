@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MIN_RADIUS, RADIUS_STEP
-from defocus_edge.psf import decode_srgb, disk_kernel
+from defocus_edge.psf import blur_with_disk, decode_srgb, disk_kernel
 from defocus_edge.sharpening.deconvolution import deconvolve
 from defocus_edge.sharpening.noise import SATURATION, STEPS_OF_8_BITS
 
@@ -101,7 +101,7 @@ def solve_level(
     solved = deconvolve(data, disk_kernel(level), noise=light_noise, valid=valid)
     solved = _limit_unknown(solved, light, valid, level)
     if broken.any():  # as they are, with a soft rim outside
-        kept = np.minimum(2 * _blur(broken.astype(np.float32), level), 1)[..., np.newaxis]
+        kept = np.minimum(2 * blur_with_disk(broken.astype(np.float32), level), 1)[..., np.newaxis]
         solved += kept * (light - solved)
     return solved[window[0].start - top : window[0].stop - top, window[1].start - left : window[1].stop - left]
 
@@ -110,7 +110,7 @@ def _measure_mismatch(radius: FloatArray, level: float) -> FloatArray:
     """How far the radii around each pixel, as its disk sees them, are off the level, in px that count as error."""
     more, less = np.maximum(radius - level - RADIUS_STEP, 0), np.maximum(level - radius - RADIUS_STEP, 0)
     weighted: FloatArray = np.asarray(MORE_BLUR_WEIGHT * more + LESS_BLUR_WEIGHT * less, dtype=np.float32)
-    return _blur(weighted, level)
+    return blur_with_disk(weighted, level)
 
 
 def _find_light_noise(colour: FloatArray, noise: FloatArray) -> FloatArray:
@@ -124,7 +124,7 @@ def _find_light_noise(colour: FloatArray, noise: FloatArray) -> FloatArray:
 
 def _limit_unknown(solved: FloatArray, light: FloatArray, valid: NDArray[np.bool_], level: float) -> FloatArray:
     """Keep what is extrapolated within the light that the level's disk sees."""
-    unknown = _blur(np.asarray(valid.all(axis=2), dtype=np.float32), level) < KNOWN_SHARE
+    unknown = blur_with_disk(np.asarray(valid.all(axis=2), dtype=np.float32), level) < KNOWN_SHARE
     if not unknown.any():
         return solved
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(np.ceil(level)) + 1,) * 2)
@@ -143,7 +143,7 @@ def _find_broken(light: FloatArray, level: float, light_noise: FloatArray) -> ND
     steep[:, 1:] |= (np.abs(np.diff(light, axis=1)) > steepest[:, 1:]).any(axis=2)
     if not steep.any():
         return steep
-    return _blur(steep.astype(np.float32), 2 * level) > _LEAST_SHARE
+    return blur_with_disk(steep.astype(np.float32), 2 * level) > _LEAST_SHARE
 
 
 def _fill(light: FloatArray, broken: NDArray[np.bool_], level: float) -> FloatArray:
@@ -159,7 +159,7 @@ def _fill(light: FloatArray, broken: NDArray[np.bool_], level: float) -> FloatAr
         filled[near] = total.reshape(light.shape)[near] / support[near][:, np.newaxis]
         missing &= ~near
         side = 2 * side + 1
-    return np.where(broken[..., np.newaxis], _blur(filled, level), light)
+    return np.where(broken[..., np.newaxis], blur_with_disk(filled, level), light)
 
 
 def _equalize(light: FloatArray, radius: FloatArray, level: float) -> FloatArray:
@@ -170,7 +170,7 @@ def _equalize(light: FloatArray, radius: FloatArray, level: float) -> FloatArray
     for share in _EXTRA_SHARES:
         weight = np.maximum(1 - np.abs(extra - share) / step, 0)
         if weight.any():
-            total += weight[..., np.newaxis] * _blur(light, share * level)
+            total += weight[..., np.newaxis] * blur_with_disk(light, share * level)
     return total
 
 
@@ -179,14 +179,5 @@ def _find_valid(picture: FloatArray, radius: FloatArray, level: float) -> NDArra
     other = np.abs(radius - level) > OTHER_DEPTH_PX + OTHER_DEPTH_SHARE * level
     valid = picture < SATURATION
     if other.any():
-        valid &= (_blur(other.astype(np.float32), level) < _MIXED_SHARE)[..., np.newaxis]
+        valid &= (blur_with_disk(other.astype(np.float32), level) < _MIXED_SHARE)[..., np.newaxis]
     return valid
-
-
-def _blur(values: FloatArray, radius: float) -> FloatArray:
-    """Convolve (H, W) or (H, W, C) values with a disk, which is its own mirror image; borders are mirrored."""
-    kernel = disk_kernel(radius)
-    if kernel.size == 1:
-        return values
-    blurred = np.asarray(cv2.filter2D(values, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
-    return blurred.reshape(values.shape)  # OpenCV drops a single channel

@@ -14,11 +14,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("defocus_edge", "synth", "training")
 # What each room of a package may import of the package; a room is a folder or a module of its top.
 # `test_the_floors_are_floors` checks that the arrows have an order.
-GROUND = {"choices", "blur_levels", "psf", "arrays", "thresholds", "_extras", "_quiet", "_version"}
+GROUND = {"choices", "blur_levels", "psf", "arrays", "thresholds", "_extras", "_progress", "_quiet", "_version"}
 ROOMS = {
     "defocus_edge": {
         "_version": set(),
         "_extras": set(),
+        "_progress": set(),
         "_quiet": set(),
         "choices": set(),
         "blur_levels": {"choices"},
@@ -47,7 +48,7 @@ ROOMS = {
         "__main__": {"commands"},
     },
 }
-SYNTH_MAY_IMPORT = {"defocus_edge.arrays", "defocus_edge.files", "defocus_edge.psf", "defocus_edge.blur_levels"}
+SYNTH_MAY_IMPORT = {f"defocus_edge.{room}" for room in ("_progress", "arrays", "blur_levels", "files", "psf")}
 HEAVY = {"tensorflow", "jax", "torch"}
 # The public names are loaded from all floors, lazily; `test_import_cost.py` checks that.
 ROOT = "defocus_edge"
