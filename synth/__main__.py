@@ -87,11 +87,8 @@ def check_sources(sources: Sources, layout: LayoutName = None) -> None:
 
     for folder, (name, found) in zip(sources, _read_all(sources, layout), strict=True):
         objects, depth = sum(source.has_object for source in found), sum(source.depth is not None for source in found)
-        edges = sum(source.depth_edges is not None for source in found)
-        counts = (
-            f"{len(unique_pictures(found))} pictures, {objects} objects, {depth} with depth, {edges} with depth edges"
-        )
-        typer.echo(f"{folder}: {name}: {counts}")
+        pictures = len(unique_pictures(found))
+        typer.echo(f"{folder}: {name}: {pictures} pictures, {objects} objects, {depth} with depth")
 
 
 @app.command("pick-sharp")

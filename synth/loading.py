@@ -108,23 +108,6 @@ def load_depth(source: Source) -> NDArray[np.float32]:
         raise SourceError(str(error), source) from error
 
 
-def load_depth_edges(source: Source) -> NDArray[np.bool_]:
-    """Labelled depth edges of a source, (H, W) bool.
-
-    Raises
-    ------
-    SourceError
-        If the source has none or its file cannot be read.
-    """
-    if source.depth_edges is None:
-        msg = f"'{source.picture}' must have labelled depth edges. Got: none."
-        raise SourceError(msg, source)
-    try:
-        return read_image(source.folder / source.depth_edges)[..., 0] >= _MASK_LEVEL
-    except (OSError, ValueError) as error:
-        raise SourceError(str(error), source) from error
-
-
 def check_same_size(picture: NDArray[np.float32], other: NDArray[np.float32], source: Source) -> None:
     """Raise a `SourceError` unless the second array has the height and width of the picture."""
     if picture.shape[:2] != other.shape[:2]:

@@ -10,15 +10,14 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from defocus_edge.files.folders import index_by_stem, list_files
 from defocus_edge.files.kinds import PICTURE_SUFFIXES
 from synth import coco
 
 #: What a folder may hold; see `LAYOUTS` for what each expects.
-Layout = Literal["coco", "hku-is", "depth-edges", "depth", "objects", "ilsvrc", "pictures"]
-LAYOUT_NAMES: tuple[str, ...] = get_args(Layout)
+Layout = Literal["coco", "hku-is", "depth", "objects", "ilsvrc", "pictures"]
 _DEPTH_SUFFIXES = (*PICTURE_SUFFIXES, ".npy")
 _ILSVRC_NAME = re.compile(r"(n\d{8}_\d+|ILSVRC\d{4}_.+)\.jpe?g", re.IGNORECASE)
 _WORDNET_FOLDER = re.compile(r"n\d{8}")
@@ -47,8 +46,6 @@ class Source:
         Disparity or depth of each pixel, 0 = unknown.
     depth_kind : {'disparity', 'depth'}
         Whether larger is nearer or farther.
-    depth_edges : str, optional
-        Picture of the same size, >= 128 = labelled depth edge.
     """
 
     folder: Path
@@ -57,7 +54,6 @@ class Source:
     outline: coco.CocoObject | None = None
     depth: str | None = None
     depth_kind: str = "disparity"
-    depth_edges: str | None = None
 
     @property
     def has_object(self) -> bool:
@@ -127,27 +123,6 @@ def find_hku_is(root: Path) -> list[Source]:
     return [Source(root, _relative(path, root), mask=_relative(mask, root)) for path, mask in pairs]
 
 
-def find_depth_edges(root: Path) -> list[Source]:
-    """Photographs with labelled depth edges of the same name in a folder beside them, and depth if there is some."""
-    pictures = _first_folder(root, ("images", "imgs", "rgb"))
-    labels = _first_folder(root, ("depth_edges", "edges"))
-    if pictures is None or labels is None:
-        return []
-    edges = _index(labels)
-    depth = _index(root / "depth", _DEPTH_SUFFIXES)
-    return [
-        Source(
-            root,
-            _relative(path, root),
-            depth=_relative(depth[path.stem], root) if path.stem in depth else None,
-            depth_kind="depth",
-            depth_edges=_relative(edges[path.stem], root),
-        )
-        for path in _list_pictures(pictures)
-        if path.stem in edges
-    ]
-
-
 def find_depth(root: Path) -> list[Source]:
     """Pictures with disparity or depth: NAME_rgb beside NAME_disparity or NAME_depth, or folders of these names."""
     sources = []
@@ -209,10 +184,6 @@ LAYOUTS: dict[Layout, tuple[str, Callable[[Path], list[Source]]]] = {
         find_coco,
     ),
     "hku-is": ("imgs/NAME.png and gt/NAME.png, the mask of the salient object (HKU-IS)", find_hku_is),
-    "depth-edges": (
-        "images/NAME.png (or imgs, rgb) and depth_edges/NAME.png (or edges), white = depth edge",
-        find_depth_edges,
-    ),
     "depth": (
         "NAME_rgb.png with NAME_disparity.png or NAME_depth.png (also .tif, .npy) beside it, or rgb/NAME.png with "
         "disparity/NAME.png or depth/NAME.png; 0 = unknown",
@@ -249,10 +220,6 @@ def _list_pictures(folder: Path) -> list[Path]:
 
 def _index(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> dict[str, Path]:
     return index_by_stem(list_files(folder, suffixes))
-
-
-def _first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
 
 
 def _relative(path: Path, root: Path) -> str:

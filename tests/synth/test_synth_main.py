@@ -131,8 +131,8 @@ def test_check_says_what_is_there(training_root, capsys, again):
     folders = [str(training_root / "objects"), *again, str(training_root / "rgbd")]
     assert main(["check", "--sources", *folders]) == 0
     objects, scenes = capsys.readouterr().out.splitlines()
-    assert objects.endswith("objects: objects: 2 pictures, 2 objects, 0 with depth, 0 with depth edges")
-    assert scenes.endswith("rgbd: depth: 4 pictures, 0 objects, 4 with depth, 0 with depth edges")
+    assert objects.endswith("objects: objects: 2 pictures, 2 objects, 0 with depth")
+    assert scenes.endswith("rgbd: depth: 4 pictures, 0 objects, 4 with depth")
 
 
 def test_pick_sharp(folder, tmp_path, capsys):

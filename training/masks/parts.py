@@ -23,8 +23,8 @@ from training.data.sources import Cutout, DepthPicture, Sources
 Shape = tuple[int, int]
 T = TypeVar("T")
 
-#: Sharp pictures that `measure_sharpness` gives more px than this, once they are reduced, are never shown in focus: some
-#: have a soft background of their own. It reads 1.1 to 1.3 times the true radius; 1 px is the smallest blurred level.
+#: Sharp pictures for which `measure_sharpness` reads more px than this, once they are reduced, are never shown in
+#: focus: some have a soft background. It reads 1.1 to 1.3 times the true radius; 1 px is the smallest blurred level.
 SHARP_LIMIT = 1.2
 #: Persons are reduced by more than other pictures, so that more than a part of one is seen.
 PERSON_REDUCTIONS = (0.4, 0.8)
