@@ -116,19 +116,16 @@ def polygon_kernel(radius: float, *, blades: int = 6, angle: float = 0.0) -> Flo
     a disk r²/4, hence R = r √(3 / (2 + cos θ)).
     """
     if blades < _FEWEST_BLADES:
-        msg = f"blades must be at least {_FEWEST_BLADES}. Got: {blades}."
-        raise ValueError(msg)
+        raise ValueError(f"blades must be at least {_FEWEST_BLADES}. Got: {blades}.")
     if not np.isfinite(angle):
-        msg = f"angle must be a finite number of degrees. Got: {angle}."
-        raise ValueError(msg)
+        raise ValueError(f"angle must be a finite number of degrees. Got: {angle}.")
     return _polygon_kernel(_check_radius(radius), int(blades), float(angle) % (360 / blades))
 
 
 def _check_radius(radius: float) -> float:
     """Raise unless the radius is a finite number >= 0."""
     if not np.isfinite(radius) or radius < 0:
-        msg = f"radius must be a finite number of pixels >= 0. Got: {radius}."
-        raise ValueError(msg)
+        raise ValueError(f"radius must be a finite number of pixels >= 0. Got: {radius}.")
     return float(radius)
 
 

@@ -1,6 +1,6 @@
-"""Folders of source pictures, as the usual sets unpack, turned into one list of `Source` records.
+"""Lists the source pictures of a folder, laid out as common data sets unpack, as `Source` records.
 
-Nothing but names is read here; `synth.loading` opens the files.
+Only names are read here; `synth.loading` opens the files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from defocus_edge.files.folders import index_by_stem, list_files
 from defocus_edge.files.kinds import PICTURE_SUFFIXES
 from synth import coco
 
-#: What a folder may hold; see `LAYOUTS` for what each expects.
+#: Layouts of folders, described in `LAYOUTS`.
 Layout = Literal["coco", "hku-is", "depth", "objects", "ilsvrc", "pictures"]
 _DEPTH_SUFFIXES = (*PICTURE_SUFFIXES, ".npy")
 _ILSVRC_NAME = re.compile(r"(n\d{8}_\d+|ILSVRC\d{4}_.+)\.jpe?g", re.IGNORECASE)
@@ -25,19 +25,18 @@ _DEPTH_KINDS = ("disparity", "depth")
 
 
 class LayoutError(ValueError):
-    """A folder that does not hold what its layout promises."""
+    """A folder that does not have the layout that it should have."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One source picture and what is known about it, by name only. Names are relative to `folder`, with slashes.
+    """Names of one source picture and of the files that belong to it, relative to `folder`, with slashes.
 
     Attributes
     ----------
     folder : Path
-        The folder that was named by the user.
+        The folder that the user named.
     picture : str
-        The picture.
     mask : str, optional
         Picture of the same size, >= 128 = the object.
     outline : CocoObject, optional
@@ -45,7 +44,7 @@ class Source:
     depth : str, optional
         Disparity or depth of each pixel, 0 = unknown.
     depth_kind : {'disparity', 'depth'}
-        Whether larger is nearer or farther.
+        Disparity is larger where the scene is nearer, depth where it is farther.
     """
 
     folder: Path
@@ -67,45 +66,38 @@ def read_layout(folder: str | Path, *, layout: Layout | None = None) -> tuple[La
     Parameters
     ----------
     folder : str or Path
-        As the set unpacks.
     layout : Layout, optional
-        What the folder must hold; found out by looking unless given.
+        Layout that the folder must have; found out by default.
 
     Returns
     -------
     layout : Layout
-        The one that was given or found.
     sources : list of Source
-        In a fixed order, at least one.
+        At least one, in a fixed order.
 
     Raises
     ------
     NotADirectoryError
         If there is no such folder.
-    LayoutError
-        If the folder holds something else. The message says what was expected.
-    CocoError
-        If an instance file of MS-COCO is damaged.
     ValueError
-        If `layout` is unknown.
+        If `layout` is unknown, the folder has another one (`LayoutError`) or an instance file is damaged (`CocoError`).
     """
     root = Path(folder)
     if not root.is_dir():
-        msg = f"sources must name an existing folder. Got: '{folder}'. Check the name."
-        raise NotADirectoryError(msg)
+        raise NotADirectoryError(f"sources must name an existing folder. Got: '{folder}'. Check the name.")
     if layout is not None and layout not in LAYOUTS:
-        msg = f"layout must be one of {', '.join(LAYOUTS)}. Got: {layout!r}."
-        raise ValueError(msg)
+        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}. Got: {layout!r}.")
     for name, (_, find) in LAYOUTS.items():
         if layout in (None, name) and (sources := find(root)):
             return name, sources
     expected = LAYOUTS["pictures" if layout is None else layout][0]
-    msg = f"sources of layout {layout or 'pictures'} must hold {expected}. Got: '{folder}', which does not."
-    raise LayoutError(msg)
+    raise LayoutError(
+        f"sources of layout {layout or 'pictures'} must hold {expected}. Got: '{folder}', which does not."
+    )
 
 
 def find_coco(root: Path) -> list[Source]:
-    """Each object of MS-COCO's instance files whose pictures are there."""
+    """Objects of MS-COCO's instance files that have a picture."""
     return [
         Source(root, picture, outline=outline)
         for instances, pictures in coco.find_splits(root)
@@ -171,12 +163,12 @@ def find_pictures(root: Path) -> list[Source]:
 
 
 def unique_pictures(sources: Iterable[Source]) -> list[Source]:
-    """One record for each picture, without its objects."""
+    """One record for each picture, without mask, object and depth."""
     found = {(source.folder, source.picture): Source(source.folder, source.picture) for source in sources}
     return list(found.values())
 
 
-#: Layout to what it expects, for messages, and what lists it. In the order in which they are tried.
+#: For each layout its description in messages and the function that lists it, in the order of trial.
 LAYOUTS: dict[Layout, tuple[str, Callable[[Path], list[Source]]]] = {
     "coco": (
         "annotations/instances_SPLIT.json beside a folder SPLIT (or images/SPLIT) with its pictures, such as "

@@ -1,6 +1,6 @@
-"""Camera raw files: which files are, and their pictures as the sensor saw them, in sRGB.
+"""Camera raw files: how to know them, and their pictures in sRGB.
 
-Nothing is smoothed, sharpened or brightened, since edges and noise are what is measured here.
+Nothing is smoothed, sharpened or brightened, since this package measures edges and noise.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _REDUCED = 1  # TIFF tag NewSubfileType: a smaller version of another picture of
 
 
 def is_raw(data: bytes, path: PathLike) -> bool:
-    """Whether a file is raw by what it holds, or else by its name."""
+    """Whether a file is raw by its content, or else by its name."""
     return looks_raw(data[:START_LENGTH], Path(path).suffix) or (data.startswith(TIFF_STARTS) and _is_raw_tiff(data))
 
 
 def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
     """Upright picture of a raw file in full size, (H, W, 3) or (H, W) if it is grey: sRGB with the camera's white.
 
-    White is where the sensor is full, or the brightest pixel if that is above three quarters of it: LibRaw's rule, as
-    cameras are full before their files say so. Pictures are often darker than the camera's own JPEG.
+    White is a full sensor, or the brightest pixel if that is above three quarters of it. This is LibRaw's rule, since
+    sensors are full before their files say so. Pictures are often darker than the camera's own JPEG.
     """
     reason = f"Cannot read picture {quote(path)}"
     try:
@@ -54,7 +54,7 @@ def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
 
 
 def _is_raw_tiff(data: bytes) -> bool:
-    """Whether a TIFF file's first page is that of a raw file: most begin with a thumbnail; a damaged one is not."""
+    """Whether the first page of a TIFF file tells that it is raw: most begin with a thumbnail; False if damaged."""
     import tifffile
 
     try:

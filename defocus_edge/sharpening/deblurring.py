@@ -128,8 +128,7 @@ def deblur(
     if confidence is None and isinstance(blur_map, _Estimate):
         confidence = blur_map.confidence
     if tile_side < LEAST_TILE_SIDE:
-        msg = f"tile_side must be at least {LEAST_TILE_SIDE} px. Got: {tile_side}."
-        raise ValueError(msg)
+        raise ValueError(f"tile_side must be at least {LEAST_TILE_SIDE} px. Got: {tile_side}.")
     if map_error is None and isinstance(blur_map, _Estimate):
         map_error = convert_confidence(blur_map.confidence)
     error = _check_error(0.0 if map_error is None else map_error, radius.shape)
@@ -162,18 +161,7 @@ def _find_strength(confidence: ArrayLike | None, radius: FloatArray, error: Floa
 
 
 def convert_confidence(confidence: ArrayLike) -> FloatArray:
-    """Error in px that `deblur` expects of a map with this confidence.
-
-    Parameters
-    ----------
-    confidence : array_like of float
-        0 to 1: probability that the radius is about right.
-
-    Returns
-    -------
-    ndarray of float32, shape of `confidence`
-        3 px times the probability that the radius is wrong, but at least 0.05 px.
-    """
+    """Error in px that `deblur` expects of a map: 3 px times the probability that it is wrong, at least 0.05 px."""
     wrong = 1 - np.asarray(confidence, dtype=np.float32)
     return np.asarray(np.maximum(OUTLIER_ERROR * wrong, LEAST_ESTIMATE_ERROR), dtype=np.float32)
 
@@ -218,11 +206,9 @@ def _check_confidence(confidence: ArrayLike, shape: tuple[int, ...]) -> FloatArr
     """The confidence as float32; raise unless it fits the picture."""
     values = np.asarray(confidence, dtype=np.float32)
     if values.shape != shape:
-        msg = f"confidence must have the shape of the image, {shape}. Got: {values.shape}."
-        raise ValueError(msg)
+        raise ValueError(f"confidence must have the shape of the image, {shape}. Got: {values.shape}.")
     if not (values.min() >= 0 and values.max() <= 1):  # False for NaN as well
-        msg = f"confidence must be between 0 and 1. Got: values from {values.min():g} to {values.max():g}."
-        raise ValueError(msg)
+        raise ValueError(f"confidence must be between 0 and 1. Got: values from {values.min():g} to {values.max():g}.")
     return values
 
 
@@ -231,8 +217,7 @@ def _check_noise(noise: float | None, colour: FloatArray, radius: FloatArray) ->
     if noise is None:
         return measure_noise(colour, radius)
     if not (np.isfinite(noise) and noise > 0):
-        msg = f"noise must be a finite number of 8-bit steps > 0. Got: {noise}."
-        raise ValueError(msg)
+        raise ValueError(f"noise must be a finite number of 8-bit steps > 0. Got: {noise}.")
     return noise
 
 
@@ -240,9 +225,7 @@ def _check_error(map_error: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """The map's error of each pixel in px; raise unless it is a number >= 0."""
     values = np.asarray(map_error, dtype=np.float32)
     if values.shape not in ((), shape):
-        msg = f"map_error must be a number or have the shape of the image, {shape}. Got: {values.shape}."
-        raise ValueError(msg)
+        raise ValueError(f"map_error must be a number or have the shape of the image, {shape}. Got: {values.shape}.")
     if not (np.isfinite(values).all() and values.min() >= 0):
-        msg = f"map_error must be a finite number of px >= 0. Got: {values.min()}."
-        raise ValueError(msg)
+        raise ValueError(f"map_error must be a finite number of px >= 0. Got: {values.min()}.")
     return np.broadcast_to(values, shape)

@@ -2,16 +2,10 @@
 
 The prior says that gradients of photographs are mostly near zero and sometimes large: p(g) ∝ exp(-κ |g|^α), α = 2/3.
 The data term says that the solution, blurred again, is the picture that was taken; it weighs more where there is less
-noise. Their sum is minimized by splitting, in turns: gradients one by one from a table [1]_, the blurred picture pixel
-by pixel [2]_, the picture itself in the Fourier domain.
+noise. Their sum is minimized by splitting, in turns: gradients one by one from a table, the blurred picture pixel by
+pixel, the picture itself in the Fourier domain. [1] and [2] in this module are the references of `deconvolve`.
 
 Transforms run in one thread unless the caller says otherwise: ``with scipy.fft.set_workers(4): …``.
-
-References
-----------
-.. [1] D. Krishnan, R. Fergus, "Fast image deconvolution using hyper-Laplacian priors", NIPS 22, 2009.
-.. [2] M. S. C. Almeida, M. A. T. Figueiredo, "Deconvolving images with unknown boundaries using the alternating
-   direction method of multipliers", IEEE Transactions on Image Processing 22(8), 2013.
 """
 
 from __future__ import annotations
@@ -27,15 +21,15 @@ from defocus_edge.sharpening.noise import STEPS_OF_8_BITS, measure_noise
 
 FloatArray = NDArray[np.float32]
 
-#: Exponent α of the prior; 0.5 to 0.8 fit photographs (section 1 of [1]_).
+#: Exponent α of the prior; 0.5 to 0.8 fit photographs (section 1 of [1]).
 PRIOR_EXPONENT = 2 / 3
-#: Weight κ of the prior, hence λ = 1 / (κ σ²) in eq. 2 of [1]_. Best PSNR for κ from 7 to 15 on six pictures (BSDS500,
+#: Weight κ of the prior, hence λ = 1 / (κ σ²) in eq. 2 of [1]. Best PSNR for κ from 7 to 15 on six pictures (BSDS500,
 #: McMaster, Urban100) at half size, radii 1 to 5 px, noise of 1 and 2.55 steps of 255; on four pictures of scikit-image
 #: 7 was better than 5 and 10 on average.
 PRIOR_WEIGHT = 7.0
 #: Turns of the splitting.
 TURNS = 8
-#: Weights β of the gradients' splitting, one per turn: they grow by equal factors to 724 as in section 3 of [1]_, but
+#: Weights β of the gradients' splitting, one per turn: they grow by equal factors to 724 as in section 3 of [1], but
 #: begin with 4 instead of 1: +0.1 dB at 2 and 5 px on the six pictures.
 SPLIT_WEIGHTS = tuple(4 * 2 ** (7.5 * turn / (TURNS - 1)) for turn in range(TURNS))
 #: Weights of the blurred picture's splitting, one per turn, in units of the typical weight of the data. Measured on
@@ -118,23 +112,10 @@ def deconvolve(
 
 
 def shrink_gradients(gradients: FloatArray, split_weight: float) -> FloatArray:
-    """Find the w that minimizes |w|^α + β/2 (w - v)² for each gradient v (eq. 5 of Krishnan & Fergus 2009).
+    """Find the w that minimizes |w|^α + β/2 (w - v)² for each gradient v (eq. 5 of [1]), within 0.001 β^(-3/4).
 
-    Parameters
-    ----------
-    gradients : ndarray of float32
-        v, any shape.
-    split_weight : float
-        β > 0.
-
-    Returns
-    -------
-    ndarray of float32
-        w, same shape; within 0.001 β^(-3/4) of the minimizer.
-
-    Notes
-    -----
-    With c = β^(-1 / (2 - α)) the minimizer of (c v, β) is c times that of (v, 1), so one table serves all β.
+    β is `split_weight`. With c = β^(-1 / (2 - α)) the minimizer of (c v, β) is c times that of (v, 1), so one table
+    serves all β.
     """
     scale = np.float32(split_weight ** (1 / (2 - PRIOR_EXPONENT)))
     table = _tabulate_shrinkage()
@@ -229,11 +210,9 @@ def _check_image(image: ArrayLike) -> FloatArray:
     """(H, W, C) float32; raise unless it is a finite picture."""
     array = np.asarray(image, dtype=np.float32)
     if array.ndim not in (2, 3) or array.size == 0:
-        msg = f"image must have shape (H, W) or (H, W, C), not empty. Got: {array.shape}."
-        raise ValueError(msg)
+        raise ValueError(f"image must have shape (H, W) or (H, W, C), not empty. Got: {array.shape}.")
     if not np.isfinite(array).all():
-        msg = "image must be finite. Got: NaN or infinity."
-        raise ValueError(msg)
+        raise ValueError("image must be finite. Got: NaN or infinity.")
     return array[..., np.newaxis] if array.ndim == 2 else array
 
 
@@ -241,14 +220,11 @@ def _check_psf(psf: ArrayLike) -> FloatArray:
     """The PSF as float32; raise unless it is one."""
     kernel = np.asarray(psf, dtype=np.float32)
     if kernel.ndim != 2 or not all(side % 2 for side in kernel.shape):
-        msg = f"psf must have two axes with odd sides. Got: {kernel.shape}."
-        raise ValueError(msg)
+        raise ValueError(f"psf must have two axes with odd sides. Got: {kernel.shape}.")
     if not np.isfinite(kernel).all() or kernel.min() < 0:
-        msg = f"psf must be finite and >= 0. Got: values from {kernel.min()} to {kernel.max()}."
-        raise ValueError(msg)
+        raise ValueError(f"psf must be finite and >= 0. Got: values from {kernel.min()} to {kernel.max()}.")
     if abs(float(kernel.sum()) - 1) > SUM_TOLERANCE:
-        msg = f"psf must sum to one. Got: {kernel.sum():g}; divide it by its sum."
-        raise ValueError(msg)
+        raise ValueError(f"psf must sum to one. Got: {kernel.sum():g}; divide it by its sum.")
     return kernel
 
 
@@ -256,11 +232,9 @@ def _check_noise(noise: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """The noise of each pixel; raise unless it is positive and fits."""
     values = np.asarray(noise, dtype=np.float32)
     if values.shape not in ((), shape[:2], shape):
-        msg = f"noise must be a number or have shape {shape[:2]} or {shape}. Got: {values.shape}."
-        raise ValueError(msg)
+        raise ValueError(f"noise must be a number or have shape {shape[:2]} or {shape}. Got: {values.shape}.")
     if not (values.size and np.isfinite(values).all() and values.min() > 0):
-        msg = f"noise must be finite and > 0, in linear light. Got: {values.min()}."
-        raise ValueError(msg)
+        raise ValueError(f"noise must be finite and > 0, in linear light. Got: {values.min()}.")
     return np.broadcast_to(values[..., np.newaxis] if values.shape == shape[:2] else values, shape)
 
 
@@ -268,7 +242,8 @@ def _check_valid(valid: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """1 where valid, 0 elsewhere, shaped as the picture."""
     array = np.asarray(valid)
     if array.dtype != bool or array.shape not in (shape[:2], shape):
-        msg = f"valid must be bool with shape {shape[:2]} or {shape}. Got: {array.dtype} with shape {array.shape}."
-        raise ValueError(msg)
+        raise ValueError(
+            f"valid must be bool with shape {shape[:2]} or {shape}. Got: {array.dtype} with shape {array.shape}."
+        )
     whole = array if array.ndim == 3 else array[..., np.newaxis]
     return np.broadcast_to(whole, shape).astype(np.float32)

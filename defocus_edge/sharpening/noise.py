@@ -1,10 +1,4 @@
-"""Noise of a picture, measured where there is least texture.
-
-References
-----------
-.. [1] J. Immerkær, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2), 1996.
-.. [2] D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994.
-"""
+"""Noise of a picture, measured where there is least texture."""
 
 from __future__ import annotations
 
@@ -19,7 +13,7 @@ FloatArray = NDArray[np.float32]
 SATURATION = 250 / 255
 #: Steps of 8 bits in the range of a picture: the unit of noise.
 STEPS_OF_8_BITS = 255.0
-# For normal noise with standard deviation 1: the median of |x| [2], and the standard deviation after the mask [1].
+# For normal noise with standard deviation 1: the median of |x|, and the deviation after the mask of `estimate_noise`.
 _NORMAL_MEDIAN = 0.6745
 _MASK_NORM = 6.0
 # Side in px of the blocks in which noise is measured, and the quantile over them: most of a sharp picture has texture.
@@ -65,19 +59,9 @@ def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None) -> float
 
 
 def measure_noise(colour: FloatArray, radius: FloatArray | None) -> float:
-    """Measure noise as `estimate_noise` does, without checking the picture and the radii.
+    """Measure noise as `estimate_noise` does, without checking the (H, W, C) picture and the radii.
 
-    Parameters
-    ----------
-    colour : (H, W, C) ndarray of float32
-        sRGB-encoded in [0, 1], any number of channels.
-    radius : (H, W) ndarray of float32, or None
-        Blur radius in px.
-
-    Returns
-    -------
-    float
-        In 8-bit steps; mean over the channels. 0 for pictures of less than 18 px a side.
+    It is 0 for pictures of less than 18 px a side.
     """
     return float(np.mean([_measure_plane_noise(plane, radius) for plane in np.moveaxis(colour, 2, 0)]))
 

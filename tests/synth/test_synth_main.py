@@ -114,7 +114,7 @@ def test_folders_that_get_in_each_others_way(folder, tmp_path, capsys):
     ("error", "code", "message"),
     [
         (OSError(28, "No space left on device"), 1, "No space left on device"),
-        (KeyboardInterrupt(), 130, "stopped. The same command goes on in"),
+        (KeyboardInterrupt(), 130, "stopped. The same command continues the run in"),
     ],
 )
 def test_what_stops_a_run(error, code, message, folder, tmp_path, capsys, monkeypatch):
