@@ -1,13 +1,12 @@
 """What the commands share: files to work on, progress and errors on stderr.
 
-Nothing but typer is imported with this module; a function imports what it needs.
+Nothing heavy is imported with this module; a function imports what it needs.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import typer
+
+from defocus_edge._quiet import hold_stderr
 
 #: What the JSON document says of one file.
 Record = dict[str, Any]
@@ -59,21 +60,8 @@ def silence_stderr() -> Iterator[None]:
 
     TensorFlow's C++ code greets with lines that no setting silences.
     """
-    with tempfile.TemporaryFile() as captured:
-        sys.stderr.flush()
-        original = os.dup(2)
-        os.dup2(captured.fileno(), 2)
-        held_back = b""
-        try:
-            yield
-        except Exception:
-            captured.seek(0)
-            held_back = captured.read()
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
-            os.write(2, held_back)
+    with hold_stderr(lambda text, error: text if isinstance(error, Exception) else b""):
+        yield
 
 
 class Screen:

@@ -49,7 +49,7 @@ def check_deblur_options(photos: list[Path], map_file: Path | None, estimator_op
         fail(f"--map does not go with {', '.join(given)}.")
     if len(photos) > 1:
         fail(f"--map goes with one PHOTO. Got: {len(photos)}.")
-    from defocus_edge.files.maps import MAP_SUFFIXES
+    from defocus_edge.files.kinds import MAP_SUFFIXES
 
     if map_file.suffix.lower() not in MAP_SUFFIXES:
         fail(f"--map must end in one of {', '.join(MAP_SUFFIXES)}. Got: {map_file}.")

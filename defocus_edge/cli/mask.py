@@ -50,7 +50,7 @@ def check_mask_options(
     if from_map and len(photos) > 1:
         fail(f"--from-map goes with one PHOTO. Got: {len(photos)}.")
     if from_map:
-        from defocus_edge.files.maps import MAP_SUFFIXES
+        from defocus_edge.files.kinds import MAP_SUFFIXES
 
         if from_map.suffix.lower() not in MAP_SUFFIXES:
             fail(f"--from-map must end in one of {', '.join(MAP_SUFFIXES)}. Got: {from_map}.")

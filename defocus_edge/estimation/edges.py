@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: Luminance of linear sRGB primaries, ITU-R BT.709; used on encoded values as edge detectors do.
-LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+from defocus_edge.psf import LUMA
+
 # Scharr's derivative of a slope of 1 per px.
 _SCHARR_SUM = 32
 # Largest gradient component that Canny gets: OpenCV adds the squares of both components as 32-bit integers.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -104,10 +104,14 @@ def run_batch(
     items = _plan(folder, out, options)
     prepare_folder(out, name="OUT_DIR")
     from defocus_edge.cli.batch.work import PictureWork
+    from defocus_edge.files.folders import InUseError, hold
 
     work = PictureWork(preset, choices, propagation, skips_existing=options.skips_existing)
-    with _hold_folder(out):
-        is_complete = _run(items, work, out, options)
+    try:
+        with hold(out):  # another run would take unfinished files for leftovers
+            is_complete = _run(items, work, out, options)
+    except InUseError:
+        fail(f"Another run is writing to {out}. Wait for its end, or choose another folder.")
     if not is_complete:
         raise typer.Exit(SOME_FILES_FAILED)
 
@@ -159,8 +163,8 @@ def _plan(folder: Path, out: Path, options: BatchOptions) -> list[Item]:
 
 def _run(items: list[Item], work: Work, out: Path, options: BatchOptions) -> bool:
     """Have the work done and write the tables, also of a run that is interrupted; whether all pictures are done."""
-    from defocus_edge.cli.batch.planning import remove_leftovers
     from defocus_edge.cli.batch.records import EngineError
+    from defocus_edge.files.folders import remove_leftovers
 
     remove_leftovers(out)
     records: list[Record] = []
@@ -246,24 +250,3 @@ def _write_tables(out: Path, records: list[Record], kind: SummaryChoice, screen:
     told = f", {failed} failed: {failures}" if failures else ""
     screen.say(f"{len(records) - failed} pictures done: {summary}{told}")
     return True
-
-
-@contextmanager
-def _hold_folder(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder, whose unfinished files each would take for leftovers; a killed run lets go."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fail(f"Another run is writing to {folder}. Wait for its end, or choose another folder.")
-        except OSError:  # a file system without locks
-            pass
-        yield
-    finally:
-        os.close(descriptor)

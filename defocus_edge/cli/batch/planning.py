@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from defocus_edge._extras import RAW
 from defocus_edge.cli.batch.records import Item
-from defocus_edge.files.kinds import looks_raw
-
-#: Suffixes of the pictures that are looked for unless patterns are given; those of raw files if they can be read.
-PICTURE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm")
-)
-# What `atomic_write` calls a file until it is whole; a process that was killed leaves it.
-_LEFTOVER = re.compile(r"\.defocus-edge-[0-9a-f]{12}(\.\w+)?")
+from defocus_edge.files.kinds import READABLE_SUFFIXES, looks_raw
 
 
 def find_pictures(folder: Path, *, patterns: Sequence[str] = (), excluded: Path | None = None) -> list[str]:
@@ -59,7 +51,7 @@ def _is_wanted(path: str, patterns: Sequence[str]) -> bool:
     """Whether a path is that of a picture; patterns are in lower case."""
     if not patterns:
         suffix = PurePosixPath(path).suffix.lower()
-        return suffix in PICTURE_SUFFIXES or (RAW.is_installed and looks_raw(b"", suffix))
+        return suffix in READABLE_SUFFIXES or (RAW.is_installed and looks_raw(b"", suffix))
     lowered = path.lower()
     name = lowered.rpartition("/")[2]
     return any(fnmatchcase(lowered if "/" in pattern else name, pattern) for pattern in patterns)
@@ -140,28 +132,3 @@ def _name_stem(name: str, level: int) -> str:
     if level == 0:
         return PurePosixPath(name).stem
     return name if level == 1 else f"{name}~{level}"
-
-
-def remove_leftovers(folder: Path) -> int:
-    """Remove the unfinished files that a killed run left in a folder and below it.
-
-    Parameters
-    ----------
-    folder : Path
-        No other process may be writing there.
-
-    Returns
-    -------
-    int
-        How many there were.
-    """
-    count = 0
-    for path in _find_leftovers(folder):
-        path.unlink(missing_ok=True)
-        count += 1
-    return count
-
-
-def _find_leftovers(folder: Path) -> Iterator[Path]:
-    for place, _, names in os.walk(folder):
-        yield from (Path(place, name) for name in names if _LEFTOVER.fullmatch(name))
