@@ -18,12 +18,16 @@ from typing import Any, NoReturn, Self
 
 import typer
 
+from defocus_edge._version import __version__
+
 #: Entry of the JSON document for one file.
 Record = dict[str, Any]
 #: Added to the name of a photo, without its suffix, for the name of its map.
 MAP_ENDING = "_blur"
 #: Exit codes; shells give 130 to a program that Ctrl-C ended.
 SOME_FILES_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+#: Decimals of shares and radii in the JSON document and in tables.
+DECIMALS = 4
 # Seconds over which the speed is averaged for the time that is left: one file may take a minute.
 _SPEED_PERIOD = 600.0
 
@@ -34,6 +38,10 @@ class Job:
 
     source: Path
     outputs: dict[str, Path]
+
+    def list_outputs(self) -> str:
+        """The files to write in one line."""
+        return ", ".join(map(str, self.outputs.values()))
 
 
 def fail(message: str, *, code: int = USAGE_ERROR) -> NoReturn:
@@ -132,6 +140,10 @@ class Screen:
         else:
             typer.echo(text, err=True)
 
+    def warn(self, text: str) -> None:
+        """Write one line on something that the user should change."""
+        self.say(f"Warning: {text}", style="yellow")
+
     def begin(self, text: str) -> None:
         """Name what is being worked on."""
         self._bars.remove_task(self._points)  # a total, once set, cannot be taken back
@@ -172,9 +184,9 @@ def plan_jobs(
     return jobs
 
 
-def name_outputs(job: Job) -> Record:
-    """Entry of the JSON document for the files that were written."""
-    return {"outputs": {kind: str(path) for kind, path in job.outputs.items()}}
+def name_origin(job: Job, preset: str) -> dict[str, Any]:
+    """What the file of a map says of where it comes from."""
+    return {"source": job.source.name, "software": f"defocus_edge {__version__}", "preset": preset}
 
 
 def prepare_folder(out: Path | None, *, name: str = "--out") -> None:
@@ -203,11 +215,12 @@ def _check_access(job: Job) -> Record:
     return {}
 
 
-def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record], *, as_json: bool) -> None:
-    """Check all paths, then work on all files; report the bad ones and do the others.
+def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record], *, out: Path | None, as_json: bool) -> None:
+    """Make the folder for the results, check all paths, then work on all files; report the bad ones, do the others.
 
     Prints the records as one JSON list if wanted, and ends the program with an error if a file failed.
     """
+    prepare_folder(out)
     records: list[Record] = [{"file": str(job.source), "error": None} for job in jobs]
     with Screen(len(jobs)) as screen:
         for job, record in zip(jobs, records, strict=True):
@@ -215,6 +228,8 @@ def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record], *, as_json:
         for job, record in zip(jobs, records, strict=True):
             if not record["error"]:
                 _attempt(work, job, record, screen)
+            if not record["error"]:
+                record["outputs"] = {kind: str(path) for kind, path in job.outputs.items()}
             screen.finish_file()
     if as_json:
         typer.echo(json.dumps(records, indent=2))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from defocus_edge.choices import AUTO
-from defocus_edge.cli.console import Job, Record, Screen, fail, name_outputs, plan_jobs, prepare_folder, run_jobs
+from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, plan_jobs, run_jobs
 from defocus_edge.cli.estimate import open_estimator
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
@@ -91,6 +91,8 @@ def deblur(
     Writes NAME_deblurred, upright, as JPEG, PNG or TIFF like the photo, else as PNG, with its depth, alpha, EXIF and
     colour profile.
     """
+    from defocus_edge.blur_levels import MAX_RADIUS
+
     options: dict[str, Any] = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation}
     options |= {"max_radius": max_radius}
     if map_file:
@@ -99,13 +101,13 @@ def deblur(
             fail(f"--map does not go with {', '.join(given)}.")
         check_map_file("--map", map_file, photos)
     jobs = plan_jobs(photos, _name_result, out=out, from_map=map_file)
-    blur_from = map_file or _open_estimator(preset, {**options, "device": device})
-    prepare_folder(out)
+    options |= {"max_radius": max_radius or MAX_RADIUS, "device": device}
+    blur_from = map_file or open_estimator(preset, options)
 
     def work(job: Job, screen: Screen) -> Record:
         return _deblur_photo(job, screen, blur_from=blur_from, map_error=map_error, noise=noise)
 
-    run_jobs(jobs, work, as_json=json_output)
+    run_jobs(jobs, work, out=out, as_json=json_output)
 
 
 def _name_result(photo: Path) -> dict[str, str]:
@@ -113,13 +115,6 @@ def _name_result(photo: Path) -> dict[str, str]:
     from defocus_edge.files.kinds import choose_suffix
 
     return {"deblurred": f"{DEBLURRED_ENDING}{choose_suffix(photo)}"}
-
-
-def _open_estimator(preset: str | None, options: dict[str, Any]) -> LazyNetworks[BlurEstimator]:
-    """Estimator for the blur of the photos; it looks for radii of the networks' levels only, unless told otherwise."""
-    from defocus_edge.blur_levels import MAX_RADIUS
-
-    return open_estimator(preset, {**options, "max_radius": options["max_radius"] or MAX_RADIUS})
 
 
 def _deblur_photo(
@@ -152,9 +147,9 @@ def _deblur_photo(
     changed = _measure_change(photo.pixels, pixels)
     height, width = pixels.shape[:2]
     record |= {"deblur_seconds": round(seconds, 3), "noise": round(noise, 3), "map_error_px": map_error}
-    record |= {"height": height, "width": width, "changed_share": round(changed, 4)} | name_outputs(job)
+    record |= {"height": height, "width": width, "changed_share": round(changed, DECIMALS)}
     how = f"noise {noise:.2f} steps of 8 bits, {seconds:.1f} s"
-    screen.say(f"{job.source}: {changed:.1%} sharpened; {how} -> {', '.join(record['outputs'].values())}")
+    screen.say(f"{job.source}: {changed:.1%} sharpened; {how} -> {job.list_outputs()}")
     return record
 
 
@@ -170,7 +165,7 @@ def _find_blur(
 
     radius, source = read_radius_map(blur_from, photo.pixels.shape[:2]), read_map_source(blur_from)
     if source and source != job.source.name:
-        screen.say(f"Warning: {blur_from} is the map of {source!r}, not of {job.source.name!r}.", style="yellow")
+        screen.warn(f"{blur_from} is the map of {source!r}, not of {job.source.name!r}.")
     return radius, {"map": str(blur_from)}
 
 

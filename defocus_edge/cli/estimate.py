@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from defocus_edge._version import __version__
 from defocus_edge.choices import AUTO, DEFAULT_PRECISION, DEFAULT_PRESET, DEFAULT_PROPAGATION, DEFAULT_READ_OUT
-from defocus_edge.cli.console import MAP_ENDING, Job, Record, Screen, name_outputs, plan_jobs, prepare_folder, run_jobs
+from defocus_edge.cli.console import DECIMALS, MAP_ENDING, Job, Record, Screen, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
     DepthPenalty,
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
 
 #: Endings of the map and of its picture, by kind of output.
 MAP_ENDINGS = {"map": f"{MAP_ENDING}.tif", "preview": f"{MAP_ENDING}.png"}
+
+# Quantiles of the radius in the JSON document.
+_QUANTILES = {"min": 0, "median": 0.5, "p95": 0.95, "max": 1}
 
 
 def estimate(
@@ -78,12 +80,11 @@ def estimate(
     options = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation, "device": device}
     options |= {"max_radius": max_radius, "edge_step": edge_step, "precision": precision}
     networks = open_estimator(preset, options)
-    prepare_folder(out)
 
     def work(job: Job, screen: Screen) -> Record:
         return estimate_photo(job, screen, networks=networks, options=options, scale_top=scale_top)
 
-    run_jobs(jobs, work, as_json=json_output)
+    run_jobs(jobs, work, out=out, as_json=json_output)
 
 
 def open_estimator(preset: str | None, options: Mapping[str, Any]) -> LazyNetworks[BlurEstimator]:
@@ -125,7 +126,7 @@ def estimate_photo(
     from defocus_edge.plots import choose_scale_top, overlay_blur_map, plot_blur_map, plot_edges
 
     scale_top = scale_top or choose_scale_top(blur.radius)
-    origin = _describe_origin(job.source.name, networks, blur.settings, options)
+    origin = name_origin(job, networks.preset) | _describe_settings(blur.settings, options)
     pictures = {
         "preview": lambda: plot_blur_map(blur.radius, max_radius=scale_top),
         "overlay": lambda: overlay_blur_map(image, blur.radius, confidence=blur.confidence, max_radius=scale_top),
@@ -138,22 +139,17 @@ def estimate_photo(
             write_picture(path, pictures[kind]())
         else:
             write_map(path, blur.radius, description=origin)
-    record |= _measure(blur) | name_outputs(job)
+    record |= _measure(blur)
     radius, points = record["radius_px"], record["edge_points"]
     spread = f"{radius['min']:.2f} to {radius['max']:.2f} px, median {radius['median']:.2f} px"
     work = f"{points} edge points in {record['seconds']:.1f} s on {record['device']}"
-    screen.say(f"{job.source}: blur radius {spread}; {work} -> {', '.join(record['outputs'].values())}")
+    screen.say(f"{job.source}: blur radius {spread}; {work} -> {job.list_outputs()}")
     return record
 
 
-def _describe_origin(
-    source: str, networks: LazyNetworks[BlurEstimator], settings: EstimatorSettings, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the file of a map says of where it comes from."""
+def _describe_settings(settings: EstimatorSettings, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file of a map says of the settings."""
     return {
-        "source": source,
-        "software": f"defocus_edge {__version__}",
-        "preset": networks.preset,
         "read_out": settings.read_out,
         "depth_penalty": settings.propagation.depth_penalty,
         "propagation": options.get("propagation") or DEFAULT_PROPAGATION,
@@ -168,14 +164,12 @@ def _measure(blur: BlurEstimate) -> Record:
     import numpy as np
 
     height, width = blur.radius.shape
-    low, median, high, highest = np.quantile(blur.radius, (0, 0.5, 0.95, 1)).tolist()
+    quantiles = np.quantile(blur.radius, list(_QUANTILES.values())).tolist()
     return {
         "height": height,
         "width": width,
         "edge_points": len(blur.points),
-        "depth_edge_share": round(float(blur.is_depth_edge.mean()), 4),
-        "radius_px": {
-            name: round(value, 4) for name, value in (("min", low), ("median", median), ("p95", high), ("max", highest))
-        },
-        "confidence_mean": round(float(blur.confidence.mean()), 4),
+        "depth_edge_share": round(float(blur.is_depth_edge.mean()), DECIMALS),
+        "radius_px": {name: round(value, DECIMALS) for name, value in zip(_QUANTILES, quantiles, strict=True)},
+        "confidence_mean": round(float(blur.confidence.mean()), DECIMALS),
     }

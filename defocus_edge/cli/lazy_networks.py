@@ -80,5 +80,5 @@ class LazyNetworks(Generic[Networks]):
         self._device = networks.device.partition(":")[0].upper()
         idle_gpu = find_idle_gpu(backend, devices)
         if idle_gpu:
-            screen.say(f"Warning: {idle_gpu}", style="yellow")
+            screen.warn(idle_gpu)
         return networks

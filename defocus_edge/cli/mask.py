@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from defocus_edge import choices
-from defocus_edge._version import __version__
 from defocus_edge.choices import AUTO, MAP_METHOD, METHOD_PRESETS
-from defocus_edge.cli.console import Job, Record, Screen, fail, name_outputs, plan_jobs, prepare_folder, run_jobs
+from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
     DepthPenalty,
@@ -98,12 +97,11 @@ def mask(
     jobs = plan_jobs(photos or [cast("Path", from_map)], lambda _: endings, out=out, from_map=from_map)
     options |= {"threshold": threshold, "device": device}
     networks = None if from_map else _open_detector(method, preset, options)
-    prepare_folder(out)
 
     def work(job: Job, screen: Screen) -> Record:
         return _mask_photo(job, screen, networks=networks, from_map=from_map, alpha=alpha, radius=radius)
 
-    run_jobs(jobs, work, as_json=json_output)
+    run_jobs(jobs, work, out=out, as_json=json_output)
 
 
 def _check_options(
@@ -158,15 +156,15 @@ def _mask_photo(
         mask = found.mask
         record = {"method": found.method, **_name_threshold(found.method, found.threshold, alpha, radius), **record}
         if "probability" in job.outputs:
-            origin = {"source": job.source.name, "software": f"defocus_edge {__version__}", "preset": found.preset}
-            write_map(job.outputs["probability"], found.probability, description={**origin, "unit": "probability"})
+            origin = {**name_origin(job, found.preset), "unit": "probability"}
+            write_map(job.outputs["probability"], found.probability, description=origin)
     else:
         mask = _mask_map(job, cast("Path", from_map), alpha=alpha, radius=radius)
         record = {"method": MAP_METHOD, **_name_threshold(MAP_METHOD, 0, alpha, radius), "map": str(from_map)}
     write_picture(job.outputs["mask"], mask)
     height, width = mask.shape
-    record |= {"height": height, "width": width, "blurred_share": round(float(mask.mean()), 4)} | name_outputs(job)
-    screen.say(f"{job.source}: {mask.mean():.1%} blurred -> {', '.join(record['outputs'].values())}")
+    record |= {"height": height, "width": width, "blurred_share": round(float(mask.mean()), DECIMALS)}
+    screen.say(f"{job.source}: {mask.mean():.1%} blurred -> {job.list_outputs()}")
     return record
 
 

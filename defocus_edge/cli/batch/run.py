@@ -49,7 +49,7 @@ def _collect(stream: Iterator[Record], records: list[Record], count: int, screen
         screen.finish_file()
         if record.warning and record.warning not in warnings:
             warnings.add(record.warning)
-            screen.say(f"Warning: {record.warning}", style="yellow")
+            screen.warn(record.warning)
         left = (time.monotonic() - started) / len(records) * (count - len(records))
         text = f"[{len(records)}/{count}, {_format_duration(left)} left] {record.picture}"
         if record.error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from defocus_edge.choices import TableKind
 from defocus_edge.cli.batch.records import Record
+from defocus_edge.cli.console import DECIMALS
 from defocus_edge.thresholds import MapSummary
 
 FAILURES = "failures.csv"
@@ -27,8 +28,6 @@ SUMMARY_COLUMNS = {
     "sharpest_width": "int64",
     "sharpest_radius_px": "float64",
 }
-# Decimals of shares and radii, as in the JSON document of `estimate`.
-_DECIMALS = 4
 
 
 def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = "csv") -> Path:
@@ -73,9 +72,9 @@ def _make_row(picture: str, summary: MapSummary) -> tuple[str | int | float, ...
         _make_text(picture),
         summary.height,
         summary.width,
-        *(round(value, _DECIMALS) for value in (summary.blurred_share, summary.median_radius, summary.p95_radius)),
+        *(round(value, DECIMALS) for value in (summary.blurred_share, summary.median_radius, summary.p95_radius)),
         *summary.sharpest_box,
-        round(summary.sharpest_radius, _DECIMALS),
+        round(summary.sharpest_radius, DECIMALS),
     )
 
 

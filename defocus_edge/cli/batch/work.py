@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from defocus_edge.pipeline import BlurEstimator
     from defocus_edge.thresholds import MapSummary
 
-_WARNING = "Warning: "
-
 
 class _WorkerScreen(Screen):
     """Screen of a worker: it shows nothing and remembers the last warning."""
@@ -27,9 +25,11 @@ class _WorkerScreen(Screen):
     def __init__(self) -> None:
         self.warning: str | None = None
 
-    def say(self, text: str, *, style: str | None = None) -> None:  # noqa: ARG002 - as `Screen.say`
-        if text.startswith(_WARNING):
-            self.warning = text.removeprefix(_WARNING)
+    def say(self, text: str, *, style: str | None = None) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        self.warning = text
 
     def begin(self, text: str) -> None:
         pass

@@ -1,15 +1,13 @@
-"""The networks that detect blur, by name: how to build them, which pictures they take, and what they cost."""
+"""The networks that detect blur, by name: how to build them, and which pictures they take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 from types import MappingProxyType
 from typing import Any
 
 import keras
-from keras import layers
 
 from defocus_edge.networks.segmentation import defusion_net, ma_ganet, msdu_net
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
@@ -114,26 +112,3 @@ def build_segmentation_network(name: str, config: SegmentationConfig | None = No
         msg = f"config of {name!r} must be a {network.config_class.__name__}. Got: {type(config).__name__}."
         raise TypeError(msg)
     return network.build(config)
-
-
-def count_multiply_adds(model: keras.Model, height: int, width: int) -> int:
-    """Multiply-adds of a network's convolutions for one picture.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Functional graph with one input and one output, in which each layer is used once.
-    height, width : int
-        Size of the picture in px, multiples of the network's stride.
-
-    Returns
-    -------
-    int
-        Number of products of kernel values and inputs, padding included. Biases, normalization, pooling, upsampling
-        and attention are not counted.
-    """
-    convs = [layer for layer in model.layers if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose)]
-    # A transposed convolution applies its whole kernel once for each position of its input.
-    places = [conv.input if isinstance(conv, layers.Conv2DTranspose) else conv.output for conv in convs]
-    sizes = keras.Model(model.inputs, places).compute_output_shape((1, height, width, model.inputs[0].shape[-1]))
-    return sum(prod(conv.kernel.shape) * prod(size[1:3]) for conv, size in zip(convs, sizes, strict=True))
