@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from defocus_edge import __version__
+from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.cli import app as cli
 from defocus_edge.cli.app import main
 from defocus_edge.networks import preset_files
@@ -76,10 +77,10 @@ def test_preset_without_metadata_is_a_usage_error(capsys, photo, preset, tmp_pat
 
 
 def test_default_preset_is_used_when_none_is_named(capsys, monkeypatch, photo, preset, tmp_path):
-    shutil.copytree(preset, tmp_path / "presets" / preset_files.DEFAULT_PRESET)
+    shutil.copytree(preset, tmp_path / "presets" / DEFAULT_PRESET)
     monkeypatch.setattr(preset_files, "PRESETS_FOLDER", tmp_path / "presets")
     assert main(["estimate", str(photo), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["preset"] == preset_files.DEFAULT_PRESET
+    assert json.loads(capsys.readouterr().out)[0]["preset"] == DEFAULT_PRESET
 
 
 def test_damaged_preset_ends_the_run_with_one_line(capsys, photo, preset, tmp_path):

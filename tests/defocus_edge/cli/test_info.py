@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from defocus_edge import __version__
+from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.cli import info as cli_info
 from defocus_edge.cli.app import main
 from defocus_edge.networks import preset_files
@@ -25,7 +26,7 @@ def test_info(capsys):
 
 
 def test_info_as_json(capsys, monkeypatch, preset, tmp_path):
-    for name in (preset_files.DEFAULT_PRESET, "damaged", "unreadable"):
+    for name in (DEFAULT_PRESET, "damaged", "unreadable"):
         shutil.copytree(preset, tmp_path / name)
     (tmp_path / "damaged" / preset_files.WEIGHTS_FILE).write_bytes(b"x")
     (tmp_path / "unreadable" / preset_files.METADATA_FILE).write_text("{")
@@ -36,14 +37,14 @@ def test_info_as_json(capsys, monkeypatch, preset, tmp_path):
     assert info["versions"]["numpy"] == np.__version__
     assert {report["name"]: report["sha256_ok"] for report in info["presets"]} == {
         "damaged": False,
-        preset_files.DEFAULT_PRESET: True,
+        DEFAULT_PRESET: True,
         "unreadable": False,
     }
     assert any("The preset damaged cannot be used" in warning for warning in info["warnings"])
     assert any("The preset unreadable cannot be used" in warning for warning in info["warnings"])
     assert main(["info"]) == 0
     out = capsys.readouterr().out
-    assert f"preset {preset_files.DEFAULT_PRESET}: SHA-256 ok\n    licence: none" in out
+    assert f"preset {DEFAULT_PRESET}: SHA-256 ok\n    licence: none" in out
     assert "preset damaged: SHA-256 NOT ok" in out
 
 
@@ -52,7 +53,7 @@ def test_info_without_the_default_preset(capsys, monkeypatch, tmp_path):
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert "presets       none" in out
-    assert f"The default preset {preset_files.DEFAULT_PRESET} is not installed" in out
+    assert f"The default preset {DEFAULT_PRESET} is not installed" in out
 
 
 def test_info_on_two_opencv_wheels(capsys, monkeypatch):
