@@ -65,7 +65,7 @@ class PropagationSettings:
         for name in positive if self.sigma_s is None else ["sigma_s", *positive]:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                msg = f"{name} must be finite and greater than 0. Got: {value}; leave it out for the paper's value"
+                msg = f"{name} must be finite and greater than 0. Got: {value}; leave it out for the default"
                 raise ValueError(msg)
         for name in ("iterations", "guide_iterations"):
             count: Any = getattr(self, name)
