@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check bench tables clean
+.PHONY: demo test check docs bench tables clean
 .DELETE_ON_ERROR:
 
 # The main job on a real photograph that comes with scikit-image.
@@ -19,17 +19,22 @@ test: check
 check: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory docs
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The documentation as web pages; open docs/_build/index.html.
+docs: .venv/docs.stamp
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 
 bench: .venv/test.stamp
 	$(BIN)/python -m tests.benchmarks
 
-# The tables of the README, from the commands that its markers name; they need the pictures those name, too.
+# The tables of the README and of docs, from the commands that their markers name, with the pictures that these need.
 tables: .venv/test.stamp
-	$(BIN)/python -m training tables README.md
+	$(BIN)/python -m training tables
 
 clean:
-	rm -rf .venv demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv demo build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -39,6 +44,10 @@ clean:
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
+.venv/docs.stamp: .venv/bin/python setup.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@ .venv/runtime.stamp
+
 .venv/test.stamp: .venv/bin/python setup.cfg
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	touch $@ .venv/runtime.stamp
+	touch $@ .venv/docs.stamp .venv/runtime.stamp

@@ -205,4 +205,4 @@ def test_top_level_folders_are_those_of_the_design():
         and not path.name.startswith(".")
         and not any(fnmatch.fnmatch(path.name, pattern.rstrip("/")) for pattern in ignored)
     }
-    assert folders == {*PACKAGES, "tests"}
+    assert folders == {*PACKAGES, "docs", "tests"}

@@ -1,4 +1,4 @@
-"""`python -m training example` and `example-masks`: the pictures of the README."""
+"""`python -m training example` and `example-masks`: two pictures of the README and of the documentation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def draw_example(
     out: Annotated[Path, typer.Option(help="Picture to write.", show_default=False)],
     preset: Annotated[str | None, typer.Option(help="Name or folder.")] = None,
 ) -> None:
-    """Write the picture of the README: skimage's cat, its edge points and its blur map, side by side."""
+    """Write the cat of scikit-image, its edge points and its blur map, side by side."""
     import cv2
     import numpy as np
     import skimage.data
@@ -37,10 +37,10 @@ def draw_example(
 def draw_masks_example(
     out: Annotated[Path, typer.Option(help="Picture to write.", show_default=False)],
     methods: Annotated[
-        str, typer.Option(help="Of detect_blur, with commas; METHOD=PRESET for other weights.")
+        str, typer.Option(help="Methods of detect_blur, with commas; METHOD=PRESET takes other weights.")
     ] = "threshold,msdu,defusion,maganet",
 ) -> None:
-    """Write the picture of the README: skimage's astronaut and what each method says of her, side by side."""
+    """Write the astronaut of scikit-image and the blurred pixels that each method finds, side by side."""
     import numpy as np
     import skimage.data
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -80,7 +80,7 @@ def summarize(scores: PointScores, head: Head) -> dict[str, float]:
     Returns
     -------
     dict
-        For B-NET the mean absolute error of the expected radius in px at pattern edges, and its 95th percentile; for
+        For B-NET the mean absolute error of the median radius in px at pattern edges, and its 95th percentile; for
         E-NET accuracy, and precision and recall of depth edges.
     """
     if head == "blur":
@@ -114,7 +114,7 @@ def tabulate_levels(scores: PointScores) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``level_px``, ``count`` of points nearest to the level, ``mae_px`` and ``bias_px`` of their expected radius;
+        ``level_px``, ``count`` of points nearest to the level, ``mae_px`` and ``bias_px`` of their median radius;
         the last two are empty where there is no point.
     """
     error = read_radius(scores.output) - scores.radius
