@@ -20,10 +20,9 @@ RADIUS_STEP = 0.25
 BLUR_LEVELS: NDArray[np.float32] = np.arange(MIN_RADIUS, MAX_RADIUS + RADIUS_STEP / 2, RADIUS_STEP, dtype=np.float32)
 BLUR_LEVELS.flags.writeable = False
 N_LEVELS = len(BLUR_LEVELS)
-#: A pixel counts as blurred where its true radius exceeds this, px: the two smallest levels are sharp, 1 px is the
-#: smallest blurred one. A lens that is in focus has less once a picture is reduced to the size that networks see, and
-#: people who draw masks begin to mark blur at about a disk of two pixels.
-BLURRED_ABOVE = MIN_RADIUS + RADIUS_STEP
+#: A pixel counts as blurred from this true radius on, px. A smaller disk is hardly wider than a pixel: a lens in focus
+#: gives as much. All masks follow it: those that networks learn from, those that score them, and those of `synth`.
+BLURRED_FROM = 1.0
 
 
 def radius_to_class(radius: ArrayLike) -> NDArray[np.int64]:

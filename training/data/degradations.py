@@ -1,4 +1,4 @@
-"""What happens to pictures after the camera, done to scenes whose truth stays known: noise, JPEG, half size."""
+"""Pictures made worse after the camera while their truth stays known: noise, JPEG, half size."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from scipy import ndimage
 
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS
 from defocus_edge.psf import decode_srgb
-from synth.sensor import Sensor, take_picture
+from synth.sensor import Sensor
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
+from training.data.photographs import photograph
 
 #: The condition that the others are compared with.
 CLEAN = "clean"
+#: Standard deviations of the noise in 8-bit steps and the JPEG quality; ours.
+NOISE_STEPS = (2.0, 5.0)
+JPEG_QUALITY = 75
 _SEED = 255
 
 
 def degrade(scene: DevelopmentScene, condition: str) -> DevelopmentScene:
-    """Scene under a condition, the same each time.
+    """Put a scene under a condition; the result is the same each time.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ def degrade(scene: DevelopmentScene, condition: str) -> DevelopmentScene:
 def degrade_all(
     scenes: Iterable[DevelopmentScene], conditions: Iterable[str]
 ) -> Iterator[tuple[str, DevelopmentScene]]:
-    """Each scene under each condition, one at a time, with the condition's name."""
+    """Yield each scene under each condition, one at a time, after the condition's name."""
     conditions = list(conditions)
     for scene in scenes:
         for condition in conditions:
@@ -60,11 +64,11 @@ def degrade_all(
 
 
 def halve_scene(scene: DevelopmentScene) -> DevelopmentScene:
-    """What a sensor with pixels of twice the side would have seen: means of 2×2 px of light, radii halved.
+    """Show a scene as a sensor with pixels of twice the side would: means of 2×2 px of light.
 
     An odd last row or column is left out. Radii are means of 2×2 px, then halved and clipped to the levels. A pixel is
-    a depth edge if one of its four was. Otherwise it is undecided if one of its four or of its neighbours' was: edges
-    are found as precisely as before in px, so half as precisely in the scene.
+    a depth edge if one of its four was. Otherwise it is undecided if one of its four, or of a neighbour's four, was not
+    a pattern edge: edges are found as precisely as before in px, so half as precisely in the scene.
     """
     light = _average_blocks(decode_srgb(scene.image))
     radius = _average_blocks(scene.radius) / 2
@@ -73,7 +77,7 @@ def halve_scene(scene: DevelopmentScene) -> DevelopmentScene:
     label = np.where(is_depth_edge, 1, np.where(is_undecided, UNDECIDED, 0))
     return replace(
         scene,
-        image=_photograph(light, Sensor(), np.random.default_rng(0)),
+        image=photograph(light, Sensor(), rng=np.random.default_rng(0)),
         radius=np.clip(radius, MIN_RADIUS, MAX_RADIUS).astype(np.float32),
         edge_label=label.astype(np.int8),
         sharp=None,  # of another size
@@ -81,12 +85,8 @@ def halve_scene(scene: DevelopmentScene) -> DevelopmentScene:
 
 
 def _degrade_picture(sensor: Sensor) -> Callable[[DevelopmentScene, np.random.Generator], DevelopmentScene]:
-    """What a sensor adds; encoding and quantization return a clean 8-bit picture as it was."""
-    return lambda scene, rng: replace(scene, image=_photograph(decode_srgb(scene.image), sensor, rng))
-
-
-def _photograph(light: NDArray[np.float32], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.float32]:
-    return take_picture(light, sensor, rng=rng).astype(np.float32) / np.float32(255)
+    """Take a picture of the picture: without noise and JPEG a sensor returns an 8-bit picture as it was."""
+    return lambda scene, rng: replace(scene, image=photograph(decode_srgb(scene.image), sensor, rng=rng))
 
 
 def _average_blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -104,11 +104,10 @@ def _split_blocks(values: NDArray[Any]) -> NDArray[Any]:
     return values[: 2 * height, : 2 * width].reshape(height, 2, width, 2, *values.shape[2:])
 
 
-#: Name of a condition to what makes it of a clean scene.
+#: Name of a condition to the function that puts a clean scene under it.
 CONDITIONS: dict[str, Callable[[DevelopmentScene, np.random.Generator], DevelopmentScene]] = {
     CLEAN: lambda scene, _: scene,
-    "noise-2": _degrade_picture(Sensor(noise=2.0)),
-    "noise-5": _degrade_picture(Sensor(noise=5.0)),
-    "jpeg-75": _degrade_picture(Sensor(jpeg_quality=75)),
+    **{f"noise-{steps:g}": _degrade_picture(Sensor(noise=steps)) for steps in NOISE_STEPS},
+    f"jpeg-{JPEG_QUALITY}": _degrade_picture(Sensor(jpeg_quality=JPEG_QUALITY)),
     "half-size": lambda scene, _: halve_scene(scene),
 }

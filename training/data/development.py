@@ -11,32 +11,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS
-from defocus_edge.psf import decode_srgb, encode_srgb
+from defocus_edge.psf import encode_srgb
 from synth.depth import fill_holes
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_layers, render_uniform
-from synth.sensor import Sensor, take_picture
-from training.data.sources import Sources, filter_sharp, load_sources, shrink
-from training.edges.crops import label_depth_edges
+from synth.sensor import Sensor
+from training.data.labels import label_depth_edges
+from training.data.photographs import find_light, photograph
+from training.data.sources import Sources, filter_sharp, find_inside, load_sources, shrink
 
-#: Uniform and composite scenes in the set.
+#: Number of uniform scenes, one for each level, and of composite scenes.
 UNIFORM_SCENES = 23
 COMPOSITE_SCENES = 20
-#: Sources of uniform scenes are reduced by this, beyond what `filter_sharp` does, before they are blurred: with 0.75 of
-#: the pictures as they come, radii of 0.5 to 1 px looked up to 0.25 px larger, to our networks and to the authors'.
+#: Factor by which sources of uniform scenes are reduced after `filter_sharp`, before they are blurred. Pictures that
+#: were only reduced to 0.75 made radii of 0.5 to 1 px look up to 0.25 px larger (measured, by our networks and by the
+#: authors').
 UNIFORM_REDUCTION = 0.5
-#: Uniform scenes have at least so many px on a side: patches are 41 px wide.
+#: Least side of a uniform scene in px. Patches are 41 px wide.
 LEAST_UNIFORM_SIDE = 96
-#: Backgrounds of composites are reduced by this or more, and the persons by more, so that there are backgrounds of
-#: their size.
+#: Factors by which the backgrounds of composites (at most this) and the persons are reduced. Persons are reduced by
+#: more, so that there are backgrounds of their size.
 REDUCTION = 0.75
 PERSON_REDUCTION = 0.55
-#: Foci of the scenes with depth, as quantiles of the picture's disparity, and the largest radius in px.
+#: Foci of the scenes with depth, as quantiles of the disparities of the picture, and their largest radius in px.
 DEPTH_FOCI = (0.05, 0.5, 0.95)
 DEPTH_RADIUS = 6.0
-#: The two foci of skimage's motorcycle: the machine and the wall behind it.
+#: Foci of skimage's motorcycle: the machine and the wall behind it.
 MOTORCYCLE_FOCI = (0.9, 0.1)
-# Radii of composites in the paper, px; the other layer is in focus (Karaali et al. 2022, section III).
+# Percentiles of the disparities between which the foci lie; values beyond them are noise.
+_DISPARITY_PERCENTILES = (1, 99)
+# Radii of composites in px; the other layer is in focus (Karaali, Harte, Jung 2022, section III).
 _PAPER_RADII = (1.0, 3.0, 5.0)
+# Every other pair of composites has one of the paper's radii, the rest any radius from 1 px on.
+_LEAST_COMPOSITE_RADIUS = 1.0
 _SEED = 2022
 
 
@@ -47,14 +53,15 @@ class DevelopmentScene:
     Attributes
     ----------
     name, family : str
+        Names of the scene and of its family.
     image : (H, W, 3) ndarray of float32
         RGB in [0, 1].
     radius : (H, W) ndarray of float32
         True blur radius in px, clipped to the levels.
     edge_label : (H, W) ndarray of int8
-        What an edge point there would be: 0 pattern edge, 1 depth edge, -1 undecided.
+        Label of each pixel if it is an edge point: 0 pattern edge, 1 depth edge, -1 undecided.
     sharp : (H, W, 3) ndarray of float32, optional
-        The scene in focus all over, RGB in [0, 1], not quantized; None where nobody knows it.
+        The scene in focus all over, RGB in [0, 1], not quantized; None if it is not known.
     """
 
     name: str
@@ -66,7 +73,7 @@ class DevelopmentScene:
 
 
 def render_development_set(root: str | Path) -> Iterator[DevelopmentScene]:
-    """All scenes of the development set, in a fixed order.
+    """Render all scenes of the development set, in a fixed order.
 
     Parameters
     ----------
@@ -84,16 +91,49 @@ def render_development_set(root: str | Path) -> Iterator[DevelopmentScene]:
     yield from _render_composite_scenes(sources, rng)
     for number, source in enumerate(sources.depth):
         for focus in DEPTH_FOCI:
-            scene = _render_lens(source.picture, source.disparity, focus)
-            yield _photograph(scene, _find_light(source.picture), f"depth-{number}-focus-{focus}", "depth", rng)
+            light = find_light(source.picture)
+            scene = _render_lens(light, source.disparity, focus)
+            yield photograph_scene(scene, f"depth-{number}-focus-{focus}", "depth", rng, in_focus=light)
     picture, disparity = load_motorcycle()
+    light = find_light(picture)
     for focus in MOTORCYCLE_FOCI:
-        scene = _render_lens(picture, disparity, focus)
-        yield _photograph(scene, _find_light(picture), f"motorcycle-focus-{focus}", "motorcycle", rng)
+        scene = _render_lens(light, disparity, focus)
+        yield photograph_scene(scene, f"motorcycle-focus-{focus}", "motorcycle", rng, in_focus=light)
+
+
+def photograph_scene(
+    scene: Scene,
+    name: str,
+    family: str,
+    rng: np.random.Generator,
+    *,
+    in_focus: NDArray[np.float32] | None = None,
+    largest: float = MAX_RADIUS,
+) -> DevelopmentScene:
+    """Take an 8-bit picture without added noise of a rendered scene, and keep the truth.
+
+    Parameters
+    ----------
+    scene : Scene
+    name, family : str
+    rng : numpy.random.Generator
+    in_focus : (H, W, 3) ndarray of float32, optional
+        Linear light of the scene without the lens.
+    largest : float
+        True radii in px are clipped to this from above, and to the first level from below.
+    """
+    return DevelopmentScene(
+        name,
+        family,
+        photograph(scene.light, Sensor(), rng=rng),
+        np.clip(scene.radius, MIN_RADIUS, largest).astype(np.float32),
+        label_depth_edges(scene),
+        None if in_focus is None else encode_srgb(np.clip(in_focus, 0, 1)),
+    )
 
 
 def load_motorcycle() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Left picture and disparity of skimage's motorcycle, at half size, holes filled."""
+    """Load the left picture and the disparity of skimage's motorcycle, at half size and with holes filled."""
     from skimage.data import stereo_motorcycle
 
     left, _, disparity = stereo_motorcycle()
@@ -104,30 +144,32 @@ def load_motorcycle() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
 
 
 def _render_uniform_scenes(sources: Sources, rng: np.random.Generator) -> Iterator[DevelopmentScene]:
-    """Each level once, on pictures spread over all folders."""
+    """Render each level once, on pictures spread over all folders."""
     least = LEAST_UNIFORM_SIDE / UNIFORM_REDUCTION
     sharp = [picture for picture in filter_sharp(sources.sharp) if min(picture.shape[:2]) >= least]
     chosen = np.linspace(0, len(sharp) - 1, UNIFORM_SCENES).astype(int)
     for number, level in zip(chosen, rng.permutation(BLUR_LEVELS), strict=True):
-        light = _find_light(shrink(sharp[number], UNIFORM_REDUCTION))
-        yield _photograph(render_uniform(light, float(level)), light, f"uniform-{number}", "uniform", rng)
+        light = find_light(shrink(sharp[number], UNIFORM_REDUCTION))
+        scene = render_uniform(light, float(level))
+        yield photograph_scene(scene, f"uniform-{number}", "uniform", rng, in_focus=light)
 
 
 def _render_composite_scenes(sources: Sources, rng: np.random.Generator) -> Iterator[DevelopmentScene]:
-    """A person over a background, either in focus; the paper's radii and continuous ones in turn."""
+    """Render persons over backgrounds, one of the two in focus; the paper's radii and any radii in turn."""
     for number in range(COMPOSITE_SCENES):
         cutout = sources.cutouts[number % len(sources.cutouts)]
-        light = _find_light(shrink(cutout.picture, PERSON_REDUCTION))
+        light = find_light(shrink(cutout.picture, PERSON_REDUCTION))
         height, width = light.shape[:2]
         large = [picture for picture in sources.sharp if _find_cover(picture, height, width) <= REDUCTION]
         background = large[int(rng.integers(len(large)))]
-        mask = cv2.erode(np.where(cutout.mask >= 128, 1, 0).astype(np.float32), np.ones((3, 3), dtype=np.uint8))
-        matte = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
-        blurred = float(rng.choice(_PAPER_RADII)) if number % 4 < 2 else float(rng.uniform(1, MAX_RADIUS))
+        matte = cv2.resize(find_inside(cutout.mask), (width, height), interpolation=cv2.INTER_AREA)
+        any_radius = number % 4 >= 2
+        blurred = float(rng.uniform(_LEAST_COMPOSITE_RADIUS, MAX_RADIUS) if any_radius else rng.choice(_PAPER_RADII))
         near, far = (0.0, blurred) if number % 2 == 0 else (blurred, 0.0)
         layers = [Layer(_cover(background, height, width), np.ones_like(matte), far), Layer(light, matte, near)]
         in_focus = render_layers([replace(layer, radius=0.0) for layer in layers])
-        yield _photograph(render_layers(layers), in_focus.light, f"composite-{number}", "composite", rng)
+        scene = render_layers(layers)
+        yield photograph_scene(scene, f"composite-{number}", "composite", rng, in_focus=in_focus.light)
 
 
 def _find_cover(picture: NDArray[np.uint8], height: int, width: int) -> float:
@@ -136,35 +178,17 @@ def _find_cover(picture: NDArray[np.uint8], height: int, width: int) -> float:
 
 
 def _cover(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
-    """Light of the middle of a picture, reduced to cover height × width."""
+    """Light of the middle of a picture that is reduced until it just covers height × width."""
     factor = _find_cover(picture, height, width)
     size = (max(round(picture.shape[1] * factor), width), max(round(picture.shape[0] * factor), height))
     scaled = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
-    return _find_light(scaled[top : top + height, left : left + width])
+    return find_light(scaled[top : top + height, left : left + width])
 
 
-def _render_lens(picture: NDArray[np.uint8], disparity: NDArray[np.float32], focus: float) -> Scene:
-    low, high = np.percentile(disparity, [1, 99])
+def _render_lens(light: NDArray[np.float32], disparity: NDArray[np.float32], focus: float) -> Scene:
+    """See a scene through a thin lens that is focused at a share of the range of disparities."""
+    low, high = np.percentile(disparity, _DISPARITY_PERCENTILES)
     at = float(low + focus * (high - low))
     signed = lens_radius(disparity, at, DEPTH_RADIUS, reach=float(max(high - at, at - low)))
-    return render_depth(_find_light(picture), np.clip(signed, -DEPTH_RADIUS, DEPTH_RADIUS))
-
-
-def _find_light(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return decode_srgb(picture / np.float32(255))
-
-
-def _photograph(
-    scene: Scene, in_focus: NDArray[np.float32], name: str, family: str, rng: np.random.Generator
-) -> DevelopmentScene:
-    """8-bit picture without added noise, and the truth; `in_focus` is the light of the scene without the lens."""
-    picture = take_picture(scene.light, Sensor(), rng=rng)
-    return DevelopmentScene(
-        name,
-        family,
-        picture.astype(np.float32) / np.float32(255),
-        np.clip(scene.radius, MIN_RADIUS, MAX_RADIUS).astype(np.float32),
-        label_depth_edges(scene),
-        encode_srgb(np.clip(in_focus, 0, 1)),
-    )
+    return render_depth(light, np.clip(signed, -DEPTH_RADIUS, DEPTH_RADIUS))

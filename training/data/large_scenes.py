@@ -9,15 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import MIN_RADIUS
-from defocus_edge.psf import blur_with_disk, decode_srgb
+from defocus_edge.psf import blur_with_disk
 from synth.scenes import Layer, Scene, render_layers
-from synth.sensor import Sensor, take_picture
-from training.data.development import PERSON_REDUCTION, UNIFORM_REDUCTION, DevelopmentScene
-from training.data.sources import Cutout, Sources, filter_sharp, load_sources, shrink
-from training.edges.crops import label_depth_edges
+from training.data.development import PERSON_REDUCTION, UNIFORM_REDUCTION, DevelopmentScene, photograph_scene
+from training.data.photographs import find_light
+from training.data.sources import Cutout, Sources, filter_sharp, find_inside, load_sources, shrink
 
-#: 4 megapixels.
+#: Side in px of the scenes: 4 megapixels.
 SIDE = 2000
 #: Radii in px of the bands of a wall; the last one is the largest radius of all scenes.
 BAND_RADII = (0.5, 1.5, 3.0, 5.0, 8.0, 12.0, 17.0, 24.0)
@@ -27,7 +25,7 @@ PERSON_SCENES: dict[str, tuple[float, tuple[float, ...]]] = {
     "persons at all depths": (14.0, (10.0, 7.0, 4.0, 2.0, 1.0, 0.0)),
     "wall in focus": (0.0, (4.0, 6.0, 8.0, 10.0, 14.0, 20.0)),
 }
-# Pictures of the wall: rows and columns of px, as shares of the side.
+# Height and width of the pictures of the wall, as shares of the side.
 _CELL = (0.12, 0.16)
 # Where the persons stand: the middle of each, as shares of the side.
 _PLACES = ((0.3, 0.2), (0.3, 0.5), (0.3, 0.8), (0.7, 0.2), (0.7, 0.5), (0.7, 0.8))
@@ -37,14 +35,14 @@ _SEED = 24
 
 
 def render_large_scenes(root: str | Path, *, side: int = SIDE) -> Iterator[DevelopmentScene]:
-    """A wall of pictures that nobody trained on, blurred in bands, and with persons before it.
+    """Render a wall of pictures that nobody trained on: blurred in bands, and with persons before it.
 
     Parameters
     ----------
     root : str or Path
         As for `load_sources`.
     side : int
-        Of the scenes in px; the radii do not depend on it.
+        Side of the scenes in px; the radii do not depend on it.
 
     Yields
     ------
@@ -55,15 +53,16 @@ def render_large_scenes(root: str | Path, *, side: int = SIDE) -> Iterator[Devel
     rng = np.random.default_rng(_SEED)
     pictures = [shrink(picture, UNIFORM_REDUCTION) for picture in filter_sharp(sources.sharp)]
     for name, radii in (("rising", BAND_RADII), ("mixed", tuple(rng.permutation(BAND_RADII).tolist()))):
-        yield _photograph(_render_bands(_build_wall(pictures, side, rng), radii), f"bands-{name}", "bands", rng)
+        scene = _render_bands(_build_wall(pictures, side, rng), radii)
+        yield photograph_scene(scene, f"bands-{name}", "bands", rng, largest=np.inf)
     for name, (far, near) in PERSON_SCENES.items():
         wall = _build_wall(pictures, side, rng)
         layers = [Layer(wall, np.ones(wall.shape[:2], np.float32), far), *_place_persons(sources, side, near)]
-        yield _photograph(render_layers(layers), name, "persons", rng)
+        yield photograph_scene(render_layers(layers), name, "persons", rng, largest=np.inf)
 
 
 def _build_wall(pictures: Sequence[NDArray[np.uint8]], side: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Light of pictures side by side, (side, side, 3), each cut to its cell or mirrored to fill it."""
+    """Light (side, side, 3) of pictures side by side, each cut to its cell or mirrored to fill it."""
     height, width = (max(round(share * side), 1) for share in _CELL)
     wall = np.zeros((side, side, 3), dtype=np.uint8)
     for top in range(0, side, height):
@@ -73,11 +72,11 @@ def _build_wall(pictures: Sequence[NDArray[np.uint8]], side: int, rng: np.random
             beyond = ((0, max(rows - picture.shape[0], 0)), (0, max(columns - picture.shape[1], 0)), (0, 0))
             filled = np.pad(picture, beyond, mode="symmetric")
             wall[top : top + rows, left : left + columns] = filled[:rows, :columns]
-    return decode_srgb(wall / np.float32(255))
+    return find_light(wall)
 
 
 def _render_bands(wall: NDArray[np.float32], radii: Sequence[float]) -> Scene:
-    """Columns of the wall blurred by one radius each; every band sees what is beside it, so no light is lost."""
+    """Blur bands of columns of the wall by one radius each. A band sees what is beside it, so no light is lost."""
     side = wall.shape[1]
     borders = np.linspace(0, side, len(radii) + 1).astype(int)
     light, radius = np.empty_like(wall), np.empty(wall.shape[:2], dtype=np.float32)
@@ -93,7 +92,7 @@ def _render_bands(wall: NDArray[np.float32], radii: Sequence[float]) -> Scene:
 
 
 def _place_persons(sources: Sources, side: int, radii: Sequence[float]) -> Iterator[Layer]:
-    """One layer for each person, the farthest first."""
+    """Make one layer for each person, the farthest first."""
     for number, (radius, place) in enumerate(zip(radii, _PLACES, strict=True)):
         picture, mask = _fit_person(sources.cutouts[number % len(sources.cutouts)], side)
         height, width = mask.shape
@@ -102,23 +101,16 @@ def _place_persons(sources: Sources, side: int, radii: Sequence[float]) -> Itera
             for share, length in zip(place, mask.shape, strict=True)
         )
         light, matte = np.zeros((side, side, 3), dtype=np.float32), np.zeros((side, side), dtype=np.float32)
-        light[top : top + height, left : left + width] = decode_srgb(picture / np.float32(255))
+        light[top : top + height, left : left + width] = find_light(picture)
         matte[top : top + height, left : left + width] = mask
         yield Layer(light, matte, radius)
 
 
 def _fit_person(cutout: Cutout, side: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Picture and matte, reduced as far as those of the development set, or further to fit a small scene."""
+    """Picture and matte of a person, reduced as in the development set, or further to fit a small scene."""
     factor = min(PERSON_REDUCTION, _PERSON_HEIGHT * side / cutout.picture.shape[0])
     picture = shrink(cutout.picture, factor)
-    mask = cv2.erode(np.where(cutout.mask >= 128, 1, 0).astype(np.float32), np.ones((3, 3), dtype=np.uint8))
-    matte = np.asarray(cv2.resize(mask, picture.shape[1::-1], interpolation=cv2.INTER_AREA), dtype=np.float32)
-    matte[[0, -1]] = matte[:, [0, -1]] = 0  # who is cut off by the border of his picture ends there
+    inside = find_inside(cutout.mask)
+    matte = np.asarray(cv2.resize(inside, picture.shape[1::-1], interpolation=cv2.INTER_AREA), dtype=np.float32)
+    matte[[0, -1]] = matte[:, [0, -1]] = 0  # persons that the border of their picture cuts off end there
     return picture, matte
-
-
-def _photograph(scene: Scene, name: str, family: str, rng: np.random.Generator) -> DevelopmentScene:
-    """8-bit picture without added noise, and the truth."""
-    picture = take_picture(scene.light, Sensor(), rng=rng).astype(np.float32) / np.float32(255)
-    radius = np.maximum(scene.radius, np.float32(MIN_RADIUS))
-    return DevelopmentScene(name, family, picture, radius, label_depth_edges(scene))

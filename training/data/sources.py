@@ -21,22 +21,17 @@ DEVELOPMENT_STRIDE = 10
 SHARP_FOLDERS = ("sharp/bsds500", "sharp/urban100", "sharp/sunhays80", "sharp/mcmaster")
 #: Sharp pictures are reduced until `measure_sharpness` reads at most this radius in px: some photographs have a soft
 #: background, and the lowest blur levels would be mislabelled. Sharp pictures read 0.9 to 1.2 at any size; blurred with
-#: a disk of 0.75 px they read 1.3 to 1.5.
+#: a disk of 0.75 px they read 1.3 to 1.5 (measured).
 SHARP_RADIUS = 1.3
-#: Pictures that would have fewer px than this on a side then are left out.
+#: Pictures that would then have fewer px than this on a side are left out. Ours: crops with their margins fit.
 LEAST_SIDE = 112
+#: Values of 8-bit masks from this one on are white.
+WHITE_FROM = 128
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """A picture of one object with the object's mask.
-
-    Attributes
-    ----------
-    picture : (H, W, 3) ndarray of uint8
-    mask : (H, W) ndarray of uint8
-        255 = object.
-    """
+    """A picture (H, W, 3) of one object with the object's mask (H, W), 255 = object; both uint8."""
 
     picture: NDArray[np.uint8]
     mask: NDArray[np.uint8]
@@ -44,14 +39,7 @@ class Cutout:
 
 @dataclass(frozen=True)
 class DepthPicture:
-    """A picture with disparity.
-
-    Attributes
-    ----------
-    picture : (H, W, 3) ndarray of uint8
-    disparity : (H, W) ndarray of float32
-        Larger is nearer; without holes.
-    """
+    """A picture (H, W, 3) uint8 with its disparity (H, W) float32: larger is nearer, without holes."""
 
     picture: NDArray[np.uint8]
     disparity: NDArray[np.float32]
@@ -59,16 +47,7 @@ class DepthPicture:
 
 @dataclass
 class Sources:
-    """All pictures of one side of the split, in memory, 8 bit.
-
-    Attributes
-    ----------
-    sharp : list of (H, W, 3) ndarray of uint8
-    cutouts : list of Cutout
-    shapes : list of (H, W) ndarray of uint8
-        Masks without a picture.
-    depth : list of DepthPicture
-    """
+    """All 8-bit pictures of one side of the split, in memory; `shapes` are masks (H, W) without a picture."""
 
     sharp: list[NDArray[np.uint8]] = field(default_factory=list)
     cutouts: list[Cutout] = field(default_factory=list)
@@ -82,13 +61,7 @@ def split_paths(paths: Sequence[Path], *, development: bool, stride: int = DEVEL
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """Pictures in a folder, sorted.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder is missing or holds no picture.
-    """
+    """List the pictures of a folder, sorted; FileNotFoundError if it is missing or holds none."""
     paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
     if not paths:
         msg = f"Expected a folder with pictures ({', '.join(sorted(PICTURE_SUFFIXES))}). Got: {folder}, which has none."
@@ -107,12 +80,11 @@ def load_sources(
         Folder with ``sharp/*``, ``objects`` (NNNN.jpg with NNNN_mask.png), ``focus_masks`` and ``rgbd``
         (NAME_rgb.png with NAME_disparity.png; 0 = hole).
     development : bool
-        The pictures that are kept out of training, or the rest.
+        True for the pictures that are kept out of training, False for the rest.
     stride : int
-        Every so many-th file is kept out.
+        One file in `stride` is kept out.
     sharpen : bool
-        Reduce the sharp pictures until they are, and leave out those of which nothing would be left: see
-        `SHARP_RADIUS`.
+        Reduce the pictures in ``sharp`` as `filter_sharp` does.
 
     Returns
     -------
@@ -140,7 +112,7 @@ def load_sources(
 
 
 def _read_depth(folder: Path, *, development: bool, stride: int) -> list[DepthPicture]:
-    """Depth pictures; all views of a scene of the development set are kept out of training."""
+    """Read pictures with disparity; all views of a scene of the development set are kept out of training."""
     paths = [path for path in list_pictures(folder) if path.stem.endswith("_rgb")]
     kept = split_paths(paths, development=True, stride=stride)
     if development:
@@ -156,22 +128,13 @@ def _read_depth(folder: Path, *, development: bool, stride: int) -> list[DepthPi
 
 
 def shrink(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
-    """Picture reduced by area averaging: source pictures are never perfectly sharp, small ones are."""
+    """Reduce a picture by area averaging: source pictures are never perfectly sharp, reduced ones are."""
     size = (max(round(picture.shape[1] * factor), 1), max(round(picture.shape[0] * factor), 1))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
 def filter_sharp(pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Pictures reduced until their edges are sharp all over; those of which too little would be left are dropped.
-
-    Parameters
-    ----------
-    pictures : sequence of (H, W, 3) ndarray of uint8
-
-    Returns
-    -------
-    list of (h, w, 3) ndarray of uint8
-    """
+    """Reduce pictures until their edges are sharp all over (`SHARP_RADIUS`), and drop those that become too small."""
     kept = []
     for picture in pictures:
         radius = measure_sharpness(picture.astype(np.float32) / np.float32(255)).radius
@@ -179,6 +142,14 @@ def filter_sharp(pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8
         if factor * min(picture.shape[:2]) >= LEAST_SIDE:
             kept.append(picture if factor == 1 else shrink(picture, factor))
     return kept
+
+
+def find_inside(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pixels (H, W) of an object as 1, others as 0.
+
+    One px along the drawn rim is left out: it still shows the old background.
+    """
+    return (cv2.erode(mask, np.ones((3, 3), dtype=np.uint8)) >= WHITE_FROM).astype(np.float32)
 
 
 def _read_8_bit(path: Path) -> NDArray[np.uint8]:

@@ -7,37 +7,30 @@ from collections.abc import Callable, Iterable
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, RADIUS_STEP, radius_to_class
 from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
-from defocus_edge.psf import decode_srgb
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
-from synth.sensor import Sensor, take_picture
 from training.data.camera import (
     BEYOND_SHARE,
-    COLOUR_CAST,
     CROP_SIDE,
+    DEPTH_REDUCTIONS,
     EDGE_QUANTILES,
-    EXPOSURE_DEVIATION,
     FAMILIES,
     FOCUS_RADII,
     FOCUS_SHARE,
-    JPEG_QUALITIES,
-    JPEG_SHARE,
     LARGEST_RADIUS,
     LEVEL_SHARE,
-    MEAN_NOISE,
-    MOST_NOISE,
-    NOISE_SHARE,
     RADII,
     REDUCTIONS,
     RIM_DISTANCE,
+    SHAPE_REDUCTIONS,
     STEEPEST_RAMP,
 )
-from training.data.labels import UNDECIDED, choose_balanced, share_levels
-from training.data.sources import Sources
+from training.data.labels import UNDECIDED, choose_balanced, label_depth_edges, share_levels
+from training.data.photographs import draw_gain, draw_sensor, find_light, photograph
+from training.data.sources import WHITE_FROM, Sources, find_inside
 from training.edges.batches import Balance, CropBatch
 
 #: Further px that are rendered and cut away, so that no mirrored border is blurred into the crop.
@@ -45,8 +38,6 @@ _RENDER_MARGIN = 10
 #: A crop with a smaller share of edge points is drawn again, at most `_TRIES` times.
 _LEAST_EDGE_SHARE = 0.03
 _TRIES = 4
-# Light of each 8-bit value.
-_LIGHT = decode_srgb(np.arange(256) / 255)
 
 
 class CropSampler:
@@ -137,9 +128,9 @@ class CropSampler:
         side = CROP_SIDE + 2 * PATCH_RADIUS
         for _ in range(_TRIES):
             scene = self._draw[family](side + 2 * _RENDER_MARGIN, radius)
-            picture = take_picture(scene.light, self._draw_sensor(), rng=self._rng)
             inner = slice(_RENDER_MARGIN, _RENDER_MARGIN + side)
-            image: NDArray[np.float32] = picture[inner, inner].astype(np.float32) / np.float32(255)
+            picture = photograph(scene.light, draw_sensor(self._rng), rng=self._rng)
+            image = np.ascontiguousarray(picture[inner, inner])
             settings = EdgeSettings(high_quantile=float(self._rng.uniform(*EDGE_QUANTILES)))
             edges = find_edges(image, settings=settings)[PATCH_RADIUS:-PATCH_RADIUS, PATCH_RADIUS:-PATCH_RADIUS]
             if edges.mean() >= _LEAST_EDGE_SHARE:
@@ -155,12 +146,6 @@ class CropSampler:
         if self._rng.random() < BEYOND_SHARE:
             return float(self._rng.uniform(MAX_RADIUS, LARGEST_RADIUS))
         return float(self._rng.uniform(*RADII))
-
-    def _draw_sensor(self) -> Sensor:
-        noise = float(self._rng.exponential(MEAN_NOISE)) if self._rng.random() < NOISE_SHARE else 0.0
-        low, high = JPEG_QUALITIES
-        quality = int(self._rng.integers(low, high + 1)) if self._rng.random() < JPEG_SHARE else None
-        return Sensor(min(noise, MOST_NOISE), quality)
 
     def _draw_uniform(self, side: int, radius: float) -> Scene:
         """Mostly the 23 levels themselves, balanced, as in the paper."""
@@ -191,21 +176,21 @@ class CropSampler:
     def _draw_depth(self, side: int, radius: float) -> Scene:
         """Part of a picture with disparity, seen through a lens."""
         source = self.sources.depth[self._rng.integers(len(self.sources.depth))]
-        factor = float(self._rng.uniform(0.6, 0.95))
+        factor = float(self._rng.uniform(*DEPTH_REDUCTIONS))
         window = self._choose_window(source.picture.shape, side, factor)
-        light = _reduce(_LIGHT[source.picture[window]], side)
+        light = _reduce(find_light(source.picture[window]), side)
         disparity = cv2.resize(source.disparity[window], (side, side), interpolation=cv2.INTER_NEAREST)
         low, high = np.percentile(source.disparity, [1, 99])
         focus = float(self._rng.uniform(low, high))
         signed = lens_radius(disparity, focus, radius, reach=max(high - focus, focus - low))
         turn = self._draw_turn()
-        return render_depth(turn(light) * self._draw_gain(), turn(np.clip(signed, -LARGEST_RADIUS, LARGEST_RADIUS)))
+        return render_depth(turn(light) * draw_gain(self._rng), turn(np.clip(signed, -LARGEST_RADIUS, LARGEST_RADIUS)))
 
     def _cut_sharp(self, side: int) -> NDArray[np.float32]:
         """Linear light of a random part of a random sharp picture, reduced, turned, brighter or darker."""
         picture = self.sources.sharp[self._rng.integers(len(self.sources.sharp))]
         window = self._choose_window(picture.shape, side, float(self._rng.uniform(*REDUCTIONS)))
-        return self._draw_turn()(_reduce(_LIGHT[picture[window]], side)) * self._draw_gain()
+        return self._draw_turn()(_reduce(find_light(picture[window]), side)) * draw_gain(self._rng)
 
     def _cut_object(self, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Light and matte of part of an object around its rim."""
@@ -214,20 +199,18 @@ class CropSampler:
         window = self._choose_window(
             cutout.mask.shape, side, float(self._rng.uniform(*REDUCTIONS)), around=self._rims[number]
         )
-        # The drawn rim lies on the border of the object: one px less keeps the old background out.
-        mask = cv2.erode(cutout.mask[window], np.ones((3, 3), dtype=np.uint8))
-        matte = _reduce((mask >= 128).astype(np.float32), side)
+        matte = _reduce(find_inside(cutout.mask[window]), side)
         turn = self._draw_turn()
-        return turn(_reduce(_LIGHT[cutout.picture[window]], side)) * self._draw_gain(), turn(matte)
+        return turn(_reduce(find_light(cutout.picture[window]), side)) * draw_gain(self._rng), turn(matte)
 
     def _cut_shape(self, side: int) -> NDArray[np.float32]:
         """Matte of part of a hand-drawn mask around its rim, either side of it."""
         number = int(self._rng.integers(len(self.sources.shapes)))
         shape = self.sources.shapes[number]
         window = self._choose_window(
-            shape.shape, side, float(self._rng.uniform(0.35, 0.9)), around=self._shape_rims[number]
+            shape.shape, side, float(self._rng.uniform(*SHAPE_REDUCTIONS)), around=self._shape_rims[number]
         )
-        matte = _reduce((shape[window] >= 128).astype(np.float32), side)
+        matte = _reduce((shape[window] >= WHITE_FROM).astype(np.float32), side)
         return self._draw_turn()(matte if self._rng.random() < 0.5 else 1 - matte)
 
     def _choose_window(
@@ -252,10 +235,6 @@ class CropSampler:
 
         return turn
 
-    def _draw_gain(self) -> NDArray[np.float32]:
-        """Exposure and a slight colour cast."""
-        return (np.exp(self._rng.normal(0, EXPOSURE_DEVIATION)) * self._rng.uniform(*COLOUR_CAST, 3)).astype(np.float32)
-
 
 def check_families(families: Iterable[str], sources: Sources) -> None:
     """Refuse families that cannot be drawn.
@@ -272,22 +251,6 @@ def check_families(families: Iterable[str], sources: Sources) -> None:
         if name == "depth" and not sources.depth:
             msg = "families must not name 'depth' where no picture with disparity is left for it. Got: 'depth'."
             raise ValueError(msg)
-
-
-def label_depth_edges(scene: Scene) -> NDArray[np.int8]:
-    """E-NET label of each pixel of a scene if it were an edge point.
-
-    A boundary blurred with radius r is r px wide on each side; its strongest gradient stays within half of that.
-    Beyond it and up to its end the label is undecided.
-    """
-    if not scene.depth_edges.any():
-        return np.zeros(scene.radius.shape, dtype=np.int8)
-    distance, (rows, cols) = ndimage.distance_transform_edt(~scene.depth_edges, return_indices=True)
-    near = scene.near_radius[rows, cols]
-    labels = np.zeros(scene.radius.shape, dtype=np.int8)
-    labels[distance <= np.maximum(3.0, near + 1.0)] = UNDECIDED
-    labels[distance <= np.maximum(1.5, 0.5 * near)] = 1
-    return labels
 
 
 def _reduce(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:

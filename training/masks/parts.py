@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import BLURRED_ABOVE, RADIUS_STEP
-from defocus_edge.psf import blur_with_disk_fast, decode_srgb
+from defocus_edge.blur_levels import BLURRED_FROM, RADIUS_STEP
+from defocus_edge.psf import blur_with_disk_fast
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
 from synth.sharpness import measure_sharpness
-from training.data.camera import COLOUR_CAST, EXPOSURE_DEVIATION, REDUCTIONS
-from training.data.sources import Cutout, DepthPicture, Sources
+from training.data.camera import DEPTH_REDUCTIONS, REDUCTIONS
+from training.data.photographs import draw_gain, find_light
+from training.data.sources import WHITE_FROM, Cutout, Sources, find_inside
 
 Shape = tuple[int, int]
 T = TypeVar("T")
@@ -30,15 +31,11 @@ SHARP_LIMIT = 1.2
 PERSON_REDUCTIONS = (0.4, 0.8)
 #: Hand-drawn masks are of whole photographs and composed as such: this much of them or more is used, along each side.
 SHAPE_WINDOWS = (0.6, 1.0)
-#: Pictures with disparity are small.
-DEPTH_REDUCTIONS = (0.6, 0.95)
 #: A matte covers at least this share of a scene, and leaves as much; if not it is drawn again, so often.
 _LEAST_COVER = 0.04
 _TRIES = 6
 # Depth beyond these percentiles is taken as noise; it is blurred like them.
 _DEPTH_PERCENTILES = (1, 99)
-# Light of each 8-bit value.
-_LIGHT = decode_srgb(np.arange(256) / 255)
 
 
 class PartCutter:
@@ -74,10 +71,10 @@ class PartCutter:
 
         What will have a `radius` in px that does not count as blurred comes from pictures that are in focus all over.
         """
-        pictures = self._find_focused(shape) if radius <= BLURRED_ABOVE else self._find_any(shape)
+        pictures = self._find_focused(shape) if radius < BLURRED_FROM else self._find_any(shape)
         picture = _choose(pictures, rng)
         window = _choose_window(picture.shape, shape, REDUCTIONS, rng)
-        return _mirror(_reduce(_LIGHT[picture[window]], shape), rng) * _draw_gain(rng)
+        return _mirror(_reduce(find_light(picture[window]), shape), rng) * draw_gain(rng)
 
     def cut_person(self, shape: Shape, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Linear light of part of a photograph of a person, and the share of each pixel that the person covers."""
@@ -86,13 +83,11 @@ class PartCutter:
         def cut() -> tuple[Cutout, tuple[slice, slice], NDArray[np.float32]]:
             cutout = _choose(cutouts, rng)
             window = _choose_window(cutout.mask.shape, shape, PERSON_REDUCTIONS, rng)
-            # The drawn rim lies on the border of the person: one px less keeps the old background out.
-            mask = cv2.erode(cutout.mask[window], np.ones((3, 3), dtype=np.uint8))
-            return cutout, window, _reduce((mask >= 128).astype(np.float32), shape)
+            return cutout, window, _reduce(find_inside(cutout.mask[window]), shape)
 
         cutout, window, matte = _repeat(cut, lambda part: part[2])
-        both = _mirror(np.dstack([_reduce(_LIGHT[cutout.picture[window]], shape), matte]), rng)
-        return np.ascontiguousarray(both[..., :3]) * _draw_gain(rng), np.ascontiguousarray(both[..., 3])
+        both = _mirror(np.dstack([_reduce(find_light(cutout.picture[window]), shape), matte]), rng)
+        return np.ascontiguousarray(both[..., :3]) * draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
     def cut_shape(self, shape: Shape, rng: np.random.Generator) -> NDArray[np.float32]:
         """Share of each pixel that is blurred in part of a hand-drawn mask of a real photograph."""
@@ -101,7 +96,7 @@ class PartCutter:
             mask = _choose(self.sources.shapes, rng)
             whole = max(shape[0] / mask.shape[0], shape[1] / mask.shape[1])  # the factor at which all of it is seen
             window = _choose_window(mask.shape, shape, (whole / SHAPE_WINDOWS[1], whole / SHAPE_WINDOWS[0]), rng)
-            return _reduce((mask[window] >= 128).astype(np.float32), shape)
+            return _reduce((mask[window] >= WHITE_FROM).astype(np.float32), shape)
 
         return _mirror(_repeat(cut, lambda matte: matte), rng)
 
@@ -110,8 +105,8 @@ class PartCutter:
         source = _choose(self._find_depth(shape), rng)
         window = _choose_window(source.disparity.shape, shape, DEPTH_REDUCTIONS, rng)
         disparity = cv2.resize(source.disparity[window], shape[::-1], interpolation=cv2.INTER_NEAREST)
-        both = _mirror(np.dstack([_reduce(_LIGHT[source.picture[window]], shape), disparity]), rng)
-        return np.ascontiguousarray(both[..., :3]) * _draw_gain(rng), np.ascontiguousarray(both[..., 3])
+        both = _mirror(np.dstack([_reduce(find_light(source.picture[window]), shape), disparity]), rng)
+        return np.ascontiguousarray(both[..., :3]) * draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
     def _choose_focused(self, shape: Shape) -> list[NDArray[np.uint8]]:
         """Pictures that fit and whose edges are sharp all over after the least reduction they get."""
@@ -257,13 +252,3 @@ def _reduce(values: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
 def _mirror(values: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Left and right exchanged, or not."""
     return np.ascontiguousarray(values[:, ::-1]) if rng.random() < 0.5 else values
-
-
-def _draw_gain(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Exposure and a slight colour cast."""
-    return (np.exp(rng.normal(0, EXPOSURE_DEVIATION)) * rng.uniform(*COLOUR_CAST, 3)).astype(np.float32)
-
-
-def find_light(source: DepthPicture) -> NDArray[np.float32]:
-    """Linear light of a whole picture with disparity."""
-    return _LIGHT[source.picture]

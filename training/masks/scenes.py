@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import BLURRED_ABOVE
+from defocus_edge.blur_levels import BLURRED_FROM
 from synth.scenes import Scene
-from synth.sensor import Sensor, take_picture
-from training.data.camera import JPEG_QUALITIES, JPEG_SHARE, MEAN_NOISE, MOST_NOISE, NOISE_SHARE
+from synth.sensor import Sensor
 from training.data.development import load_motorcycle
+from training.data.photographs import draw_sensor, find_light, photograph
 from training.data.sources import DepthPicture, Sources, load_sources
 from training.masks.parts import (
     PartCutter,
@@ -24,7 +24,6 @@ from training.masks.parts import (
     compose_shape,
     compose_slope,
     compose_uniform,
-    find_light,
 )
 
 #: Radii in px of what is in focus and what is not: none in between, where nobody could say. Those of slopes, planes and
@@ -132,14 +131,13 @@ class MaskSceneSampler:
         image : (side, side, 3) ndarray of float32
             RGB in [0, 1], with the steps of 8 bits.
         mask : (side, side) ndarray of bool
-            True = blurred by more than `BLURRED_ABOVE`.
+            True = blurred by `BLURRED_FROM` or more.
         """
         scene = self._draw[str(rng.choice(self._names, p=self._shares))](rng)
         quarters = int(rng.integers(4))  # the parts are mirrored already
         light = np.ascontiguousarray(np.rot90(scene.light, quarters))
-        mask = np.ascontiguousarray(np.rot90(scene.radius > BLURRED_ABOVE, quarters))
-        picture = take_picture(light, _draw_sensor(rng), rng=rng)
-        return picture.astype(np.float32) / np.float32(255), mask
+        mask = np.ascontiguousarray(np.rot90(scene.radius >= BLURRED_FROM, quarters))
+        return photograph(light, draw_sensor(rng), rng=rng), mask
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Pictures (count, side, side, 3) and masks (count, side, side), as `draw_sample` draws them in turn."""
@@ -202,15 +200,15 @@ def render_mask_development_set(root: str | Path) -> Iterator[MaskScene]:
             # A generator for each: no scene depends on another.
             rng = np.random.default_rng((_SEED, number))
             scene = compose(cutter, SCENE_SHAPES[number % len(SCENE_SHAPES)], place, rng)
-            yield _photograph(scene, f"{family}-{place}", family, number, rng)
+            yield _make_scene(scene, f"{family}-{place}", family, number, rng)
             number += 1
     motorcycle = DepthPicture(*load_motorcycle())
     with_depth = [(f"depth-{at}", source, focus) for at, source in enumerate(sources.depth) for focus in SCENE_FOCI]
     with_depth += [("motorcycle", motorcycle, focus) for focus in MOTORCYCLE_FOCI]
     for name, source, focus in with_depth:
         rng = np.random.default_rng((_SEED, number))
-        scene = compose_depth(find_light(source), source.disparity, focus=focus, largest=SCENE_DEPTH_RADIUS)
-        yield _photograph(scene, f"{name}-focus-{focus}", name.partition("-")[0], number, rng)
+        scene = compose_depth(find_light(source.picture), source.disparity, focus=focus, largest=SCENE_DEPTH_RADIUS)
+        yield _make_scene(scene, f"{name}-focus-{focus}", name.partition("-")[0], number, rng)
         number += 1
 
 
@@ -246,9 +244,9 @@ def _space_radii(count: int) -> list[float]:
     return [float(_round_to_grid(radii[(7 * place) % count])) for place in range(count)]
 
 
-def _photograph(scene: Scene, name: str, family: str, number: int, rng: np.random.Generator) -> MaskScene:
-    picture = take_picture(scene.light, SCENE_SENSORS[number % len(SCENE_SENSORS)], rng=rng)
-    return MaskScene(name, family, picture.astype(np.float32) / np.float32(255), scene.radius > BLURRED_ABOVE)
+def _make_scene(scene: Scene, name: str, family: str, number: int, rng: np.random.Generator) -> MaskScene:
+    picture = photograph(scene.light, SCENE_SENSORS[number % len(SCENE_SENSORS)], rng=rng)
+    return MaskScene(name, family, picture, scene.radius >= BLURRED_FROM)
 
 
 def _draw_sides(rng: np.random.Generator) -> tuple[float, float]:
@@ -274,13 +272,6 @@ def _draw_logarithmic(ends: tuple[float, float], rng: np.random.Generator) -> fl
 
 def _round_to_grid(radius: float) -> float:
     return round(radius / RADIUS_GRID) * RADIUS_GRID
-
-
-def _draw_sensor(rng: np.random.Generator) -> Sensor:
-    """Noise and JPEG as in the crops for the edge networks."""
-    noise = min(float(rng.exponential(MEAN_NOISE)), MOST_NOISE) if rng.random() < NOISE_SHARE else 0.0
-    low, high = JPEG_QUALITIES
-    return Sensor(noise, int(rng.integers(low, high + 1)) if rng.random() < JPEG_SHARE else None)
 
 
 def _check_families(families: dict[str, float], sources: Sources) -> None:

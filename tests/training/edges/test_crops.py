@@ -11,10 +11,10 @@ from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVE
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
 from synth.scenes import Layer, Scene, render_layers, render_uniform
 from training.data.camera import CROP_SIDE, FAMILIES
-from training.data.labels import UNDECIDED, choose_balanced, share_levels
+from training.data.labels import UNDECIDED, choose_balanced, label_depth_edges, share_levels
 from training.data.sources import load_sources
 from training.edges.batches import CropBatch
-from training.edges.crops import CropSampler, label_depth_edges
+from training.edges.crops import CropSampler
 
 CROPS, POINTS = 6, 100
 

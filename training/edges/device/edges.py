@@ -13,14 +13,20 @@ from defocus_edge.estimation.edges import EdgeSettings
 from defocus_edge.psf import LUMA
 from synth.scenes import DEPTH_EDGE_JUMP
 from training.data.camera import LARGEST_RADIUS
-from training.data.labels import UNDECIDED
+from training.data.labels import (
+    DEPTH_EDGE_SHARE,
+    LEAST_DEPTH_EDGE,
+    LEAST_UNDECIDED,
+    UNDECIDED,
+    UNDECIDED_MARGIN,
+)
 from training.edges.batches import Balance
 
 #: An edge is followed from its strong points along its weak ones for so many px, no further.
 HYSTERESIS_REACH = 16
 #: Labels at a point depend on the matte up to so many px away: the undecided band of the largest radius, and the
 #: neighbours that make a pixel part of the rim.
-LABEL_REACH = int(LARGEST_RADIUS + 1) + 1
+LABEL_REACH = int(LARGEST_RADIUS + UNDECIDED_MARGIN) + 1
 # Bounds of the sectors of a gradient's direction.
 _TAN_22, _TAN_67 = np.tan(np.deg2rad([22.5, 67.5])).tolist()
 # Farther than any distance that matters, squared px.
@@ -138,8 +144,9 @@ def label_depth_edges(matte: Any, near: Any, far: Any) -> Any:
     rim = covered[:, 1:-1, 1:-1] & ~inside & (ops.abs(near - far) >= DEPTH_EDGE_JUMP)[:, None, None]
     distance = _square_distance(rim, LABEL_REACH - 1)
     near = near[:, None, None]
-    undecided = ops.where(distance <= ops.maximum(3.0, near + 1) ** 2, float(UNDECIDED), 0.0)
-    return ops.where(distance <= ops.maximum(1.5, 0.5 * near) ** 2, 1.0, undecided)
+    end = ops.maximum(LEAST_UNDECIDED, near + UNDECIDED_MARGIN)
+    undecided = ops.where(distance <= end**2, float(UNDECIDED), 0.0)
+    return ops.where(distance <= ops.maximum(LEAST_DEPTH_EDGE, DEPTH_EDGE_SHARE * near) ** 2, 1.0, undecided)
 
 
 def _square_distance(marked: Any, reach: int) -> Any:

@@ -17,10 +17,9 @@ from synth.scenes import Layer, render_layers
 from tests.training.edges.device.device_cases import draw_matte, to_array
 from tests.training.training_cases import BLUR, EDGE, copy_networks, make_model
 from training.data.camera import CROP_SIDE, MEAN_NOISE, NOISE_SHARE
-from training.data.labels import UNDECIDED, share_levels
+from training.data.labels import UNDECIDED, label_depth_edges, share_levels
 from training.data.sources import Cutout, Sources, load_sources
 from training.edges.batches import CropBatch
-from training.edges.crops import label_depth_edges
 from training.edges.device import crops as device_crops
 from training.edges.device.atlas import IMAGE_SIDE, MARGIN, SIDE, build_atlas, cut_pixels
 from training.edges.device.crops import DeviceCropBatch, DeviceCropSampler, find_truth

@@ -15,7 +15,7 @@ from synth.sensor import Sensor, take_picture
 from tests.training.edges.device.device_cases import draw_matte, to_array
 from training.data.labels import UNDECIDED
 from training.data.labels import choose_balanced as choose_of_one
-from training.edges.crops import label_depth_edges as label_scene
+from training.data.labels import label_depth_edges as label_scene
 from training.edges.device.edges import (
     LABEL_REACH,
     choose_balanced,
