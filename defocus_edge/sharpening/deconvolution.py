@@ -81,7 +81,7 @@ def deconvolve(
 
     Notes
     -----
-    Minimizes Σ λ/2 (k * x - y)² + Σ |∂x|^α over both directions (eq. 2 of [1]_) with α = 2/3 and, pixel by pixel,
+    Minimizes ``Σ λ/2 (k * x - y)² + Σ |∂x|^α`` over both directions (eq. 2 of [1]_) with α = 2/3 and, pixel by pixel,
     λ = 1 / (7 · noise²), or 0 where `valid` is False. The blurred picture z = k * x is a variable of its own as in
     [2]_, since weights of single pixels do not exist in the Fourier domain. Beyond its frame the picture is mirrored
     and fades into the mirror of the opposite side, so that the transform sees no jump.
