@@ -100,6 +100,14 @@ def check_radius_map(blur_map: npt.ArrayLike, shape: tuple[int, ...]) -> FloatAr
     return radius
 
 
+def check_map(values: npt.NDArray[Any], name: str = "blur_map") -> None:
+    """Raise ValueError unless the values, called `name` in the message, are a finite (H, W) map."""
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"{name} must have shape (H, W), not empty. Got: {values.shape}. Pass the float map.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite. Got: NaN or infinity. Replace them first.")
+
+
 def _check_dtype(array: npt.NDArray[Any]) -> None:
     """Raise unless the numbers are uint8, uint16 or float."""
     kind, size = array.dtype.kind, array.dtype.itemsize

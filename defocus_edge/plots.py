@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge.arrays import as_image
+from defocus_edge.arrays import as_image, check_map
 from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.psf import LUMA
 
@@ -187,10 +187,7 @@ def choose_scale_top(blur_map: npt.ArrayLike) -> float:
 def _check_blur_map(blur_map: npt.ArrayLike) -> FloatArray:
     """Blur map as float32; raise unless it is 2-D, not empty and finite."""
     radii = np.asarray(blur_map, dtype=np.float32)
-    if radii.ndim != 2 or radii.size == 0:
-        raise ValueError(f"blur_map must have shape (H, W), not empty. Got: {radii.shape}.")
-    if not np.isfinite(radii).all():
-        raise ValueError("blur_map must be finite. Got: NaN or infinity. Replace them first.")
+    check_map(radii)
     return radii
 
 

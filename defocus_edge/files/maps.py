@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge.arrays import check_radius_map
+from defocus_edge.arrays import check_map, check_radius_map
 from defocus_edge.files.atomic import (
     BROKEN_FILE,
     ImageReadError,
@@ -58,7 +58,7 @@ def write_map(path: PathLike, blur_map: npt.ArrayLike, *, description: Mapping[s
     array = np.asarray(blur_map)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"blur_map must hold real numbers. Got: dtype {array.dtype}. Write a mask with write_picture.")
-    _check_map(array, "blur_map")
+    check_map(array)
     array = np.ascontiguousarray(array, dtype=np.float32)
     text = json.dumps({"quantity": "blur radius", "unit": "px", **(description or {})})
     encoded = _encode_map(array, suffix, text)
@@ -116,7 +116,7 @@ def read_map(path: PathLike) -> FloatArray:
         advice = "A preview is no map: pass the float file"
         raise ImageReadError(f"map {quote(path)} must hold floats. Got: {array.dtype}. {advice}.")
     try:
-        _check_map(array, f"map {quote(path)}")
+        check_map(array, f"map {quote(path)}")
     except ValueError as error:
         raise ImageReadError(str(error)) from error
     return np.ascontiguousarray(array, dtype=np.float32)
@@ -166,11 +166,3 @@ def _read_first_page(data: bytes) -> npt.NDArray[Any]:
 
 
 _DECODERS = {".npy": _read_npy, ".exr": decode_exr}
-
-
-def _check_map(array: npt.NDArray[Any], name: str) -> None:
-    """Raise unless the array is 2-D, not empty and finite."""
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"{name} must have shape (H, W), not empty. Got: {array.shape}. Pass the float map.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite. Got: NaN or infinity. Replace them first.")
