@@ -14,6 +14,7 @@ from typer.main import get_command
 
 import defocus_edge
 from defocus_edge.cli.app import app
+from synth.__main__ import _repeat_folders
 from synth.__main__ import app as synth_app
 from training.__main__ import app as training_app
 
@@ -116,7 +117,7 @@ def test_commands_are_understood(program):
     """Commands and options that do not exist raise; nothing is run."""
     lines = read_lines(program)
     assert lines
-    for words in lines:
+    for words in map(_repeat_folders, lines) if program == "python -m synth" else lines:
         command = get_command(PROGRAMS[program])
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
