@@ -9,9 +9,8 @@ from typer.main import get_command
 
 from defocus_edge.cli.app import app
 from training.__main__ import app as training_app
-from training.edges.config import list_configs
-from training.masks.config import list_mask_configs
-from training.masks.settings import NETWORKS
+from training.masks.choices import NETWORKS
+from training.runs.config import list_configs
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -61,5 +60,5 @@ def test_training_commands_of_the_readme_are_understood():
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         options = command.make_context(command.name, words).params
-        known = list_mask_configs(command.name) if command.name in NETWORKS else list_configs()
+        known = list_configs(command.name) if command.name in NETWORKS else list_configs()
         assert options.get("config", known[0]) in known

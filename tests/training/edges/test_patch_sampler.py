@@ -9,7 +9,8 @@ from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE, extract
 from training.data.sources import load_sources
 from training.edges.batches import PatchBatch
 from training.edges.crops import CropSampler
-from training.edges.patch_sampler import PATCHES_PER_CROP, PatchSampler, cut_patches
+from training.edges.patch_sampler import PatchSampler, cut_patches
+from training.edges.settings import PATCHES_PER_CROP
 
 
 @pytest.fixture(scope="module")
