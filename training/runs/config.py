@@ -196,7 +196,7 @@ def _count_steps(table: Table) -> dict[str, int]:
     """Number of steps of a stage, and between drops of its rate."""
     given = {key: value for key, value in table.items() if key in {*_LENGTH_KEYS, "drop_epochs"}}
     length = build_checked(_Length, given)
-    got = " and ".join(table) or "none"
+    got = " and ".join(given) or "none"
     if (length.steps is None) == (length.epochs is None):
         msg = f"steps must be given, or else epochs with steps_per_epoch. Got: {got}."
         raise ValueError(msg)
@@ -218,6 +218,8 @@ def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(map(str, first["loc"]))
     rule = first["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
+    for word, of_toml in (("valid dictionary", "table"), ("valid tuple", "list")):
+        rule = rule.replace(word, of_toml)
     if first["type"] == "missing":
         return f"{key} must be given. Got: none."
     # A rule between several fields has no place of its own: it says all of this itself.

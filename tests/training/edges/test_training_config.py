@@ -126,7 +126,7 @@ def test_steps_may_be_counted_while_the_rate_drops_by_epochs(tmp_path):
         ("validation_stride = 7", r"validation_stride must be one of 2, 5, 10, so that every 10th picture.*Got: 7\."),
         (f"validation_crops = 0\n{STAGES}", r"validation_crops must be greater than or equal to 1\. Got: 0\."),
         ("checkpoint_seconds = nan", r"checkpoint_seconds must be a finite number\. Got: nan\."),
-        ("bnet = 3\n[enet]\nsteps = 1", r"mine\.toml: bnet must be a valid dictionary\. Got: 3\."),
+        ("bnet = 3\n[enet]\nsteps = 1", r"mine\.toml: bnet must be a table\. Got: 3\."),
         ("[bnet]\nsteps = 1", r"mine\.toml: enet must be given\. Got: none\."),
         (
             f"{STAGES}[networks]\nfilters = 0",
@@ -138,8 +138,10 @@ def test_steps_may_be_counted_while_the_rate_drops_by_epochs(tmp_path):
         ),
         (f"{STAGES}[networks]\ninput_gain = '4'", r"networks\.input_gain must be a valid number\. Got: '4'\."),
         (f"{STAGES}[networks]\ncrop_shift = 2", r"networks\.crop_shift must be 0 .*\. Got: 2\."),
+        (f"{STAGES}[networks]\ndense_units = 3", r"networks\.dense_units must be a list\. Got: 3\."),
+        (f"{STAGES}[networks]\ndepth_threshold = 0.3", r"networks\.depth_threshold must not be there"),
         (f"{STAGES}[networks]\nlayers = 3", r"networks\.layers must not be there"),
-        (f"networks = 3\n{STAGES}", r"networks must be a valid dictionary\. Got: 3\."),
+        (f"networks = 3\n{STAGES}", r"networks must be a table\. Got: 3\."),
     ],
 )
 def test_wrong_common_keys(text, complaint, tmp_path):
