@@ -1,4 +1,4 @@
-"""Packages that only some need, and what to do without them; looking for one does not load it."""
+"""Optional packages, and advice on how to install them; looking for one does not load it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Extra:
     Attributes
     ----------
     name : str
-        As pip takes it.
+        Name of the extra for pip.
     module : str
-        What it installs.
+        Module that it installs.
     purpose : str
-        What does not go without it, in the plural.
+        What needs it, in the plural.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Extra:
 
     @property
     def advice(self) -> str:
-        """What to do if it is not there."""
+        """What to do if the module is not installed."""
         return f"{self.purpose} need the package {self.module}: pip install 'defocus-edge[{self.name}]'"
 
     def load(self) -> Any:

@@ -1,4 +1,4 @@
-"""Libraries held silent that write of damaged files on the terminal: a caller gets one exception instead."""
+"""Holds back what libraries print about damaged files or at their start; OpenCV is loaded only to be held silent."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-
-import cv2
+from collections.abc import Callable, Iterator
 
 _STDERR = 2
 _DESCRIPTOR_LOCK = threading.Lock()
-# Lines of LibRaw and OpenEXR that name the bytes which they are given.
+# Lines that LibRaw and OpenEXR print; they name the bytes that they are given like this.
 _COMPLAINTS = re.compile(rb"^(unknown file: |<python_buffer>: ).*\n?", re.MULTILINE)
 _WARNINGS = re.compile(r"^Warning: Exception raised reading pixel data .*\n?", re.MULTILINE)
 
@@ -27,16 +25,20 @@ class _QuietOpenCV:
         self._lock, self._users, self._level = threading.Lock(), 0, 0
 
     def __enter__(self) -> None:
+        from cv2.utils import logging
+
         with self._lock:
             if self._users == 0:
-                self._level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+                self._level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
             self._users += 1
 
     def __exit__(self, *_: object) -> None:
+        from cv2.utils import logging
+
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                cv2.utils.logging.setLogLevel(self._level)
+                logging.setLogLevel(self._level)
 
 
 QUIET_OPENCV = _QuietOpenCV()
@@ -44,17 +46,17 @@ QUIET_OPENCV = _QuietOpenCV()
 
 @contextlib.contextmanager
 def without_complaints() -> Iterator[None]:
-    """Drop what LibRaw and OpenEXR print of damaged files, which no setting stops; one thread at a time.
+    """Drop what LibRaw and OpenEXR print about damaged files, which no setting stops; one thread at a time.
 
     What other threads print meanwhile comes afterwards.
     """
-    with _DESCRIPTOR_LOCK, _filter_stdout(), _filter_stderr():
+    with _DESCRIPTOR_LOCK, _filter_stdout(), hold_stderr(lambda text, _: _COMPLAINTS.sub(b"", text)):
         yield
 
 
 @contextlib.contextmanager
 def _filter_stdout() -> Iterator[None]:
-    """Python's, not the descriptor: so writes OpenEXR."""
+    """Drop OpenEXR's warnings from Python's stdout, where it prints them; the descriptor stays as it is."""
     held = io.StringIO()
     try:
         with contextlib.redirect_stdout(held):
@@ -64,20 +66,30 @@ def _filter_stdout() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _filter_stderr() -> Iterator[None]:
-    """The descriptor: so write C and C++."""
+def hold_stderr(choose: Callable[[bytes, BaseException | None], bytes]) -> Iterator[None]:
+    """Hold back all that is written to file descriptor 2, by C and C++ libraries too.
+
+    Parameters
+    ----------
+    choose : callable
+        Takes what was written and the exception that ended the block, or None. What it returns is written at the end.
+    """
     try:
         original = os.dup(_STDERR)
     except OSError:  # closed: then nobody reads it
         yield
         return
+    error: BaseException | None = None
     with tempfile.TemporaryFile() as held:
         sys.stderr.flush()
         os.dup2(held.fileno(), _STDERR)
         try:
             yield
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             os.dup2(original, _STDERR)
             os.close(original)
             held.seek(0)
-            os.write(_STDERR, _COMPLAINTS.sub(b"", held.read()))
+            os.write(_STDERR, choose(held.read(), error))

@@ -1,7 +1,7 @@
-"""What the arrays of the package must be: an image is RGB float32 in [0, 1], a map holds blur radii in px.
+"""Checks and conversion of arrays: an image becomes RGB float32 in [0, 1], a map holds blur radii in px.
 
-This is the one module that knows of uint8, uint16, grey and alpha. Past it, an image is ``(H, W, 3)`` float32,
-sRGB-encoded as in the file. Colour profiles are not applied.
+Only this module knows uint8, uint16, grey and alpha. Everywhere else an image is ``(H, W, 3)`` float32, sRGB-encoded as
+in the file. Colour profiles are not applied.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ FloatArray = npt.NDArray[np.float32]
 
 #: Smallest side of an image in px: the networks' 41 px patch mirrors the border by 20 px, and a mirror needs as many.
 MIN_SIDE = 20
-#: How far a float image may leave [0, 1]: rounding goes that far and is clipped, anything beyond is refused.
+#: Values of a float image up to this far outside [0, 1] are rounding errors and are clipped; others are refused.
 ROUNDING_TOLERANCE = 1e-3
-#: Largest radius in px that is taken for one: a disk of more is a picture in itself, and maps in other units go higher.
+#: Largest radius in px that a map may hold. Larger values show that the map is in another unit.
 LARGEST_RADIUS = 64.0
 
 # PIL modes whose numbers are not grey or RGB values, although their arrays look like it (palette indices, CMYK, ...).
@@ -25,7 +25,7 @@ _PIL_MODES_TO_CONVERT = {"P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa
 
 
 def as_image(image: npt.ArrayLike) -> FloatArray:
-    """Turn an array into the one kind of image the package works on: RGB float32 in [0, 1].
+    """Convert an array to the one kind of image that the package works on: RGB float32 in [0, 1].
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def as_image(image: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray, shape (H, W, 3), float32
-        C-contiguous copy; `image` is neither modified nor shared. Values are as they came, no gamma is applied.
+        C-contiguous copy; `image` is neither modified nor shared. The values stay sRGB-encoded.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def as_image(image: npt.ArrayLike) -> FloatArray:
 
 
 def check_radius_map(blur_map: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
-    """The radii as an array, if they fit the picture.
+    """Return the radii as an array if they fit the picture.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def check_radius_map(blur_map: npt.ArrayLike, shape: tuple[int, ...]) -> FloatAr
     Raises
     ------
     ValueError
-        If the shape is another one, or a radius is negative, above 64 px or not finite.
+        If the shape differs, or a radius is negative, above 64 px or not finite.
     """
     radius = np.asarray(blur_map, dtype=np.float32)
     if radius.shape != shape:
@@ -128,7 +128,7 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 
 
 def _check_unit_range(colour: npt.NDArray[Any]) -> None:
-    """Raise unless all floats are finite and in [0, 1], but for `ROUNDING_TOLERANCE`."""
+    """Raise unless all floats are finite and in [0, 1], up to `ROUNDING_TOLERANCE`."""
     with np.errstate(invalid="ignore"):  # NaN is what we look for
         low, high = float(colour.min()), float(colour.max())
     rule = "a float image must be finite and within [0, 1]"

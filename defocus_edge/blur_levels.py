@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from defocus_edge.choices import READ_OUTS, ReadOut
 
-#: Smallest level in px. A disk of this radius covers 0.79 px: a picture that is "sharp".
+#: Smallest level in px. A disk of this radius covers 0.79 of a pixel: the picture is sharp.
 MIN_RADIUS = 0.5
 #: Largest level in px (Karaali et al. 2022, section III).
 MAX_RADIUS = 6.0
@@ -20,8 +20,10 @@ RADIUS_STEP = 0.25
 BLUR_LEVELS: NDArray[np.float32] = np.arange(MIN_RADIUS, MAX_RADIUS + RADIUS_STEP / 2, RADIUS_STEP, dtype=np.float32)
 BLUR_LEVELS.flags.writeable = False
 N_LEVELS = len(BLUR_LEVELS)
-
-#: How a distribution over the levels becomes one radius.
+#: A pixel counts as blurred where its true radius exceeds this, px: the two smallest levels are sharp, 1 px is the
+#: smallest blurred one. A lens that is in focus has less once a picture is reduced to the size that networks see, and
+#: people who draw masks begin to mark blur at about a disk of two pixels.
+BLURRED_ABOVE = MIN_RADIUS + RADIUS_STEP
 
 
 def radius_to_class(radius: ArrayLike) -> NDArray[np.int64]:
@@ -66,8 +68,8 @@ def radius_to_sigma(radius: ArrayLike) -> NDArray[np.float64]:
 
     Notes
     -----
-    A uniform disk of radius r has variance r²/4 along each axis, so σ = r/2. It is the one conversion of this package:
-    wherever a Gaussian's σ meets a disk's radius, their second moments are equal.
+    A uniform disk of radius r has variance r²/4 along each axis, so σ = r/2. The whole package converts by equal second
+    moments.
     """
     return np.asarray(radius, dtype=np.float64) / 2.0
 
@@ -78,7 +80,7 @@ def sigma_to_radius(sigma: ArrayLike) -> NDArray[np.float64]:
 
 
 def read_radius(probabilities: ArrayLike, *, read_out: ReadOut = "median") -> NDArray[np.float32]:
-    """One radius for each distribution over the levels.
+    """Read one radius from each distribution over the levels.
 
     Parameters
     ----------

@@ -1,21 +1,32 @@
-"""Names and defaults that both the light command line and the heavy modules need. Imports nothing heavy."""
+"""Names and defaults that both the light command line and the heavy modules need. Imports only `typing`."""
 
 from typing import Literal, get_args
 
 #: How a radius is read from the probabilities of the levels, see `blur_levels.read_radius`.
 ReadOut = Literal["median", "expectation", "argmax"]
 READ_OUTS: tuple[ReadOut, ...] = get_args(ReadOut)
+DEFAULT_READ_OUT: ReadOut = "median"
+#: Whose settings the propagation has: ours, or the paper's.
+Propagation = Literal["default", "paper"]
+DEFAULT_PROPAGATION: Propagation = "default"
 #: How blurred pixels are found: the blur map with a threshold, or a segmentation network.
 Method = Literal["threshold", "msdu", "defusion", "maganet"]
 METHODS: tuple[Method, ...] = get_args(Method)
+#: The method that reads the blur map.
+MAP_METHOD: Method = "threshold"
 #: Precision of the convolutions.
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+DEFAULT_PRECISION: Precision = "float32"
 #: The largest radius that fits the picture, or the first device that is there.
 AUTO: Literal["auto"] = "auto"
 #: Largest radius to look for, px.
 MaxRadius = float | Literal["auto"]
 DEFAULT_MAX_RADIUS: MaxRadius = AUTO
+#: What runs the workers of a batch: processes of this computer, or Ray Data.
+Engine = Literal["local", "ray"]
+#: Kind of the table that a batch writes.
+TableKind = Literal["csv", "parquet"]
 #: The preset that is used when none is named.
 DEFAULT_PRESET = "edge-v1"
 #: The preset of each method that finds blurred pixels, unless another is named.
@@ -25,3 +36,5 @@ METHOD_PRESETS: dict[Method, str] = {
     "defusion": "defusion-v1",
     "maganet": "maganet-v1",
 }
+#: How the name of an ONNX file must end.
+ONNX_SUFFIX = ".onnx"

@@ -1,16 +1,17 @@
-"""Which pixels of a photograph are out of focus: the map with a threshold, or one of three segmentation networks."""
+"""Pixels of a photograph that are out of focus, by the blur map with a threshold or by a segmentation network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge.choices import AUTO, METHOD_PRESETS, METHODS, Method
+from defocus_edge.choices import AUTO, MAP_METHOD, METHOD_PRESETS, METHODS, Method
 from defocus_edge.files.images import load_image
 from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.presets import load_segmentation_preset
@@ -18,10 +19,10 @@ from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP, MapE
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.thresholds import find_threshold
 
-#: How fast the method `threshold` grows sure: at twice or half of the threshold the odds are this power of two to one.
-#: 4 has the least cross entropy on the development scenes of `training.masks.scenes`, with the default threshold.
+#: With the method `threshold` the odds of blur are (radius / threshold) to this power. 4 has the least cross entropy on
+#: the development scenes of `training.masks.scenes`, with the default threshold.
 STEEPNESS = 4.0
-# With the method `threshold` a probability above this is a radius above the threshold.
+# Probability at the threshold of the method `threshold`.
 _EVEN = 0.5
 
 
@@ -39,9 +40,9 @@ class BlurMask:
         True = blurred: where the probability is above the threshold.
     method : {'threshold', 'msdu', 'defusion', 'maganet'}
     preset : str
-        Where the weights came from.
+        Name or folder of the weights.
     threshold : float
-        Of the probability.
+        Threshold of the probability.
     """
 
     probability: NDArray[np.float32]
@@ -60,28 +61,27 @@ class BlurDetector:
     Parameters
     ----------
     method : {'threshold', 'msdu', 'defusion', 'maganet'}
-        ``threshold``: the blur map of `BlurEstimator` with a threshold; the others are segmentation networks, see
-        `defocus_edge.networks`.
+        ``threshold`` is the blur map of `BlurEstimator` with a threshold; the others are segmentation networks.
     preset : str or Path, optional
         Name of the weights, see `list_presets`, or a folder that `python -m training` wrote.
     threshold : float, optional
-        Probability above which a pixel counts as blurred, of a segmentation network; the one calibrated for the preset
+        Probability of a segmentation network above which a pixel counts as blurred; the one calibrated for the preset
         unless given.
     alpha, radius : float, optional
-        Threshold of the method ``threshold``, see `threshold_blur_map`, also for what it is if neither is given.
+        Threshold of the method ``threshold``: see `threshold_blur_map`, also for the default.
     largest_side : int
         Side in px above which a segmentation network sees the picture in tiles; smaller needs less memory.
     overlap : int
-        px by which the tiles overlap.
+        Overlap of the tiles in px.
     device : str
         ``"auto"``, ``"cpu"`` or ``"gpu:0"``, as for `BlurEstimator`.
     **options
-        For `BlurEstimator`, with the method ``threshold``.
+        Options of `BlurEstimator`, with the method ``threshold`` only.
 
     Raises
     ------
     PresetError
-        If the preset is unknown, damaged or of another method.
+        If the preset is unknown, damaged, or belongs to another method.
     ValueError
         If the method is unknown, or an option is out of its range or belongs to another method.
 
@@ -117,14 +117,14 @@ class BlurDetector:
             raise ValueError(msg)
         self.method = method
         self.device = choose_device(device)
+        self._measure: Callable[..., NDArray[np.float32]]
         self.preset = str(METHOD_PRESETS[method] if preset is None else preset)
-        if method == "threshold":
-            _refuse("method 'threshold'", threshold=threshold)
+        if method == MAP_METHOD:
+            _refuse(f"method {method!r}", threshold=threshold)
             self.threshold = _EVEN
-            find_threshold(np.zeros((1, 1), dtype=np.float32), alpha=alpha, radius=radius)  # wrong ones are said now
-            self._measure = _make_radius_measure(
-                BlurEstimator(self.preset, device=self.device, **options), alpha, radius
-            )
+            find_threshold(np.zeros((1, 1), dtype=np.float32), alpha=alpha, radius=radius)  # refuses wrong ones now
+            estimator = BlurEstimator(self.preset, device=self.device, **options)
+            self._measure = partial(_measure_radius, estimator=estimator, alpha=alpha, radius=radius)
         else:
             _refuse(f"method {method!r}", alpha=alpha, radius=radius, **options)
             with use_device(self.device):
@@ -133,7 +133,7 @@ class BlurDetector:
     def _load_network(
         self, threshold: float | None, largest_side: int, overlap: int
     ) -> tuple[float, Callable[..., NDArray[np.float32]]]:
-        """The threshold and what gives the probability of a picture."""
+        """The threshold, and the function from a picture to its probability."""
         if threshold is not None and not 0 < threshold < 1:
             msg = f"threshold must be between 0 and 1. Got: {threshold}."
             raise ValueError(msg)
@@ -152,7 +152,7 @@ class BlurDetector:
         image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
             As for `BlurEstimator.estimate`.
         progress : callable, optional
-            Called with (done, all): edge points with the method ``threshold``, tiles with the others.
+            Called with (done, all): numbers of edge points with the method ``threshold``, of tiles with the others.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class BlurDetector:
 
 
 def detect_blur(image: ArrayLike | str | Path, *, method: Method = "threshold", **options: Any) -> BlurMask:
-    """Blurred pixels of one picture: the one-liner. For many pictures make one `BlurDetector`.
+    """Find the blurred pixels of one picture. For many pictures make one `BlurDetector`.
 
     Parameters
     ----------
@@ -193,19 +193,22 @@ def detect_blur(image: ArrayLike | str | Path, *, method: Method = "threshold", 
     return BlurDetector(method, **options).detect(image)
 
 
-def _make_radius_measure(
-    estimator: BlurEstimator, alpha: float | None, radius: float | None
-) -> Callable[..., NDArray[np.float32]]:
-    def measure(image: NDArray[np.float32], *, progress: Callable[[int, int], None] | None) -> NDArray[np.float32]:
-        return _compare_radius(estimator.estimate(image, progress=progress).radius, alpha=alpha, radius=radius)
-
-    return measure
+def _measure_radius(
+    image: NDArray[np.float32],
+    *,
+    estimator: BlurEstimator,
+    alpha: float | None,
+    radius: float | None,
+    progress: Callable[[int, int], None] | None,
+) -> NDArray[np.float32]:
+    """Probability of blur from the blur map of a picture."""
+    return _compare_radius(estimator.estimate(image, progress=progress).radius, alpha=alpha, radius=radius)
 
 
 def _compare_radius(
     radius_map: NDArray[np.float32], *, alpha: float | None, radius: float | None
 ) -> NDArray[np.float32]:
-    """Probability of blur that grows with the radius and passes one half where the radius passes the threshold."""
+    """Probability of blur: it grows with the radius and passes one half at the threshold."""
     threshold = find_threshold(radius_map, alpha=alpha, radius=radius)
     odds = (radius_map / np.float32(threshold)) ** np.float32(STEEPNESS) if threshold else np.float32(np.inf)
     probability = np.float32(1) - np.float32(1) / (np.float32(1) + odds)

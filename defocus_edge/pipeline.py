@@ -1,4 +1,4 @@
-"""From a photo to a blur map: edges, networks, propagation, in this order."""
+"""From a photo to a blur map: `measure` the blur at edge points, then `spread` it over the picture."""
 
 from __future__ import annotations
 
@@ -14,23 +14,47 @@ from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.choices import AUTO, DEFAULT_MAX_RADIUS, DEFAULT_PRESET, MaxRadius, Precision, ReadOut
 from defocus_edge.estimation.edges import EdgeSettings, find_edges, thin_edges
 from defocus_edge.estimation.point_blur import PointBlur, measure_points
-from defocus_edge.estimation.pyramid import PyramidBlur, choose_scales, measure_pyramid, reduce_any
+from defocus_edge.estimation.pyramid import Places, PyramidBlur, merge_scales
+from defocus_edge.estimation.reduction import choose_scales, reduce_any, reduce_pictures
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
 from defocus_edge.files.images import load_image
 from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.edge.authors_weights import import_authors_weights
 from defocus_edge.networks.edge.dense import TILE_SIDE, DenseEvaluator
 from defocus_edge.networks.presets import load_edge_networks
-from defocus_edge.propagation.propagate import NoEdgesError, PreparedSpread, prepare_spread
+from defocus_edge.propagation.propagate import NoEdgesError, prepare_spread
 from defocus_edge.propagation.settings import PropagationSettings
 
 if TYPE_CHECKING:
     from defocus_edge.networks.edge.networks import EdgeNetworks
 
-#: What the settings name as preset for networks that were handed over in memory.
+#: Value of `EstimatorSettings.preset` for networks that were handed over in memory.
 OWN_NETWORKS = "networks in memory"
-# All points count, if barely.
-_LEAST_CONFIDENCE = np.float32(1e-3)
+
+
+def estimate_blur(image: ArrayLike | str | Path, **options: Any) -> BlurEstimate:
+    """Estimate the blur map of one picture, in px. For many pictures make one `BlurEstimator`.
+
+    Parameters
+    ----------
+    image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
+        As for `BlurEstimator.estimate`.
+    **options
+        As for `BlurEstimator`, and `edges` as for `BlurEstimator.estimate`.
+
+    Returns
+    -------
+    BlurEstimate
+
+    Raises
+    ------
+    NoEdgesError
+        If the picture has no pattern edge.
+    ValueError, TypeError
+        If an argument is not as described.
+    """
+    edges = options.pop("edges", None)
+    return BlurEstimator(**options).estimate(image, edges)
 
 
 class BlurEstimator:
@@ -43,27 +67,27 @@ class BlurEstimator:
     read_out : {'median', 'expectation', 'argmax'}
         Median or mean of the 23 levels under the softmax, or the most probable one as in the paper.
     depth_penalty : float, optional
-        How much depth edges stop the propagation (Ψ in the paper); 0 switches that off. That of `propagation` unless
+        How much depth edges stop the propagation (Ψ in the paper); 0 switches that off. The one of `propagation` unless
         given.
     depth_threshold : float, optional
-        Probability of E-NET above which a point counts as a depth edge; the one calibrated for the preset unless given.
+        Probability of E-NET above which a point counts as a depth edge. The one calibrated for the preset unless given.
     edge_settings : EdgeSettings, optional
         How edges are found.
     propagation : PropagationSettings or 'paper', optional
         How blur spreads; ``"paper"`` is `PropagationSettings.paper`.
     tile_side : int
-        Side in px of the tiles that the networks see; smaller needs less memory, the result is the same.
+        Side in px of the tiles that the networks see. Smaller tiles need less memory and give the same result.
     max_radius : float or 'auto'
-        Largest radius in px to look for. The networks know radii up to 6 px: beyond that they see the picture at half
-        its size, a quarter and so on, too. ``"auto"`` goes on while 96 px are left on the shorter side, and to 96 px at
-        most; 6 is the single scale of the paper.
+        Largest radius in px to look for. The networks know radii up to 6 px; for larger ones they also see the picture
+        at half its size, a quarter and so on. ``"auto"`` goes on while the shorter side keeps 96 px, and to 96 px of
+        radius at most. 6 is the single scale of the paper.
     edge_step : int
-        Measure one edge point in so many. The maps are needed for a single point, so that little is won: on astronaut
-        and coffee of scikit-image 3 took 0.9 of the processor's time and moved the map by 6 % on average.
+        Measure one edge point in this many. Even one point needs the maps around it, so thinning saves little time: on
+        astronaut and coffee of scikit-image, 3 took 0.9 of the processor's time and moved the map by 6 % on average.
     precision : {'float32', 'bfloat16'}
-        Of the networks' convolutions. On the same photographs and a processor with such instructions bfloat16 took 0.65
-        of the time; 1.2 % of the points moved by 0.125 px or more, the map by 0.003 px (0.3 %) on average, and by up to
-        1.5 px in places where an edge point changed from pattern to depth edge.
+        Precision of the networks' convolutions. On the same photographs and a processor with such instructions,
+        bfloat16 took 0.65 of the time; 1.2 % of the points moved by 0.125 px or more, the map by 0.003 px (0.3 %) on
+        average, and by up to 1.5 px where an edge point changed from pattern to depth edge.
     device : str
         ``"auto"`` (the first GPU that the backend sees, else the CPU), ``"cpu"``, or ``"gpu:0"``.
 
@@ -128,15 +152,15 @@ class BlurEstimator:
 
     @classmethod
     def from_authors_weights(cls, folder: str | Path, **options: Any) -> Self:
-        """Estimator with the weights that the authors of the paper published, run as their code runs them.
+        """Make an estimator with the weights that the authors of the paper published, run as their code runs them.
 
         Parameters
         ----------
         folder : str or Path
-            Holds ``blur/0.mat`` … ``blur/21.mat`` and ``edge/0.mat`` … ``edge/25.mat`` (GPL-3.0, not part of this
+            Folder with ``blur/0.mat`` … ``blur/21.mat`` and ``edge/0.mat`` … ``edge/25.mat`` (GPL-3.0, not part of this
             package).
         **options
-            As for `BlurEstimator`, but for `preset`. The defaults are the settings of the authors' code:
+            As for `BlurEstimator`, except `preset`. The defaults are the settings of the authors' code:
             ``read_out="argmax"``, ``max_radius=6`` and `PropagationSettings.authors_code`.
 
         Returns
@@ -165,7 +189,7 @@ class BlurEstimator:
         max_radius: MaxRadius | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> BlurEstimate:
-        """Blur map of one picture.
+        """Estimate the blur map of one picture.
 
         Parameters
         ----------
@@ -173,9 +197,10 @@ class BlurEstimator:
             uint8, uint16, or float in [0, 1]; sRGB-encoded as files are. At least 20 px on each side. Alpha is
             dropped. See `as_image`.
         edges : (H, W) ndarray of bool, optional
-            Edge map of any detector; Canny's otherwise. A reduced picture has an edge where a pixel of the block has.
+            Edge map of any detector; Canny's otherwise. A pixel of a reduced picture is an edge if any pixel of its
+            block is.
         max_radius : float or 'auto', optional
-            px; that of the estimator unless given.
+            Largest radius in px to look for; the one of the estimator unless given.
         progress : callable, optional
             Called with (edge points done, all edge points), for each scale from the start.
 
@@ -191,27 +216,22 @@ class BlurEstimator:
             If `image` is no picture, `edges` does not fit it, or it is too small for radii of `max_radius`.
         """
         settings = self.settings if max_radius is None else replace(self.settings, max_radius=max_radius)
-        rgb = load_image(image)  # a copy of our own
-        edges = None if edges is None else _check_edges(edges, rgb.shape[:2])
-        scales = choose_scales(rgb.shape, settings.max_radius)
-
-        def measure(picture: NDArray[np.float32], look_at: NDArray[np.bool_] | None, scale: int) -> PointBlur:
-            here = find_edges(picture, settings=settings.edges) if edges is None else reduce_any(edges, scale)
-            return measure_points(
-                picture,
-                thin_edges(here if look_at is None else here & look_at, settings.edge_step),
-                self._evaluator,
-                read_out=settings.read_out,
-                depth_threshold=settings.depth_threshold,
-                progress=progress,
-            )
-
-        blur = measure_pyramid(rgb, scales, measure, close=settings.propagation.close_boundaries)
+        pictures = [load_image(image)]  # a copy, and the only reference to it
+        blur = measure(
+            pictures[0],
+            self._evaluator,
+            edges=edges,
+            edge_settings=settings.edges,
+            edge_step=settings.edge_step,
+            read_out=settings.read_out,
+            depth_threshold=settings.depth_threshold,
+            max_radius=settings.max_radius,
+            close_boundaries=settings.propagation.close_boundaries,
+            progress=progress,
+        )
+        # Hand the reference over: `spread` frees the picture, 288 MB at 24 megapixels, before it needs most memory.
+        radius, confidence = spread(pictures.pop(), blur, settings=settings.propagation, overwrite_image=True)
         found = blur.found
-        _check_points(found, rgb.shape)
-        spread = _prepare_spread(rgb, blur, settings=settings, overwrite_image=True)
-        del rgb  # at 24 megapixels 288 MB that the next step needs
-        radius, confidence = _spread(spread, blur)
         return BlurEstimate(
             radius,
             confidence,
@@ -224,92 +244,116 @@ class BlurEstimator:
         )
 
 
-def estimate_blur(image: ArrayLike | str | Path, **options: Any) -> BlurEstimate:
-    """Blur map of one picture, in px: the one-liner. For many pictures make one `BlurEstimator`.
-
-    Parameters
-    ----------
-    image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
-        As for `BlurEstimator.estimate`.
-    **options
-        As for `BlurEstimator`, and `edges` as for `BlurEstimator.estimate`.
-
-    Returns
-    -------
-    BlurEstimate
-
-    Raises
-    ------
-    NoEdgesError
-        If the picture has no pattern edge.
-    ValueError, TypeError
-        If an argument is not as described.
-    """
-    edges = options.pop("edges", None)
-    return BlurEstimator(**options).estimate(image, edges)
-
-
-def spread_points(
+def measure(
     image: NDArray[np.float32],
-    points: NDArray[np.integer],
-    point_radius: NDArray[np.float32],
-    point_confidence: NDArray[np.float32],
-    is_depth_edge: NDArray[np.bool_],
+    evaluator: DenseEvaluator,
     *,
-    settings: EstimatorSettings,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Dense radius and confidence from what is known at edge points: the last stage of the pipeline.
+    edges: NDArray[np.bool_] | None = None,
+    edge_settings: EdgeSettings | None = None,
+    edge_step: int = 1,
+    read_out: ReadOut = "median",
+    depth_threshold: float | None = None,
+    max_radius: MaxRadius = DEFAULT_MAX_RADIUS,
+    close_boundaries: bool = True,
+    keep_softmax: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PyramidBlur:
+    """Measure the blur at the edge points of a picture: the first stage of the pipeline.
 
     Parameters
     ----------
     image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-    points : (N, 2) ndarray of int
-    point_radius : (N,) ndarray of float32
-        px.
-    point_confidence : (N,) ndarray of float32
-    is_depth_edge : (N,) ndarray of bool
-        These points stop the propagation; the others are its source.
-    settings : EstimatorSettings
-        Its `propagation` is used.
+        RGB in [0, 1], sRGB-encoded.
+    evaluator : DenseEvaluator
+        The networks.
+    edges, edge_settings, edge_step, read_out, depth_threshold, max_radius, progress
+        As for `BlurEstimator` and `BlurEstimator.estimate`.
+    close_boundaries : bool
+        Link depth edges of reduced pictures along contours, see `PropagationSettings`.
+    keep_softmax : bool
+        Keep what the networks said, for `PointBlur.reread`. Only a single scale keeps it: ``max_radius=6``.
+
+    Returns
+    -------
+    PyramidBlur
+        Without points if there is no edge.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `edges` does not fit the image, or the image is too small for radii of `max_radius`.
+    """
+    edges = None if edges is None else _check_edges(edges, image.shape[:2])
+    scales = choose_scales(image.shape, max_radius)
+    pictures = reduce_pictures(image, scales)
+    found: list[PointBlur] = []
+    places = Places.everywhere(pictures[-1].shape)
+    for number in reversed(range(len(scales))):  # from coarse to fine
+        picture, scale = pictures[number], scales[number]
+        here = find_edges(picture, settings=edge_settings) if edges is None else reduce_any(edges, scale)
+        points = measure_points(
+            picture,
+            thin_edges(here & places.look_at, edge_step),
+            evaluator,
+            read_out=read_out,
+            depth_threshold=evaluator.networks.config.depth_threshold if depth_threshold is None else depth_threshold,
+            keep_softmax=keep_softmax,
+            progress=progress,
+        )
+        found.insert(0, points)
+        if number:
+            places = places.narrow(points, scale, pictures[number - 1].shape)
+    return merge_scales(pictures, scales, found, close=close_boundaries)
+
+
+def spread(
+    image: NDArray[np.float32],
+    blur: PyramidBlur,
+    *,
+    settings: PropagationSettings | None = None,
+    overwrite_image: bool = False,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Spread the blur at edge points over the whole picture: the last stage of the pipeline.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of float32
+        RGB in [0, 1], sRGB-encoded.
+    blur : PyramidBlur
+        Pattern edges are the sources, depth edges stop the propagation. A point of a reduced picture counts as many
+        times as its pixel is long: it stands for that many points along its edge.
+    settings : PropagationSettings, optional
+    overwrite_image : bool
+        Use the memory of `image`: what it holds is lost. If the caller keeps no other reference, the memory is freed
+        before the filter runs.
 
     Returns
     -------
     radius, confidence : (H, W) ndarray of float32
+        Radius in px, and how well it is supported, 0 to 1; see `propagate_blur`.
 
     Raises
     ------
     NoEdgesError
-        If all points are depth edges.
+        If there is no point, or all points are depth edges.
     """
-    found = PointBlur(points.astype(np.int32, copy=False), point_radius, point_confidence, is_depth_edge)
-    single = PyramidBlur(found, np.ones(len(points), dtype=np.int32), None)
-    return _spread(_prepare_spread(image, single, settings=settings, overwrite_image=False), single)
-
-
-def _prepare_spread(
-    image: NDArray[np.float32], blur: PyramidBlur, *, settings: EstimatorSettings, overwrite_image: bool
-) -> PreparedSpread:
-    """How far the pattern points spread in a picture."""
     found = blur.found
+    _check_points(found, image.shape)
+    pattern = ~found.is_depth_edge
     depth_edges = np.zeros(image.shape[:2], dtype=bool)
-    depth_edges[tuple(found.points[found.is_depth_edge & (blur.scale == 1)].T)] = True
-    return prepare_spread(
+    depth_edges[tuple(found.points[~pattern & (blur.scale == 1)].T)] = True
+    prepared = prepare_spread(
         image,
-        found.points[~found.is_depth_edge],
+        found.points[pattern],
         depth_edges,
-        settings=settings.propagation,
+        settings=settings,
         boundaries=blur.boundaries,
         overwrite_image=overwrite_image,
     )
-
-
-def _spread(spread: PreparedSpread, blur: PyramidBlur) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Dense radius and confidence. A point of a reduced picture stands for so many of the picture along its edge."""
-    pattern = ~blur.found.is_depth_edge
-    return spread.run(
-        blur.found.radius[pattern],
-        np.maximum(blur.found.confidence[pattern], _LEAST_CONFIDENCE),
+    del image, depth_edges
+    return prepared.run(
+        found.radius[pattern],
+        found.positive_confidence[pattern],
         point_weight=blur.scale[pattern].astype(np.float32),
     )
 
@@ -327,6 +371,7 @@ def _check_points(found: PointBlur, shape: tuple[int, ...]) -> None:
 def _choose_propagation(
     propagation: PropagationSettings | Literal["paper"] | None, depth_penalty: float | None
 ) -> PropagationSettings:
+    """Settings of the propagation, with another depth penalty if one is given."""
     if isinstance(propagation, str) and propagation != "paper":
         msg = f"propagation must be 'paper' or PropagationSettings. Got: {propagation!r}."
         raise ValueError(msg)
@@ -335,6 +380,7 @@ def _choose_propagation(
 
 
 def _check_edges(edges: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Refuse edges that are no mask of the picture."""
     edges = np.asarray(edges)
     if edges.dtype != bool:
         msg = f"edges must be a bool array, True at edges. Got: {edges.dtype}; pass for example edges > 0."

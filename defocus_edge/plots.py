@@ -1,7 +1,7 @@
-"""Pictures of maps and edges for people: colours with a scale, drawn without pyplot or a display.
+"""Pictures of maps and edges in colours with a scale, drawn without pyplot or a display.
 
-One colour scale for all: plasma, perceptually uniform and readable with every kind of colour vision, over a fixed range
-of radii, so that pictures compare. Matplotlib is loaded by the first picture that needs it, not by the import.
+All use the colour map plasma, which is perceptually uniform and readable with every kind of colour vision, over a fixed
+range of radii, so that pictures compare. Matplotlib is loaded by the first picture that needs it, not by the import.
 """
 
 from __future__ import annotations
@@ -14,26 +14,30 @@ import numpy.typing as npt
 
 from defocus_edge.arrays import as_image
 from defocus_edge.blur_levels import MAX_RADIUS
+from defocus_edge.psf import LUMA
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
-#: Longest side of a map in a preview, in px: larger maps are averaged down.
+#: Longest side in px of a map in a preview; larger maps are averaged down.
 MAX_PREVIEW_SIDE = 1600
-#: Smaller maps are enlarged by a whole number, until they reach this side in px.
+#: Smaller maps are enlarged by a whole number until they reach this side in px.
 MIN_PREVIEW_SIDE = 600
-#: Depth edges: no colour of the scale comes near cyan, with any kind of colour vision (CIEDE2000 > 30, simulated).
+#: Cyan of depth edges: far from all colours of the scale with every kind of colour vision (CIEDE2000 > 30, simulated).
 DEPTH_EDGE_COLOUR = (0, 255, 255)
-#: Pattern edges where no radius is given: orange, the other end of the axis that all eyes tell from cyan.
+#: Orange of pattern edges without a radius: all kinds of colour vision tell it from cyan.
 PATTERN_EDGE_COLOUR = (255, 160, 0)
 
 _COLOUR_MAP = "plasma"
-_LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # Rec. 709, on encoded values: for looks, not for light
-_EDGE_BACKGROUND = 0.35  # the picture behind edges is dimmed to this share
-_PX_PER_EDGE_DOT = 2000  # dots grow by 1 px with each such length of the longer side, to survive shrinking on a screen
+# The picture behind edges is dimmed to this share.
+_EDGE_BACKGROUND = 0.35
+# Dots grow by 1 px with each such length of the longer side, so that they survive shrinking on a screen.
+_PX_PER_EDGE_DOT = 2000
 _DPI = 100
-_BAR_WIDTH, _MARGIN, _LABEL_WIDTH = 1.0, 1.0, 4.5  # layout of the preview, in units of the font size
-_MIN_BAR_HEIGHT = 9.0  # same unit; a panorama's bar is higher than its map
+# The font size of a preview is the longer side over this number, but within these limits in px.
+_SIDES_PER_FONT, _FONT_LIMITS = 50, (12, 28)
+# Layout of a preview, in units of the font size. The bar beside a panorama is higher than its map.
+_BAR_WIDTH, _MARGIN, _LABEL_WIDTH, _TITLE_HEIGHT, _MIN_BAR_HEIGHT = 1.0, 1.0, 4.5, 2.0, 9.0
 
 
 def plot_blur_map(blur_map: npt.ArrayLike, *, max_radius: float | None = None, title: str | None = None) -> ByteArray:
@@ -44,14 +48,15 @@ def plot_blur_map(blur_map: npt.ArrayLike, *, max_radius: float | None = None, t
     blur_map : array_like, shape (H, W)
         Blur radius in px.
     max_radius : float, optional
-        Radius in px at the top of the scale, `MAX_RADIUS` by default. Larger radii get its colour, the bar an arrow.
+        Radius in px at the top of the scale, `MAX_RADIUS` by default. Larger radii get its colour, and the bar ends in
+        an arrow.
     title : str, optional
         A line above the map.
 
     Returns
     -------
     ndarray, shape (h, w, 3), uint8
-        RGB. The map takes up to 1600 px, in its own aspect; margins, bar and title come on top.
+        RGB. The map is at most 1600 px long, in its own proportions; margins, bar and title come on top.
 
     Raises
     ------
@@ -81,7 +86,7 @@ def overlay_blur_map(
     blur_map : array_like, shape (H, W)
         Blur radius in px.
     confidence : array_like, shape (H, W), optional
-        Between 0 and 1. Where it is low the picture shows through, grey.
+        Between 0 and 1. The grey picture shows through where it is low.
     opacity : float
         Share of the map's colour, from 0 to 1, where the confidence is 1.
     max_radius : float, optional
@@ -97,10 +102,10 @@ def overlay_blur_map(
     Raises
     ------
     TypeError, ValueError
-        If the image is none (see `as_image`), the shapes differ, or a number is outside its range.
+        If `as_image` refuses the image, the shapes differ, or a number is outside its range.
     """
     radii, top = _check_blur_map(blur_map), _check_max_radius(max_radius)
-    grey = as_image(image) @ _LUMA
+    grey = as_image(image) @ LUMA
     if radii.shape != grey.shape:
         raise ValueError(f"blur_map must have the size of image, {grey.shape}. Got: {radii.shape}. Resize one of them.")
     if not 0 <= opacity <= 1:
@@ -136,8 +141,8 @@ def plot_edges(
     is_depth_edge : array_like, shape (N,), bool
         True for depth edges, False for pattern edges.
     point_radius : array_like, shape (N,), optional
-        Blur radius in px at each point, for the colour of pattern edges; they are orange without it. What stands at
-        depth edges is not looked at.
+        Blur radius in px at each point, for the colour of pattern edges, which are orange without it. Values at depth
+        edges are ignored.
     max_radius : float, optional
         As in `plot_blur_map`.
 
@@ -149,10 +154,10 @@ def plot_edges(
     Raises
     ------
     TypeError, ValueError
-        If the image is none (see `as_image`), a shape or type differs, a point is outside the picture, or a pattern
-        edge has no finite radius.
+        If `as_image` refuses the image, a shape or type differs, a point is outside the picture, or a pattern edge has
+        no finite radius.
     """
-    grey = as_image(image) @ _LUMA
+    grey = as_image(image) @ LUMA
     places, is_depth = _check_points(points, is_depth_edge, grey.shape)
     colours = np.empty((len(places), 3), dtype=np.uint8)
     colours[is_depth] = DEPTH_EDGE_COLOUR
@@ -172,18 +177,7 @@ def plot_edges(
 
 
 def choose_scale_top(blur_map: npt.ArrayLike) -> float:
-    """Top of a colour scale that shows all of a map, and is the same for most maps.
-
-    Parameters
-    ----------
-    blur_map : (H, W) array_like of float
-        px.
-
-    Returns
-    -------
-    float
-        6 px, the largest radius of the networks, or that doubled until the map is below.
-    """
+    """Top in px of a colour scale that shows all of a map: 6 px, the largest blur level, doubled as often as needed."""
     largest, top = float(_check_blur_map(blur_map).max()), float(MAX_RADIUS)
     while top < largest:
         top *= 2
@@ -226,7 +220,7 @@ def _check_points(
 
 
 def _resize(plane: FloatArray) -> FloatArray:
-    """Plane in preview size: averaged down to `MAX_PREVIEW_SIDE`, or each px repeated up to `MIN_PREVIEW_SIDE`."""
+    """Plane in preview size: averaged down to `MAX_PREVIEW_SIDE`, or pixels repeated up to `MIN_PREVIEW_SIDE`."""
     height, width = plane.shape
     side = max(height, width)
     if side > MAX_PREVIEW_SIDE:
@@ -269,9 +263,9 @@ def _frame(content: ByteArray, *, top: float, is_cut: bool, title: str | None) -
     from matplotlib.figure import Figure
 
     height, width = content.shape[:2]
-    font = float(np.clip(max(height, width) / 50, 12, 28))  # px
+    font = float(np.clip(max(height, width) / _SIDES_PER_FONT, *_FONT_LIMITS))
     margin, bar = round(_MARGIN * font), max(height, round(_MIN_BAR_HEIGHT * font))
-    head = margin + (round(2 * font) if title else 0)
+    head = margin + (round(_TITLE_HEIGHT * font) if title else 0)
     total_width = margin + width + round((_MARGIN + _BAR_WIDTH + _LABEL_WIDTH) * font)
     total_height = head + bar + margin
     figure = Figure(figsize=(total_width / _DPI, total_height / _DPI), dpi=_DPI, facecolor="white")

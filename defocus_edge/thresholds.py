@@ -1,4 +1,4 @@
-"""From a blur map to a mask: which pixels are out of focus."""
+"""From a blur map to a mask of the pixels that are out of focus, and to a summary."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Share of the map's range above which a pixel counts as blurred, if no threshold is given …
+#: Without a threshold, a pixel counts as blurred above this share of the map's range …
 DEFAULT_ALPHA = 0.15
-#: … but the threshold stays within these radii in px: a disk of less is as good as sharp, and a picture that is blurred
-#: all over has no sharp part to compare with. Cross entropy on the scenes of `training.masks.scenes`: 0.200;
-#: of α = 0.3 alone 0.313, of 1 px alone 0.199, which takes all of a large photograph for blurred.
+#: … but the threshold stays within these radii in px. A smaller disk is as good as sharp, and a picture that is blurred
+#: everywhere has no sharp part to compare with. Chosen by the cross entropy on the scenes of `training.masks.scenes`:
+#: 0.200. With α = 0.3 alone it was 0.313; with 1 px alone 0.199, but that takes all of a large photograph for blurred.
 DEFAULT_RADII = (1.0, 2.0)
-#: Sides of the box of the sharpest region, as a share of the map's sides: small enough to name a subject, large enough
-#: not to be one edge.
+#: Sides of the box around the sharpest region, as a share of the map's sides: small enough to name a subject, large
+#: enough to hold more than one edge.
 BOX_SHARE = 0.25
-# Radii are summed as whole numbers of up to this many bits, so that sums are exact and equal boxes tie; they still fit
-# into 64 bits for 2^39 pixels.
+# Radii are summed as whole numbers of up to this many bits, so that sums are exact and equal boxes tie. Sums of 2^39
+# pixels still fit into 64 bits.
 _BITS = 24
 
 
 def threshold_blur_map(
     blur_map: NDArray[np.float32], *, alpha: float | None = None, radius: float | None = None
 ) -> NDArray[np.bool_]:
-    """Pixels that are blurred more than a threshold.
+    """Mark the pixels that are blurred more than a threshold.
 
     Parameters
     ----------
@@ -81,19 +81,18 @@ def find_threshold(blur_map: NDArray[np.float32], *, alpha: float | None = None,
 def _adapt(blur_map: NDArray[np.float32], alpha: float) -> float:
     """The adaptive threshold."""
     low, high = float(blur_map.min()), float(blur_map.max())
-    # In this form, in double precision, rounding neither lifts a plain map above its threshold nor breaks the order of
-    # two alphas.
+    # In double precision, this form keeps a plain map below its threshold and thresholds in the order of their alphas.
     return min(low + alpha * (high - low), high)
 
 
 @dataclass(frozen=True)
 class MapSummary:
-    """What a culling or inspection program wants to know of one blur map.
+    """Numbers by which a culling or inspection program can sort pictures.
 
     Attributes
     ----------
     height, width : int
-        Of the map, px.
+        Size of the map, px.
     blurred_share : float
         Share of the pixels above the package's default threshold, see `threshold_blur_map`; 0 to 1.
     median_radius, p95_radius : float
@@ -135,8 +134,8 @@ def summarize_map(blur_map: ArrayLike, *, box_share: float = BOX_SHARE) -> MapSu
 
     Notes
     -----
-    All places of the box are looked at, in steps of one pixel. Of several with the same sum the first counts, from the
-    top, then from the left. For that, radii are rounded to 2⁻²⁴ of the power of two above the largest one.
+    The box is tried at every pixel. If several places have the same sum, the first one counts, from the top, then from
+    the left. For that, radii are rounded to 2⁻²⁴ of the power of two above the largest one.
 
     Examples
     --------

@@ -4,12 +4,12 @@
 
 - ``pictures/NNNNNN.png``: 8-bit sRGB, blurred in linear light, then noise, rounding, and JPEG for some;
 - ``radius/NNNNNN.tif``: float32, blur radius in px of the nearest surface, 0 in focus;
-- ``depth_edges/NNNNNN.png``: 255 on the nearer side of a boundary at which the radius jumps by 0.5 px or more; the
-  radius there is how far the nearer side spills over the other;
+- ``depth_edges/NNNNNN.png``: 255 on the nearer side of a boundary at which the radius jumps by at least 0.5 px; the
+  radius there tells how far the nearer side spills over the other;
 - ``masks/NNNNNN.png``: 255 = blurred by more than 0.75 px (``--mask-radius``);
-- ``manifest.jsonl``: a line for each sample, in order, with every parameter and its sources by folder number and path;
-- ``run.json``: what all samples depend on. The same command goes on where it stopped; another one is refused.
+- ``manifest.jsonl``: a line for each sample, in order, with all parameters and its sources by folder number and path;
+- ``run.json``: what all samples depend on. The same command continues a run that was stopped; another one is refused.
 
-`readers` knows the folders of sources, `recipes` draws what is random, `rendering` makes a sample of it with `scenes`,
-`optics` and `sensor`, `folder` writes it down, `generator` runs it all.
+`readers` lists the sources, `recipes` draws what is random, `rendering` makes a sample with `scenes`, `optics` and
+`sensor`, `folder` writes it, `generator` runs it all.
 """

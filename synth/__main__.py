@@ -23,23 +23,23 @@ SOME_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
 Sources = Annotated[list[Path], typer.Option(help="Folders of source pictures.", show_default=False)]
-Out = Annotated[Path, typer.Option(help="Folder for the samples: a new one, or one to go on in.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder for the samples, new or of a run to continue.", show_default=False)]
 Count = Annotated[int, typer.Option(min=1, help="Samples.", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes; the samples do not depend on them.")]
-LayoutName = Annotated[str | None, typer.Option(help="What all --sources must hold; `check` says what there is.")]
+LayoutName = Annotated[str | None, typer.Option(help="What all --sources must hold; `check` tells what they hold.")]
 Psf = Annotated[str, typer.Option(help="disk, gaussian or polygon.")]
 Blades = Annotated[int, typer.Option(min=3, help="Corners of the polygon.")]
-Largest = Annotated[float, typer.Option(help="Largest radius in px; as much is cut off the border.")]
-Reduce = Annotated[float, typer.Option(help="Shrink sources by this first: none is perfectly sharp.")]
-MaxSide = Annotated[int, typer.Option(min=1, help="Shrink sources further to this many px.")]
-Rotations = Annotated[str, typer.Option(help="Degrees to draw from, separated by commas.")]
+Largest = Annotated[float, typer.Option(help="Largest radius in px; a border of that width is cut off.")]
+Reduce = Annotated[float, typer.Option(help="Shrink sources by this factor first: none is perfectly sharp.")]
+MaxSide = Annotated[int, typer.Option(min=1, help="Shrink sources further until no side has more px.")]
+Rotations = Annotated[str, typer.Option(help="Degrees, one of which is drawn; separated by commas.")]
 Mirror = Annotated[bool, typer.Option(help="Mirror half of the sources.")]
-Noise = Annotated[float, typer.Option(help="Largest standard deviation, 8-bit steps.")]
-JpegShare = Annotated[float, typer.Option(help="Share of samples through JPEG.")]
-JpegQuality = Annotated[str, typer.Option(help="Lowest and highest quality.")]
-MaskRadius = Annotated[float, typer.Option(help="Pixels blurred by more px are 255 in the mask.")]
-Shapes = Annotated[list[Path] | None, typer.Option(help="Folders of masks to cut fronts out with.")]
+Noise = Annotated[float, typer.Option(help="Largest standard deviation of the noise, 8-bit steps.")]
+JpegShare = Annotated[float, typer.Option(help="Share of the samples that is compressed as JPEG.")]
+JpegQuality = Annotated[str, typer.Option(help="Lowest and highest JPEG quality.")]
+MaskRadius = Annotated[float, typer.Option(help="Pixels with a larger blur radius in px are 255 in the mask.")]
+Shapes = Annotated[list[Path] | None, typer.Option(help="Folders of masks that cut out the front pictures.")]
 
 
 def _add_family(family: Family, text: str) -> None:
@@ -73,25 +73,22 @@ def _add_family(family: Family, text: str) -> None:
         _run(family, {**options, "jpeg_quality": low_high}, sources, shapes or [], layout, out, count, workers)
 
 
-_add_family("uniform", "One radius all over: the 23 levels, each as often as the others.")
-_add_family("gradual", "A radius that grows smoothly across the picture: pattern edges only.")
-_add_family("steps", "A radius that grows in steps of 0.25 px: still pattern edges only.")
-_add_family("composite", "An object over another picture, either of them in focus.")
-_add_family("layered", "A scene with disparity or depth through a thin lens.")
+_add_family("uniform", "One radius for the whole picture: the 23 levels, equally often.")
+_add_family("gradual", "A radius that grows smoothly across the picture; all edges are pattern edges.")
+_add_family("steps", "A radius that grows in steps of 0.25 px; all edges are pattern edges.")
+_add_family("composite", "An object in front of another picture, one of them in focus.")
+_add_family("layered", "A scene with disparity or depth, seen through a thin lens.")
 
 
 @app.command("check")
 def check_sources(sources: Sources, layout: LayoutName = None) -> None:
-    """Say what is found in source folders, without making anything."""
+    """Tell what source folders hold, without making anything."""
     from synth.readers import unique_pictures
 
     for folder, (name, found) in zip(sources, _read_all(sources, layout), strict=True):
         objects, depth = sum(source.has_object for source in found), sum(source.depth is not None for source in found)
-        edges = sum(source.depth_edges is not None for source in found)
-        counts = (
-            f"{len(unique_pictures(found))} pictures, {objects} objects, {depth} with depth, {edges} with depth edges"
-        )
-        typer.echo(f"{folder}: {name}: {counts}")
+        pictures = len(unique_pictures(found))
+        typer.echo(f"{folder}: {name}: {pictures} pictures, {objects} objects, {depth} with depth")
 
 
 @app.command("pick-sharp")
@@ -100,18 +97,20 @@ def pick_sharp(
     out: Annotated[
         Path,
         typer.Option(
-            help="FILE.txt for names of the sharp ones, FILE.jsonl for all with radii, or a folder for copies.",
+            help="FILE.txt for the names of the sharp ones, FILE.jsonl for all with radii, or a folder for copies.",
             show_default=False,
         ),
     ],
-    limit: Annotated[float, typer.Option(min=0, help="Largest edge radius in px of a sharp picture.")] = 1.75,
+    limit: Annotated[
+        float, typer.Option(min=0, help="Largest blur radius in px of the edges of a sharp picture.")
+    ] = 1.75,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
-    """Pick the pictures that are in focus all over, by the measured sharpness of their edges."""
+    """Pick the pictures whose edges are all sharp, by measurement."""
     from concurrent.futures import BrokenExecutor
 
+    from defocus_edge._progress import show_progress
     from synth.picking import PickError, pick_pictures
-    from synth.progress import show_progress
 
     records = [source for _, found in _read_all(sources, "pictures") for source in found]
     try:
@@ -140,11 +139,11 @@ def _run(
     count: int,
     workers: int,
 ) -> None:
-    """Make the samples of one command, and say what came of it."""
+    """Make the samples of one command and report the result."""
     from concurrent.futures import BrokenExecutor
 
+    from defocus_edge._progress import show_progress
     from synth.generator import generate
-    from synth.progress import show_progress
     from synth.settings import Settings, build_pool
 
     try:
@@ -160,9 +159,9 @@ def _run(
     except ValueError as error:
         _fail(str(error))
     except (OSError, BrokenExecutor) as error:
-        _fail(f"{error} The same command goes on where this one stopped.", code=SOME_FAILED)
+        _fail(f"{error} The same command continues the run.", code=SOME_FAILED)
     except KeyboardInterrupt:
-        _fail(f"stopped. The same command goes on in '{out}'.", code=INTERRUPTED)
+        _fail(f"stopped. The same command continues the run in '{out}'.", code=INTERRUPTED)
     skipped = f", {len(summary.complaints)} sources skipped" if summary.complaints else ""
     typer.echo(f"{summary.written} samples written, {summary.kept} kept{skipped}: {out}", err=True)
     if summary.failed:

@@ -1,4 +1,4 @@
-"""MS-COCO's instance files: which objects there are, and their masks."""
+"""Objects of MS-COCO's instance files and their masks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PREFIX = "instances_"
-#: Objects that cover a smaller share of their picture are passed over.
+#: Objects that cover a smaller share of their picture are left out; chosen.
 LEAST_SHARE = 0.01
 # Bits after the binary point of polygon corners.
 _SHIFT = 4
 
 
 class CocoError(ValueError):
-    """An instance file that is not what MS-COCO describes."""
+    """An instance file that does not have the format of MS-COCO."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class CocoObject:
     Attributes
     ----------
     number : int
-        Its id.
+        Its id in the file.
     size : (int, int)
         Height and width of its picture in px.
     segmentation : str
@@ -43,7 +43,7 @@ class CocoObject:
 
 
 def find_splits(root: Path) -> list[tuple[Path, Path]]:
-    """Instance files below `root` and the folders of their pictures, where both are there."""
+    """Instance files below `root` with the folders of their pictures; those without such a folder are left out."""
     splits = []
     for instances in sorted((root / "annotations").glob(f"{_PREFIX}*.json")):
         name = instances.stem.removeprefix(_PREFIX)
@@ -54,22 +54,10 @@ def find_splits(root: Path) -> list[tuple[Path, Path]]:
 
 
 def read_objects(root: Path, instances: Path, pictures: Path) -> Iterator[tuple[str, CocoObject]]:
-    """Objects of an instance file that are neither crowds nor tiny and whose picture is there.
+    """Read the objects of an instance file that are neither crowds nor tiny and have a picture.
 
-    Parameters
-    ----------
-    root, instances, pictures : Path
-        The set's folder, the instance file and the folder of its pictures.
-
-    Yields
-    ------
-    str, CocoObject
-        Name of the picture relative to `root`, and the object, in the order of the ids.
-
-    Raises
-    ------
-    CocoError
-        If the file is no instance file.
+    Yields the name of the picture relative to `root` and the object, in the order of the ids; `CocoError` if the file
+    is no instance file.
     """
     try:
         content = json.loads(instances.read_bytes())
@@ -78,8 +66,9 @@ def read_objects(root: Path, instances: Path, pictures: Path) -> Iterator[tuple[
         found = [_describe(item, images[item["image_id"]]) for item in objects if not item.get("iscrowd", 0)]
     except (ValueError, LookupError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        msg = f"'{instances}' must be an instance file of MS-COCO (images, annotations). Got: {reason}."
-        raise CocoError(msg) from error
+        raise CocoError(
+            f"'{instances}' must be an instance file of MS-COCO (images, annotations). Got: {reason}."
+        ) from error
     there = {path.name for path in pictures.iterdir()}
     for name, share, described in found:
         if share >= LEAST_SHARE and name in there:
@@ -87,13 +76,7 @@ def read_objects(root: Path, instances: Path, pictures: Path) -> Iterator[tuple[
 
 
 def draw_mask(described: CocoObject) -> NDArray[np.bool_]:
-    """Mask of an object, (H, W), True = object.
-
-    Raises
-    ------
-    CocoError
-        If its segmentation is neither polygons nor run lengths, or does not fit the picture.
-    """
+    """Mask of an object, (H, W), True = object; `CocoError` if its segmentation does not fit the picture."""
     height, width = described.size
     segmentation = json.loads(described.segmentation)
     if isinstance(segmentation, list) and segmentation:
@@ -109,22 +92,21 @@ def draw_mask(described: CocoObject) -> NDArray[np.bool_]:
         if sum(runs) == height * width and min(runs) >= 0:
             values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
             return np.ascontiguousarray(values.reshape(width, height).T)  # COCO runs down the columns
-    msg = (
+    raise CocoError(
         f"object {described.number} must have polygons or run lengths of {height}×{width} px. "
         f"Got: {described.segmentation[:60]}."
     )
-    raise CocoError(msg)
 
 
 def _describe(item: dict[str, Any], image: dict[str, Any]) -> tuple[str, float, CocoObject]:
-    """Name of the picture, share of it that the object covers, and the object."""
+    """Name of the picture, its share that the object covers, and the object."""
     size = (int(image["height"]), int(image["width"]))
     described = CocoObject(int(item["id"]), size, json.dumps(item["segmentation"], separators=(",", ":")))
     return str(image["file_name"]), float(item["area"]) / (size[0] * size[1]), described
 
 
 def _unpack_counts(text: str) -> list[int]:
-    """Run lengths of COCO's packed string: 5 bits a character, signed, from the third on as differences."""
+    """Run lengths of COCO's packed string: 5 bits per character, signed, differences from the third one on."""
     runs: list[int] = []
     value = shift = 0
     for character in text:

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.files.images import read_image
+from defocus_edge.files.kinds import MAP_SUFFIXES
 from defocus_edge.files.maps import read_map
-
-_MAP_SUFFIXES = (".npy", ".tif", ".tiff")
 
 
 def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
@@ -19,7 +18,7 @@ def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
     Parameters
     ----------
     path : str or Path
-        Picture of 8 or 16 bits, or float ``.tif`` or ``.npy``; 0 or less = unknown.
+        Picture of 8 or 16 bits, or a map of floats; values <= 0 are unknown.
     kind : {'disparity', 'depth'}
         Whether larger is nearer or farther.
 
@@ -33,34 +32,23 @@ def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
     OSError, ImageReadError
         If the file cannot be read.
     ValueError
-        If `kind` is another one, or the file knows no depth at all.
+        If `kind` is unknown, or no pixel has a depth.
     """
     if kind not in ("disparity", "depth"):
-        msg = f"kind must be 'disparity' or 'depth'. Got: {kind!r}."
-        raise ValueError(msg)
+        raise ValueError(f"kind must be 'disparity' or 'depth'. Got: {kind!r}.")
     values = _read_values(Path(path))
     holes = values <= 0
     if holes.all():
-        msg = f"'{path}' must hold depth > 0 somewhere. Got: none."
-        raise ValueError(msg)
+        raise ValueError(f"'{path}' must hold depth > 0 somewhere. Got: none.")
     inverse = values if kind == "disparity" else 1 / np.where(holes, 1, values)
     return fill_holes(np.where(holes, 0, inverse).astype(np.float32), holes)
 
 
 def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Inverse depth with each hole filled from the smaller (farther) of its neighbours left and right.
+    """Fill each hole of (H, W) inverse depth with the smaller (farther) of the nearest values left and right.
 
-    What stereo cannot see lies behind an object, so it belongs to the background. A row without any value is copied
-    from the nearest row that has some.
-
-    Parameters
-    ----------
-    values : (H, W) ndarray of float32
-    holes : (H, W) ndarray of bool
-
-    Returns
-    -------
-    (H, W) ndarray of float32
+    What stereo cannot see lies behind an object and belongs to the background. A row without values is copied from the
+    nearest row that has some.
     """
     filled = values.copy()
     columns = np.arange(values.shape[1])
@@ -79,8 +67,8 @@ def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray
 
 
 def _read_values(path: Path) -> NDArray[np.float32]:
-    """Numbers of a depth file; a float TIFF goes past the rules for pictures, whose values end at 1."""
-    if path.suffix.lower() in _MAP_SUFFIXES:
+    """Numbers of a depth file; floats are read as a map, since those of pictures end at 1."""
+    if path.suffix.lower() in MAP_SUFFIXES:
         try:
             return read_map(path)
         except ValueError:

@@ -1,29 +1,29 @@
-"""The folder of a run: its files, its manifest, and what of it is kept when the run is taken up again."""
+"""Folder of a run: its files and its manifest, also when the run is continued."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from defocus_edge.files.atomic import atomic_write
+from defocus_edge.files.folders import InUseError, hold, is_leftover, remove_leftovers
 from defocus_edge.files.images import write_picture
 from defocus_edge.files.maps import write_map
 from synth.rendering import Sample
 
 MANIFEST = "manifest.jsonl"
 RUN = "run.json"
-#: Kind of file to its folder and suffix.
+#: Folder and suffix of each kind of file.
 FILES = {
     "picture": ("pictures", ".png"),
     "radius": ("radius", ".tif"),
     "depth_edges": ("depth_edges", ".png"),
     "mask": ("masks", ".png"),
 }
-# What `atomic_write` leaves behind when the machine stops.
-_LEFTOVERS = ".defocus-edge-*"
 
 
 class FolderError(ValueError):
@@ -31,7 +31,7 @@ class FolderError(ValueError):
 
 
 def name_files(number: int) -> dict[str, str]:
-    """Kind of file to its name relative to the run's folder, for one sample."""
+    """Names of the files of one sample, relative to the run's folder, by kind."""
     return {kind: f"{folder}/{number:06}{suffix}" for kind, (folder, suffix) in FILES.items()}
 
 
@@ -46,22 +46,22 @@ def write_sample(out: Path, number: int, sample: Sample) -> None:
 
 @dataclass
 class RunFolder:
-    """An open folder of a run; use `open_folder`.
+    """An open folder of a run, made by `open_folder`.
 
     Attributes
     ----------
     out : Path
     lines : dict of int to str
-        Manifest line of each sample that is there.
+        Manifest line of each sample that has been made.
     """
 
     out: Path
     lines: dict[int, str] = field(default_factory=dict)
-    _lock: TextIO | None = None
+    _lock: ExitStack = field(default_factory=ExitStack)
     _file: TextIO | None = None
 
     def add(self, number: int, record: Mapping[str, Any]) -> None:
-        """Append the line of a sample whose files are written."""
+        """Append the line of a sample to the manifest; its files are written already."""
         line = json.dumps(record, separators=(", ", ": "), allow_nan=False)
         self.lines[number] = line
         if self._file is None:
@@ -70,18 +70,16 @@ class RunFolder:
         self._file.flush()
 
     def close(self) -> None:
-        """Bring the manifest into the order of the numbers, if it is not."""
+        """Write the manifest in the order of the numbers and let other processes in."""
         if self._file is not None:
             self._file.close()
             self._file = None
         _write_manifest(self.out, self.lines)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
 
 
 def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
-    """Make the folder of a run, or take up the run that it holds.
+    """Make the folder of a run, or continue the run that it holds.
 
     Parameters
     ----------
@@ -92,26 +90,28 @@ def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
     Returns
     -------
     RunFolder
-        Knows the samples whose line and files are all there.
+        Holds the samples with a line in the manifest and all files.
 
     Raises
     ------
     FolderError
-        If the folder holds something else, or a run that `run` does not describe, or another process writes to it.
-    OSError
-        If it cannot be made or written to.
+        If the folder holds other files or another run, or another process writes to it.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
-        msg = f"out must be a folder. Got: the file '{out}'. Choose another name."
-        raise FolderError(msg)
+        raise FolderError(f"out must be a folder. Got: the file '{out}'. Choose another name.")
     out.mkdir(parents=True, exist_ok=True)
     _check_run(out, json.loads(json.dumps(run)))
-    lock = _lock_folder(out)
+    lock = ExitStack()
+    try:
+        lock.enter_context(hold(out / RUN))
+    except InUseError as error:
+        raise FolderError(
+            f"out must not be in use. Got: '{out}', which another process writes to. Wait for it, or choose another."
+        ) from error
     for folder, _ in FILES.values():
         (out / folder).mkdir(exist_ok=True)
-    for leftover in out.rglob(_LEFTOVERS):
-        leftover.unlink(missing_ok=True)
+    remove_leftovers(out)
     lines = _read_manifest(out)
     kept = {
         number: line
@@ -122,33 +122,15 @@ def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
     return RunFolder(out, kept, lock)
 
 
-def _lock_folder(out: Path) -> TextIO:
-    """Keep other processes out until the file is closed, at the latest when this process ends, however it ends.
-
-    Where the system has no `flock` (Windows) nothing is locked.
-    """
-    file = (out / RUN).open(encoding="utf-8")
-    try:
-        import fcntl
-    except ImportError:
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        msg = f"out must not be in use. Got: '{out}', which another process writes to. Wait for it, or choose another."
-        raise FolderError(msg) from error
-    return file
-
-
 def _check_run(out: Path, run: dict[str, Any]) -> None:
-    """Write down what the run is, or raise if the folder holds another one."""
+    """Write the description of the run, or raise if the folder holds another run."""
     path = out / RUN
     if not path.exists():
-        strangers = [entry.name for entry in out.iterdir() if not entry.match(_LEFTOVERS)]
+        strangers = [entry.name for entry in out.iterdir() if not is_leftover(entry)]
         if strangers:
-            msg = f"out must be empty or hold an earlier run. Got: '{out}' with {min(strangers)}. Choose another one."
-            raise FolderError(msg)
+            raise FolderError(
+                f"out must be empty or hold an earlier run. Got: '{out}' with {min(strangers)}. Choose another one."
+            )
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
         return
@@ -156,16 +138,14 @@ def _check_run(out: Path, run: dict[str, Any]) -> None:
         earlier = json.loads(path.read_text(encoding="utf-8"))
         different = sorted(key for key in {*earlier, *run} if earlier.get(key) != run.get(key))
     except (ValueError, AttributeError, TypeError) as error:
-        msg = f"'{path}' must describe a run. Got: {error}. Choose another folder."
-        raise FolderError(msg) from error
+        raise FolderError(f"'{path}' must describe a run. Got: {error}. Choose another folder.") from error
     if different:
         got = ", ".join(f"{key} {earlier.get(key)!r} there and {run.get(key)!r} now" for key in different)
-        msg = f"out must hold samples of the same run to go on with. Got: {got}. Choose another folder."
-        raise FolderError(msg)
+        raise FolderError(f"out must hold samples of the same run to go on with. Got: {got}. Choose another folder.")
 
 
 def _read_manifest(out: Path) -> dict[int, str]:
-    """Whole lines by sample; a line that was cut off when the machine stopped is dropped."""
+    """Lines by sample; a line that was cut off when the machine stopped is dropped."""
     path = out / MANIFEST
     lines: dict[int, str] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []:
@@ -177,7 +157,7 @@ def _read_manifest(out: Path) -> dict[int, str]:
 
 
 def _write_manifest(out: Path, lines: dict[int, str]) -> None:
-    """Write all lines in the order of the numbers, unless they stand there already."""
+    """Write all lines in the order of the numbers, unless the file holds just that."""
     text = "".join(f"{lines[number]}\n" for number in sorted(lines))
     path = out / MANIFEST
     if not path.exists() or path.read_bytes() != text.encode():

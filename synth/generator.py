@@ -1,4 +1,4 @@
-"""A run: samples drawn, rendered by several processes, written in order, taken up again where it stopped."""
+"""A run: samples are drawn, rendered by several processes and recorded in order; a stopped run can be continued."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from synth.workers import start_workers
 
 #: A line of the manifest.
 Record = dict[str, Any]
-#: Increased when the same settings give other bytes than before.
+#: Version of the output, increased when the same settings give other bytes than before.
 FORMAT = 1
-#: A sample is given up after so many choices of sources that were of no use.
+#: A sample is given up after this many unusable choices of sources; chosen.
 MOST_ATTEMPTS = 200
-# Samples in hand for each process: enough to keep it busy, few enough to lose little.
+# Samples in progress for each process: enough to keep it busy, few enough to lose little.
 _IN_HAND = 3
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a run.
+    """Result of a run.
 
     Attributes
     ----------
     written, kept : int
-        Samples made now, and those that were there before.
+        Number of samples made now, and of those that had been made before.
     failed : list of int
-        Numbers for which no source was of use.
+        Numbers of the samples for which no source was usable.
     complaints : list of str
-        One for each source that was skipped.
+        One line for each source that was skipped.
     """
 
     written: int
@@ -51,7 +51,7 @@ class Summary:
 
 @dataclass
 class _Outcome:
-    """What a process says of a recipe: the record of the sample, or what was wrong with a source."""
+    """Result of a recipe: the record of its sample, or what was wrong with a source."""
 
     recipe: Recipe
     record: Record | None
@@ -76,19 +76,19 @@ def generate(
     ----------
     settings : Settings
     pool : Pool
-        What to draw from.
+        Sources to draw from.
     folders : list of Path
         The folders of its sources, which the manifest names by their position.
     out : str or Path
-        Folder of the run. Samples of the same run that are there are kept; `count` may have grown.
+        Folder of the run. Samples that the same run made before are kept; `count` may have grown.
     count : int
-        Samples wanted.
+        Number of samples wanted.
     workers : int
-        Processes. The bytes in `out` do not depend on them.
+        Number of processes. The bytes in `out` do not depend on it.
     on_sample : callable, optional
-        Called with the number of samples that are done since the last call, at first with those that were there.
+        Called with the number of samples done since the last call, at first with that of the samples kept.
     on_complaint : callable, optional
-        Called with a line on each source that is skipped.
+        Called with a line about each source that is skipped.
 
     Returns
     -------
@@ -101,14 +101,13 @@ def generate(
     PoolError
         If the pool lacks what the family needs.
     FolderError
-        If `out` holds something else.
+        If `out` holds other files or another run.
     OSError
         If `out` cannot be written to.
     """
     for name, number in (("count", count), ("workers", workers)):
         if number < 1:
-            msg = f"{name} must be at least 1. Got: {number}."
-            raise ValueError(msg)
+            raise ValueError(f"{name} must be at least 1. Got: {number}.")
     pool.check(settings.family)
     folder = open_folder(out, describe_run(settings, pool, folders))
     todo = [number for number in range(count) if number not in folder.lines]
@@ -131,7 +130,7 @@ def generate(
 
 
 def describe_run(settings: Settings, pool: Pool, folders: list[Path]) -> dict[str, Any]:
-    """JSON values that all samples of a run depend on: the settings, and a fingerprint of the names of the sources."""
+    """JSON values that all samples depend on: the settings and a fingerprint of the names of the sources."""
     digest = hashlib.sha256()
     for sources in (pool.pictures, pool.objects, pool.scenes, pool.shapes):
         for source in sources:
@@ -143,15 +142,7 @@ def describe_run(settings: Settings, pool: Pool, folders: list[Path]) -> dict[st
 
 
 def make_sample(recipe: Recipe, folders: list[Path], out: Path) -> Record:
-    """Render one sample, write its files and return its line of the manifest.
-
-    Raises
-    ------
-    SourceError
-        If a source is of no use.
-    OSError
-        If the files cannot be written.
-    """
+    """Render a sample, write its files and return its line of the manifest; raises `SourceError` and OSError."""
     sample = render_sample(recipe)
     write_sample(out, recipe.number, sample)
     height, width = sample.radius.shape
@@ -165,16 +156,9 @@ def make_sample(recipe: Recipe, folders: list[Path], out: Path) -> Record:
 
 
 class _Line:
-    """Hands recipes to the processes and gives their records back in the order of the numbers.
+    """Hands recipes to the processes and returns their records in the order of the numbers.
 
-    Parameters
-    ----------
-    settings, pool, folders, out
-        As for `generate`.
-    executor : Executor
-    in_hand : int
-        Samples that are worked on, or wait for an earlier one, at a time.
-    on_complaint : callable
+    At most `in_hand` samples are in progress, or wait for an earlier one, at a time.
     """
 
     def __init__(
@@ -195,7 +179,7 @@ class _Line:
         self._done: dict[int, Record | None] = {}
 
     def run(self, numbers: list[int]) -> Iterator[tuple[int, Record | None]]:
-        """Each number with its record, or None where it was given up."""
+        """Yield each number with its record, or with None if the sample was given up."""
         waiting, order = iter(numbers), deque[int]()
         while True:
             for number in islice(waiting, self._in_hand - len(order)):
@@ -212,7 +196,7 @@ class _Line:
                     self._judge(future.result())
 
     def _submit(self, number: int, attempt: int) -> None:
-        """Hand over the next recipe for a number that needs no source known to be bad."""
+        """Hand over the next recipe of a sample that needs no source known to be bad."""
         for later in range(attempt, MOST_ATTEMPTS):
             recipe = draw_recipe(self._settings, self._pool, number, attempt=later)
             if self._bad.isdisjoint(recipe.sources):
@@ -221,7 +205,7 @@ class _Line:
         self._done[number] = None
 
     def _judge(self, outcome: _Outcome) -> None:
-        """Keep the record, or say what was wrong and try other sources."""
+        """Keep the record, or complain about the source and try others."""
         recipe = outcome.recipe
         if outcome.record is not None:
             self._done[recipe.number] = outcome.record
@@ -235,11 +219,11 @@ class _Line:
 
 
 def _pass_over(_: object) -> None:
-    """Take what nobody wants to hear."""
+    """Ignore a report that the caller did not ask for."""
 
 
 def _try_recipe(recipe: Recipe, folders: list[Path], out: Path) -> _Outcome:
-    """Make a sample; a bad source is an outcome, all else goes up."""
+    """Make a sample; a bad source is an outcome, all other errors are raised."""
     try:
         return _Outcome(recipe, make_sample(recipe, folders, out))
     except SourceError as error:

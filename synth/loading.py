@@ -1,4 +1,4 @@
-"""Source files to arrays of one size: read, turned, reduced, in linear light."""
+"""From source files to arrays: pictures in linear light, masks and depth, turned and reduced."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from synth.coco import draw_mask
 from synth.depth import read_inverse_depth
 from synth.readers import Source
 
+# Value of a mask's picture, of 1, from which a pixel belongs to the object.
 _MASK_LEVEL = 0.5
-_QUARTER = 90
-_FULL_TURN = 360
+# Degrees.
+_QUARTER, _FULL_TURN = 90, 360
+# Px by which a rotated picture is smaller than what fits: cubic interpolation reaches that far.
+_ROTATION_MARGIN = 2
 
 
 class SourceError(ValueError):
-    """A source file that cannot be used.
+    """A source that cannot be used.
 
     Attributes
     ----------
     source : Source or None
-        The one at fault; None if only the choice of several does not fit together.
+        The source at fault; None if several sources only do not fit together.
     """
 
     def __init__(self, message: str, source: Source | None = None) -> None:
@@ -40,17 +43,17 @@ class Turn:
     Parameters
     ----------
     angle : float
-        Degrees counter-clockwise. Multiples of 90 are exact; others are cut to the largest upright part and
-        interpolated, which the reduction afterwards sharpens again.
+        Degrees counter-clockwise. Multiples of 90 are exact. Others are interpolated and cut to the largest upright
+        part; the reduction afterwards makes them sharp again.
     mirrored : bool
-        Left and right are swapped first.
+        Whether left and right are swapped first.
     """
 
     angle: float = 0.0
     mirrored: bool = False
 
     def apply(self, values: NDArray[np.float32], *, nearest: bool = False) -> NDArray[np.float32]:
-        """Turn (H, W) or (H, W, C) values; `nearest` where values must not be mixed."""
+        """Turn (H, W) or (H, W, C) values; with `nearest` they are not mixed."""
         turned = values[:, ::-1] if self.mirrored else values
         angle = self.angle % _FULL_TURN
         if angle % _QUARTER == 0:
@@ -59,13 +62,7 @@ class Turn:
 
 
 def load_picture(source: Source) -> NDArray[np.float32]:
-    """Linear light of a source picture, (H, W, 3) float32 in [0, 1].
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be read.
-    """
+    """Linear light of a source picture, (H, W, 3) float32 in [0, 1]; `SourceError` if the file cannot be read."""
     try:
         return decode_srgb(read_image(source.folder / source.picture))
     except (OSError, ValueError) as error:
@@ -73,13 +70,7 @@ def load_picture(source: Source) -> NDArray[np.float32]:
 
 
 def load_mask(source: Source) -> NDArray[np.float32]:
-    """Object of a source, (H, W) float32, 1 = object.
-
-    Raises
-    ------
-    SourceError
-        If the source has none or its file cannot be read.
-    """
+    """Object of a source, (H, W) float32, 1 = object; `SourceError` if there is none or it cannot be read."""
     try:
         if source.outline is not None:
             return draw_mask(source.outline).astype(np.float32)
@@ -87,40 +78,15 @@ def load_mask(source: Source) -> NDArray[np.float32]:
             return (read_image(source.folder / source.mask)[..., 0] >= _MASK_LEVEL).astype(np.float32)
     except (OSError, ValueError) as error:
         raise SourceError(str(error), source) from error
-    msg = f"'{source.picture}' must have a mask. Got: none."
-    raise SourceError(msg, source)
+    raise SourceError(f"'{source.picture}' must have a mask. Got: none.", source)
 
 
 def load_depth(source: Source) -> NDArray[np.float32]:
-    """Inverse depth of a source, (H, W) float32, larger is nearer, without holes.
-
-    Raises
-    ------
-    SourceError
-        If the source has none or its file cannot be read.
-    """
+    """Inverse depth of a source, (H, W) float32, larger is nearer, without holes; raises as `load_mask` does."""
     if source.depth is None:
-        msg = f"'{source.picture}' must have disparity or depth. Got: none."
-        raise SourceError(msg, source)
+        raise SourceError(f"'{source.picture}' must have disparity or depth. Got: none.", source)
     try:
         return read_inverse_depth(source.folder / source.depth, kind=source.depth_kind)
-    except (OSError, ValueError) as error:
-        raise SourceError(str(error), source) from error
-
-
-def load_depth_edges(source: Source) -> NDArray[np.bool_]:
-    """Labelled depth edges of a source, (H, W) bool.
-
-    Raises
-    ------
-    SourceError
-        If the source has none or its file cannot be read.
-    """
-    if source.depth_edges is None:
-        msg = f"'{source.picture}' must have labelled depth edges. Got: none."
-        raise SourceError(msg, source)
-    try:
-        return read_image(source.folder / source.depth_edges)[..., 0] >= _MASK_LEVEL
     except (OSError, ValueError) as error:
         raise SourceError(str(error), source) from error
 
@@ -128,12 +94,14 @@ def load_depth_edges(source: Source) -> NDArray[np.bool_]:
 def check_same_size(picture: NDArray[np.float32], other: NDArray[np.float32], source: Source) -> None:
     """Raise a `SourceError` unless the second array has the height and width of the picture."""
     if picture.shape[:2] != other.shape[:2]:
-        msg = f"'{source.picture}' and what belongs to it must have one size. Got: {picture.shape} and {other.shape}."
-        raise SourceError(msg, source)
+        raise SourceError(
+            f"'{source.picture}' and what belongs to it must have one size. Got: {picture.shape} and {other.shape}.",
+            source,
+        )
 
 
 def resize(values: NDArray[np.float32], shape: tuple[int, int], *, nearest: bool = False) -> NDArray[np.float32]:
-    """Values reduced to (height, width) by area averaging, or by picking where they must not be mixed."""
+    """Reduce values to (height, width) by area averages; with `nearest` they are picked instead of mixed."""
     if values.shape[:2] == shape:
         return values
     method = cv2.INTER_NEAREST if nearest else cv2.INTER_AREA
@@ -141,11 +109,11 @@ def resize(values: NDArray[np.float32], shape: tuple[int, int], *, nearest: bool
 
 
 def _rotate(values: NDArray[np.float32], angle: float, *, nearest: bool) -> NDArray[np.float32]:
-    """Turn about the centre and keep the largest upright part of the same proportions that has no empty corner."""
+    """Turn about the centre and keep the largest upright part of the same proportions without an empty corner."""
     height, width = values.shape[:2]
     sine, cosine = abs(np.sin(np.deg2rad(angle))), abs(np.cos(np.deg2rad(angle)))
     scale = min(width / (width * cosine + height * sine), height / (width * sine + height * cosine))
-    size = (max(int(width * scale) - 2, 1), max(int(height * scale) - 2, 1))  # what cubic interpolation reaches
+    size = tuple(max(int(side * scale) - _ROTATION_MARGIN, 1) for side in (width, height))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     matrix[:, 2] += [(size[0] - width) / 2, (size[1] - height) / 2]
     method = cv2.INTER_NEAREST if nearest else cv2.INTER_CUBIC

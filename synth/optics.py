@@ -1,4 +1,4 @@
-"""The lens of a sample: which point spread function stands for a radius."""
+"""The lens of a sample: its point spread function for each radius."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.psf import disk_kernel, gaussian_kernel, polygon_kernel
-from synth.scenes import convolve
+from defocus_edge.psf import convolve, disk_kernel, gaussian_kernel, polygon_kernel
 
 Psf = Literal["disk", "gaussian", "polygon"]
 PSFS: tuple[str, ...] = get_args(Psf)
@@ -17,7 +16,7 @@ PSFS: tuple[str, ...] = get_args(Psf)
 
 @dataclass(frozen=True)
 class Lens:
-    """A point spread function for each radius, all with the second moment of the disk of that radius.
+    """Point spread function for each radius, with the second moment of the disk of that radius.
 
     Parameters
     ----------
@@ -34,9 +33,8 @@ class Lens:
 
     def __post_init__(self) -> None:
         if self.psf not in PSFS:
-            msg = f"psf must be one of {', '.join(PSFS)}. Got: {self.psf!r}."
-            raise ValueError(msg)
-        self.kernel(0)  # refuses what the kernels refuse
+            raise ValueError(f"psf must be one of {', '.join(PSFS)}. Got: {self.psf!r}.")
+        self.kernel(0)  # checks blades and angle
 
     def kernel(self, radius: float) -> NDArray[np.float32]:
         """Point spread function (2n+1, 2n+1) of a radius in px; sums to one."""
@@ -47,5 +45,5 @@ class Lens:
         return disk_kernel(radius)
 
     def blur(self, values: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
-        """Blur (H, W) or (H, W, C) linear light; fits the `blur` of the functions in `synth.scenes`."""
+        """Blur (H, W) or (H, W, C) linear light; a `blur` for the functions in `synth.scenes`."""
         return convolve(values, self.kernel(radius))

@@ -1,4 +1,4 @@
-"""Goes through pictures, measures their sharpness, and writes down or copies those in focus all over."""
+"""Measures the sharpness of pictures and lists or copies those that are in focus everywhere."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from synth.readers import Source
 from synth.sharpness import DEFAULT_LIMIT, Sharpness, measure_sharpness
 from synth.workers import start_workers
 
-# Pictures in hand for each process.
+# Pictures in progress for each process.
 _IN_HAND = 4
 _LIST_SUFFIXES = (".txt", ".jsonl")
 
 
 class PickError(ValueError):
-    """A place that cannot take the pictures that were picked."""
+    """A place that cannot take the picked pictures."""
 
 
 def pick_pictures(
@@ -36,34 +36,34 @@ def pick_pictures(
     on_picture: Callable[[int], None] | None = None,
     on_complaint: Callable[[str], None] | None = None,
 ) -> tuple[int, int]:
-    """Pick the sharp ones of some pictures.
+    """Pick the pictures that are sharp everywhere.
 
     Parameters
     ----------
     sources : list of Source
     folders : list of Path
-        Their folders; where there are several, copies go to folders of their numbers.
+        Their folders. If there are several, copies go to folders that are named by their numbers.
     out : Path
-        ``.txt``: the paths of the sharp ones, relative to their folder, one a line. ``.jsonl``: all pictures with
-        folder number, path, radius in px (null without edges) and kept. Anything else: a folder for copies.
+        ``.txt``: the paths of the sharp pictures, relative to their folder, one per line. ``.jsonl``: all pictures with
+        folder number, path, radius in px (null without edges) and kept. Otherwise a folder for copies.
     limit : float
-        Largest edge radius in px of a sharp picture.
+        Largest blur radius in px of the edges of a sharp picture.
     workers : int
-        Processes.
+        Number of processes.
     on_picture : callable, optional
         Called with 1 for each picture that is done.
     on_complaint : callable, optional
-        Called with a line on each picture that cannot be read.
+        Called with a line about each picture that cannot be read.
 
     Returns
     -------
     kept, failed : int
-        Pictures that are sharp, and that could not be read.
+        Number of pictures that are sharp, and of those that could not be read.
 
     Raises
     ------
     PickError
-        If `out` lies in a source folder and would be read the next time, or is a file without such a suffix.
+        If `out` lies in a source folder, where it would be read the next time, or is a file with another suffix.
     OSError
         If `out` cannot be written to.
     """
@@ -91,7 +91,7 @@ def pick_pictures(
 
 
 def _measure_all(sources: list[Source], workers: int) -> Iterator[tuple[Source, Sharpness | str]]:
-    """Each picture with what was measured or what is wrong with it, in order."""
+    """Each picture with its sharpness or with what is wrong with it, in order."""
     with start_workers(workers) as executor:
         waiting, in_hand = iter(sources), deque[tuple[Source, Future[Sharpness | str]]]()
         most = _IN_HAND * workers if workers > 1 else 1
@@ -105,6 +105,7 @@ def _measure_all(sources: list[Source], workers: int) -> Iterator[tuple[Source, 
 
 
 def _measure(path: Path) -> Sharpness | str:
+    """Sharpness of a picture, or what is wrong with it."""
     try:
         return measure_sharpness(read_image(path))
     except (OSError, ValueError) as error:
@@ -112,16 +113,14 @@ def _measure(path: Path) -> Sharpness | str:
 
 
 def _check_place(out: Path, folders: list[Path], *, as_list: bool) -> None:
-    """Raise if the result would be among the sources, or a file is in the way of a folder."""
+    """Make the folder; raise if it would lie among the sources or a file has its name."""
     if as_list:
         return
     if out.exists() and not out.is_dir():
-        msg = f"out must end in {' or '.join(_LIST_SUFFIXES)} or be a folder. Got: the file '{out}'."
-        raise PickError(msg)
+        raise PickError(f"out must end in {' or '.join(_LIST_SUFFIXES)} or be a folder. Got: the file '{out}'.")
     for folder in folders:
         if out.resolve().is_relative_to(folder.resolve()):
-            msg = f"out must not lie in a source folder. Got: '{out}' in '{folder}'. Choose another place."
-            raise PickError(msg)
+            raise PickError(f"out must not lie in a source folder. Got: '{out}' in '{folder}'. Choose another place.")
     out.mkdir(parents=True, exist_ok=True)
 
 

@@ -1,6 +1,6 @@
-"""Folders of source pictures, as the usual sets unpack, turned into one list of `Source` records.
+"""Lists the source pictures of a folder, laid out as common data sets unpack, as `Source` records.
 
-Nothing but names is read here; `synth.loading` opens the files.
+Only names are read here; `synth.loading` opens the files.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
+from defocus_edge.files.folders import index_by_stem, list_files
+from defocus_edge.files.kinds import PICTURE_SUFFIXES
 from synth import coco
 
-#: What a folder may hold; see `LAYOUTS` for what each expects.
-Layout = Literal["coco", "hku-is", "depth-edges", "depth", "objects", "ilsvrc", "pictures"]
-LAYOUT_NAMES: tuple[str, ...] = get_args(Layout)
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+#: Layouts of folders, described in `LAYOUTS`.
+Layout = Literal["coco", "hku-is", "depth", "objects", "ilsvrc", "pictures"]
 _DEPTH_SUFFIXES = (*PICTURE_SUFFIXES, ".npy")
 _ILSVRC_NAME = re.compile(r"(n\d{8}_\d+|ILSVRC\d{4}_.+)\.jpe?g", re.IGNORECASE)
 _WORDNET_FOLDER = re.compile(r"n\d{8}")
@@ -25,19 +25,18 @@ _DEPTH_KINDS = ("disparity", "depth")
 
 
 class LayoutError(ValueError):
-    """A folder that does not hold what its layout promises."""
+    """A folder that does not have the layout that it should have."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One source picture and what is known about it, by name only. Names are relative to `folder`, with slashes.
+    """Names of one source picture and of the files that belong to it, relative to `folder`, with slashes.
 
     Attributes
     ----------
     folder : Path
-        The folder that was named by the user.
+        The folder that the user named.
     picture : str
-        The picture.
     mask : str, optional
         Picture of the same size, >= 128 = the object.
     outline : CocoObject, optional
@@ -45,9 +44,7 @@ class Source:
     depth : str, optional
         Disparity or depth of each pixel, 0 = unknown.
     depth_kind : {'disparity', 'depth'}
-        Whether larger is nearer or farther.
-    depth_edges : str, optional
-        Picture of the same size, >= 128 = labelled depth edge.
+        Disparity is larger where the scene is nearer, depth where it is farther.
     """
 
     folder: Path
@@ -56,7 +53,6 @@ class Source:
     outline: coco.CocoObject | None = None
     depth: str | None = None
     depth_kind: str = "disparity"
-    depth_edges: str | None = None
 
     @property
     def has_object(self) -> bool:
@@ -70,45 +66,38 @@ def read_layout(folder: str | Path, *, layout: Layout | None = None) -> tuple[La
     Parameters
     ----------
     folder : str or Path
-        As the set unpacks.
     layout : Layout, optional
-        What the folder must hold; found out by looking unless given.
+        Layout that the folder must have; found out by default.
 
     Returns
     -------
     layout : Layout
-        The one that was given or found.
     sources : list of Source
-        In a fixed order, at least one.
+        At least one, in a fixed order.
 
     Raises
     ------
     NotADirectoryError
         If there is no such folder.
-    LayoutError
-        If the folder holds something else. The message says what was expected.
-    CocoError
-        If an instance file of MS-COCO is damaged.
     ValueError
-        If `layout` is unknown.
+        If `layout` is unknown, the folder has another one (`LayoutError`) or an instance file is damaged (`CocoError`).
     """
     root = Path(folder)
     if not root.is_dir():
-        msg = f"sources must name an existing folder. Got: '{folder}'. Check the name."
-        raise NotADirectoryError(msg)
+        raise NotADirectoryError(f"sources must name an existing folder. Got: '{folder}'. Check the name.")
     if layout is not None and layout not in LAYOUTS:
-        msg = f"layout must be one of {', '.join(LAYOUTS)}. Got: {layout!r}."
-        raise ValueError(msg)
+        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}. Got: {layout!r}.")
     for name, (_, find) in LAYOUTS.items():
         if layout in (None, name) and (sources := find(root)):
             return name, sources
     expected = LAYOUTS["pictures" if layout is None else layout][0]
-    msg = f"sources of layout {layout or 'pictures'} must hold {expected}. Got: '{folder}', which does not."
-    raise LayoutError(msg)
+    raise LayoutError(
+        f"sources of layout {layout or 'pictures'} must hold {expected}. Got: '{folder}', which does not."
+    )
 
 
 def find_coco(root: Path) -> list[Source]:
-    """Each object of MS-COCO's instance files whose pictures are there."""
+    """Objects of MS-COCO's instance files that have a picture."""
     return [
         Source(root, picture, outline=outline)
         for instances, pictures in coco.find_splits(root)
@@ -121,36 +110,15 @@ def find_hku_is(root: Path) -> list[Source]:
     base = next((base for base in (root, root / "HKU-IS") if (base / "imgs").is_dir() and (base / "gt").is_dir()), None)
     if base is None:
         return []
-    masks = _by_stem(base / "gt")
+    masks = _index(base / "gt")
     pairs = [(path, masks[path.stem]) for path in _list_pictures(base / "imgs") if path.stem in masks]
     return [Source(root, _relative(path, root), mask=_relative(mask, root)) for path, mask in pairs]
-
-
-def find_depth_edges(root: Path) -> list[Source]:
-    """Photographs with labelled depth edges of the same name in a folder beside them, and depth if there is some."""
-    pictures = _first_folder(root, ("images", "imgs", "rgb"))
-    labels = _first_folder(root, ("depth_edges", "edges"))
-    if pictures is None or labels is None:
-        return []
-    edges = _by_stem(labels)
-    depth = _by_stem(root / "depth", _DEPTH_SUFFIXES)
-    return [
-        Source(
-            root,
-            _relative(path, root),
-            depth=_relative(depth[path.stem], root) if path.stem in depth else None,
-            depth_kind="depth",
-            depth_edges=_relative(edges[path.stem], root),
-        )
-        for path in _list_pictures(pictures)
-        if path.stem in edges
-    ]
 
 
 def find_depth(root: Path) -> list[Source]:
     """Pictures with disparity or depth: NAME_rgb beside NAME_disparity or NAME_depth, or folders of these names."""
     sources = []
-    files = _by_stem(root, _DEPTH_SUFFIXES)
+    files = _index(root, _DEPTH_SUFFIXES)
     for stem, path in files.items():
         for kind in _DEPTH_KINDS:
             partner = files.get(f"{stem.removesuffix('_rgb')}_{kind}")
@@ -158,7 +126,7 @@ def find_depth(root: Path) -> list[Source]:
                 sources.append(Source(root, _relative(path, root), depth=_relative(partner, root), depth_kind=kind))
                 break
     for kind in _DEPTH_KINDS:
-        partners = _by_stem(root / kind, _DEPTH_SUFFIXES)
+        partners = _index(root / kind, _DEPTH_SUFFIXES)
         sources += [
             Source(root, _relative(path, root), depth=_relative(partners[path.stem], root), depth_kind=kind)
             for path in _list_pictures(root / "rgb")
@@ -169,7 +137,7 @@ def find_depth(root: Path) -> list[Source]:
 
 def find_objects(root: Path) -> list[Source]:
     """Pictures NAME of one object with its mask NAME_mask beside them."""
-    files = _by_stem(root)
+    files = _index(root)
     return [
         Source(root, _relative(path, root), mask=_relative(files[f"{stem}_mask"], root))
         for stem, path in files.items()
@@ -195,12 +163,12 @@ def find_pictures(root: Path) -> list[Source]:
 
 
 def unique_pictures(sources: Iterable[Source]) -> list[Source]:
-    """One record for each picture, without its objects."""
+    """One record for each picture, without mask, object and depth."""
     found = {(source.folder, source.picture): Source(source.folder, source.picture) for source in sources}
     return list(found.values())
 
 
-#: Layout to what it expects, for messages, and what lists it. In the order in which they are tried.
+#: For each layout its description in messages and the function that lists it, in the order of trial.
 LAYOUTS: dict[Layout, tuple[str, Callable[[Path], list[Source]]]] = {
     "coco": (
         "annotations/instances_SPLIT.json beside a folder SPLIT (or images/SPLIT) with its pictures, such as "
@@ -208,10 +176,6 @@ LAYOUTS: dict[Layout, tuple[str, Callable[[Path], list[Source]]]] = {
         find_coco,
     ),
     "hku-is": ("imgs/NAME.png and gt/NAME.png, the mask of the salient object (HKU-IS)", find_hku_is),
-    "depth-edges": (
-        "images/NAME.png (or imgs, rgb) and depth_edges/NAME.png (or edges), white = depth edge",
-        find_depth_edges,
-    ),
     "depth": (
         "NAME_rgb.png with NAME_disparity.png or NAME_depth.png (also .tif, .npy) beside it, or rgb/NAME.png with "
         "disparity/NAME.png or depth/NAME.png; 0 = unknown",
@@ -242,21 +206,12 @@ def _list_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def _list_pictures(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> list[Path]:
-    """Visible files of a folder with one of the suffixes, sorted; none if there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    )
+def _list_pictures(folder: Path) -> list[Path]:
+    return list_files(folder, PICTURE_SUFFIXES)
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> dict[str, Path]:
-    return {path.stem: path for path in _list_pictures(folder, suffixes)}
-
-
-def _first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
+def _index(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> dict[str, Path]:
+    return index_by_stem(list_files(folder, suffixes))
 
 
 def _relative(path: Path, root: Path) -> str:

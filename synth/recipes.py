@@ -1,4 +1,4 @@
-"""From a seed and a number to everything that is random about a sample."""
+"""Recipe of a sample: all its random choices, from a seed and a number."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from synth.readers import Source
 from synth.sensor import Sensor
 from synth.settings import PAPER_RADII, Pool, Settings
 
-#: Foci of layered scenes lie between these quantiles of the inverse depth.
+# Foci of layered scenes lie between these quantiles of the inverse depth.
 _FOCUS_RANGE = (0.02, 0.98)
-#: Ramps change by at least this much across the picture, px.
+# Ramps change by at least this much across the picture, px; chosen.
 _LEAST_RAMP = 1.0
-#: Share of composites cut out with a shape where there are both objects and shapes.
+# Share of composites that are cut out with a shape if there are both objects and shapes; chosen.
 _SHAPE_SHARE = 0.5
 # Streams of random numbers of one seed.
 _DRAW, _BALANCE, _NOISE = range(3)
@@ -27,26 +27,27 @@ _DRAW, _BALANCE, _NOISE = range(3)
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that is needed to make one sample.
+    """Everything that is needed to make one sample.
 
     Attributes
     ----------
     settings : Settings
     number, attempt : int
-        Its number, and how many earlier choices of sources were of no use.
+        Number of the sample, and number of earlier choices of sources that were unusable.
     picture : Source
-        The picture; of a composite the one in front.
+        The picture; in a composite the front one.
     turn : Turn
     lens : Lens
     sensor : Sensor
     radii : tuple of float
-        px. uniform: (all); gradual, steps: (one side, other side); composite: (near, far); layered: (largest,).
+        Blur radii in px. uniform: (all,); gradual, steps: (smallest, largest); composite: (near, far); layered:
+        (largest,).
     direction : float
-        gradual and steps: degrees from the columns' axis along which the radius grows.
+        gradual and steps: direction in which the radius grows, degrees from the columns' axis.
     focus : float
         layered: quantile of the inverse depth that is in focus.
     background, shape : Source, optional
-        composite: the picture behind, and a mask that takes the place of the front picture's own object.
+        composite: the picture behind, and a mask that replaces the object of the front picture.
     background_turn : Turn
     """
 
@@ -66,7 +67,7 @@ class Recipe:
 
     @property
     def sources(self) -> list[Source]:
-        """All sources it takes."""
+        """All sources of the sample."""
         return [source for source in (self.picture, self.background, self.shape) if source is not None]
 
     def noise_generator(self) -> np.random.Generator:
@@ -75,21 +76,10 @@ class Recipe:
 
 
 def draw_recipe(settings: Settings, pool: Pool, number: int, *, attempt: int = 0) -> Recipe:
-    """Draw all that is random about a sample; the same arguments give the same recipe.
+    """Draw everything that is random about a sample; the same arguments give the same recipe.
 
-    Parameters
-    ----------
-    settings : Settings
-    pool : Pool
-        Checked with `Pool.check`.
-    number : int
-        Of the sample, from 0.
-    attempt : int
-        Draws other sources for the same number; radii that are balanced over the numbers stay.
-
-    Returns
-    -------
-    Recipe
+    `pool` is checked with `Pool.check`. Another `attempt` draws other sources for the same number, from 0; radii that
+    are balanced over the numbers stay.
     """
     rng = np.random.default_rng((settings.seed, number, attempt, _DRAW))
     turn, background_turn = _draw_turn(settings, rng), _draw_turn(settings, rng)
@@ -106,7 +96,7 @@ def draw_recipe(settings: Settings, pool: Pool, number: int, *, attempt: int = 0
 
 
 def _choose_layers(recipe: Recipe, pool: Pool, rng: np.random.Generator) -> Recipe:
-    """Front picture, its object or a shape in place of it, and another picture behind."""
+    """Recipe with a front picture, its object or a shape instead, and another picture behind."""
     from_shape = not pool.objects or (bool(pool.shapes) and rng.random() < _SHAPE_SHARE)
     front = _choose(pool.pictures if from_shape else pool.objects, rng)
     shape = _choose(pool.shapes, rng) if from_shape else None
@@ -118,18 +108,7 @@ def _choose_layers(recipe: Recipe, pool: Pool, rng: np.random.Generator) -> Reci
 
 
 def describe_recipe(recipe: Recipe, folders: list[Path]) -> dict[str, Any]:
-    """JSON values that say everything about a recipe.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    folders : list of Path
-        The folders of the run's sources; the record holds their positions and names relative to them.
-
-    Returns
-    -------
-    dict
-    """
+    """Describe a recipe completely by JSON values; sources by positions in `folders` and names relative to them."""
     settings, lens, sensor = recipe.settings, recipe.lens, recipe.sensor
     record: dict[str, Any] = {
         "sample": recipe.number,
@@ -186,7 +165,7 @@ def _draw_sensor(settings: Settings, rng: np.random.Generator) -> Sensor:
 
 
 def _draw_radii(settings: Settings, number: int, rng: np.random.Generator) -> tuple[float, ...]:
-    """Radii of a sample; what is balanced over the numbers does not come from `rng`."""
+    """Radii of a sample; those that are balanced over the numbers do not come from `rng`."""
     if settings.family == "uniform":
         block, place = divmod(number, N_LEVELS)
         order = np.random.default_rng((settings.seed, block, _BALANCE)).permutation(N_LEVELS)

@@ -1,4 +1,4 @@
-"""A recipe becomes a sample: picture, radius map, depth edges and mask."""
+"""From a recipe to a sample: picture, radius map, depth edges and mask."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual
 from synth.sensor import take_picture
 from synth.settings import Family
 
-#: Pictures with a shorter side, px, are not made.
+#: Shortest side of a sample in px; chosen.
 LEAST_SIDE = 64
-#: An object must cover at least this share of the sample, and leave as much.
+#: An object must cover at least this share of the sample and leave as much free; chosen.
 LEAST_COVER = 0.005
-# Depth beyond these quantiles is taken as noise; it is blurred like them.
+# Depth beyond these quantiles is noise and is blurred as they are.
 _DEPTH_QUANTILES = (0.01, 0.99)
 
 
@@ -39,7 +39,7 @@ class Sample:
     depth_edges : (H, W) ndarray of bool
         Pixels on the nearer side of a depth boundary at which the radius jumps.
     mask : (H, W) ndarray of bool
-        True = blurred by more than the settings' `mask_radius`.
+        True = blurred: a radius above the settings' `mask_radius`.
     """
 
     picture: NDArray[np.uint8]
@@ -49,21 +49,12 @@ class Sample:
 
 
 def render_sample(recipe: Recipe) -> Sample:
-    """Make a sample.
-
-    Parameters
-    ----------
-    recipe : Recipe
-
-    Returns
-    -------
-    Sample
-        The border that the largest blur mirrors in from outside the picture is cut away.
+    """Make a sample, without the border into which the largest blur mirrors the picture.
 
     Raises
     ------
     SourceError
-        If a source cannot be read, is too small, or does not fit.
+        If a source cannot be read, is too small or does not fit.
     """
     scene = _RENDERERS[recipe.settings.family](recipe)
     border = _find_border(recipe)
@@ -78,7 +69,7 @@ def _render_flat(recipe: Recipe) -> Scene:
 
 
 def _render_ramp(recipe: Recipe) -> Scene:
-    """The radius grows along one direction from corner to corner, smoothly or in steps of one level."""
+    """Scene whose radius grows along one direction, smoothly or in steps of one level."""
     light = _load_light(recipe)
     rows, cols = np.indices(light.shape[:2], dtype=np.float32)
     angle = np.deg2rad(recipe.direction)
@@ -91,7 +82,7 @@ def _render_ramp(recipe: Recipe) -> Scene:
 
 
 def _render_composite(recipe: Recipe) -> Scene:
-    """The object of one picture, or a shape cut from it, over another picture."""
+    """Scene with the object of one picture, or a shape cut from it, in front of another picture."""
     front = recipe.turn.apply(load_picture(recipe.picture))
     back_source = recipe.background or recipe.picture
     back = recipe.background_turn.apply(load_picture(back_source))
@@ -102,8 +93,10 @@ def _render_composite(recipe: Recipe) -> Scene:
     cover = float(matte[border:-border, border:-border].mean())
     if not LEAST_COVER <= cover <= 1 - LEAST_COVER:
         culprit = None if recipe.shape is not None else recipe.picture
-        msg = f"the object of '{recipe.picture.picture}' must cover a part of the sample. Got: {cover:.1%} of it."
-        raise SourceError(msg, culprit)
+        raise SourceError(
+            f"the object of '{recipe.picture.picture}' must cover a part of the sample. Got: {cover:.1%} of it.",
+            culprit,
+        )
     near, far = recipe.radii
     layers = [
         Layer(_cover(back, shape), np.ones(shape, dtype=np.float32), far),
@@ -113,7 +106,7 @@ def _render_composite(recipe: Recipe) -> Scene:
 
 
 def _load_matte(recipe: Recipe, front: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Share of each pixel that the object covers; one source pixel is taken off its rim, where colours are mixed."""
+    """Share of each pixel that the object covers, without its rim of one source pixel, where colours are mixed."""
     if recipe.shape is not None:
         mask = recipe.turn.apply(load_mask(recipe.shape), nearest=True)
         return resize(_cut_to(mask, shape[0] / shape[1]), shape)
@@ -141,29 +134,31 @@ def _load_light(recipe: Recipe) -> NDArray[np.float32]:
 
 
 def _find_border(recipe: Recipe) -> int:
-    """Px that are rendered and cut away, so that no mirrored border is seen; one number for a whole run."""
+    """Width in px of the border that is rendered and cut off, since it shows the mirrored picture; one for a run."""
     largest = MAX_RADIUS if recipe.settings.family == "uniform" else recipe.settings.largest
-    lens = Lens(recipe.lens.psf, recipe.lens.blades)  # turned or not, a polygon needs the same room
+    lens = Lens(recipe.lens.psf, recipe.lens.blades)  # of any angle: a polygon always gets the same border
     return max(len(lens.kernel(largest)) // 2, 1)
 
 
 def _find_shape(
     size: tuple[int, ...], recipe: Recipe, source: Source, *, ratio: float = 1.0, also: Source | None = None
 ) -> tuple[int, int]:
-    """Height and width after reduction; raise if they are too small for a sample."""
+    """Height and width after the reduction; raise if they are too small for a sample."""
     settings = recipe.settings
     factor = min(settings.reduce * ratio, settings.max_side / max(size[:2]))
     shape = (int(size[0] * factor), int(size[1] * factor))
     least = LEAST_SIDE + 2 * _find_border(recipe)
     if min(shape) < least:
         name = f"'{source.picture}'" if also is None else f"'{source.picture}' over '{also.picture}'"
-        msg = f"{name} must have sides of at least {least} px after reduction. Got: {shape[0]}×{shape[1]}."
-        raise SourceError(msg, source if ratio == 1.0 else None)
+        raise SourceError(
+            f"{name} must have sides of at least {least} px after reduction. Got: {shape[0]}×{shape[1]}.",
+            source if ratio == 1.0 else None,
+        )
     return shape
 
 
 def _cover(picture: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Middle of a picture, cut to the proportions of a shape and reduced to it."""
+    """Middle of a picture, cut to the proportions of a shape and reduced to its size."""
     return resize(_cut_to(picture, shape[0] / shape[1]), shape)
 
 

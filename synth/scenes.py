@@ -1,6 +1,6 @@
-"""Scenes: layers of light, blurred and laid over each other far to near, with the exact radius of each pixel.
+"""Scenes: layers of light, blurred and laid over each other from far to near, with the exact radius of each pixel.
 
-Everything here is linear light in [0, 1]; `synth.sensor` makes a picture of it.
+All light is linear, in [0, 1]; `synth.sensor` makes a picture of it.
 """
 
 from __future__ import annotations
@@ -8,33 +8,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from defocus_edge.psf import disk_kernel
+from defocus_edge.psf import blur_with_disk
 
-#: Radii in px of neighbouring slices of a depth map differ by this much.
+#: Step in px between the radii of neighbouring slices of a depth map; half a blur level.
 SLICE_STEP = 0.125
-#: A boundary is a depth edge where the radius jumps by at least this much, px.
+#: A boundary is a depth edge where the radius jumps by at least this much, px: two blur levels.
 DEPTH_EDGE_JUMP = 0.5
-#: Convolves (H, W) or (H, W, C) values with the point spread function of a radius in px.
+#: A layer is the nearest surface of a pixel if it covers at least this share.
+_COVERED = 0.5
+# Smallest range of inverse depth: keeps a scene that is in focus everywhere from a division by zero.
+_LEAST_REACH = 1e-30
+#: A lens: convolves (H, W) or (H, W, C) values with its point spread function for a radius in px. Constant light must
+#: stay constant.
 Blur = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What lies at one depth.
+    """Surface at one depth.
 
     Attributes
     ----------
     light : (H, W, 3) ndarray of float32
-        Linear light in [0, 1]; also where the matte is 0, it may be blurred in from there only as the matte says.
+        Linear light in [0, 1]; it counts only as far as the matte covers it.
     matte : (H, W) ndarray of float32
-        Share of the pixel that the layer covers.
+        Share of each pixel that the layer covers.
     radius : float
-        Its blur radius in px.
+        Blur radius of the layer in px.
     """
 
     light: NDArray[np.float32]
@@ -44,7 +48,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Scene:
-    """Light on the sensor and the truth about it.
+    """Light on the sensor, and the true blur.
 
     Attributes
     ----------
@@ -55,7 +59,7 @@ class Scene:
     depth_edges : (H, W) ndarray of bool
         Pixels on the nearer side of a depth boundary at which the radius jumps.
     near_radius : (H, W) ndarray of float32
-        At depth edges the radius of the nearer side, px: how far it spills over the other; 0 elsewhere.
+        Radius in px of the nearer side at depth edges, which tells how far it spills over the other; 0 elsewhere.
     """
 
     light: NDArray[np.float32]
@@ -64,34 +68,8 @@ class Scene:
     near_radius: NDArray[np.float32]
 
 
-def blur_with_disk(values: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
-    """Convolve (H, W) or (H, W, C) values with the area-sampled disk of `radius` px; borders are mirrored."""
-    return convolve(values, disk_kernel(radius))
-
-
-def convolve(values: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Convolve (H, W) or (H, W, C) values with an odd-sized kernel; borders are mirrored."""
-    if kernel.size == 1:
-        return values
-    turned = kernel[::-1, ::-1]  # OpenCV correlates
-    return np.asarray(cv2.filter2D(values, cv2.CV_32F, turned, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
-
-
 def render_uniform(light: NDArray[np.float32], radius: float, *, blur: Blur = blur_with_disk) -> Scene:
-    """A flat picture, blurred as a whole.
-
-    Parameters
-    ----------
-    light : (H, W, 3) ndarray of float32
-    radius : float
-        px.
-    blur : callable
-        The lens: another point spread function than the disk. Must keep constant light constant.
-
-    Returns
-    -------
-    Scene
-    """
+    """A flat picture, blurred as a whole with one `radius` in px."""
     shape = light.shape[:2]
     return Scene(
         blur(light, radius),
@@ -102,19 +80,9 @@ def render_uniform(light: NDArray[np.float32], radius: float, *, blur: Blur = bl
 
 
 def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32], *, blur: Blur = blur_with_disk) -> Scene:
-    """One surface whose blur changes slowly (a ramp, steps of 0.25 px): all its edges are pattern edges.
+    """One surface whose `radius` in px changes slowly (a ramp, steps of 0.25 px): all its edges are pattern edges.
 
-    Parameters
-    ----------
-    light : (H, W, 3) ndarray of float32
-    radius : (H, W) ndarray of float32
-        px. Rounded to steps of 0.125 px.
-    blur : callable
-        The lens: another point spread function than the disk. Must keep constant light constant.
-
-    Returns
-    -------
-    Scene
+    The radius is rounded to steps of 0.125 px.
     """
     steps = np.rint(radius / SLICE_STEP).astype(np.int32)
     blurred = np.empty_like(light)
@@ -127,32 +95,13 @@ def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32], *, b
 
 
 def render_layers(layers: Sequence[Layer], *, blur: Blur = blur_with_disk) -> Scene:
-    """Lay blurred layers over each other, far to near.
+    """Lay blurred layers over each other, the farthest first; its matte counts as 1 everywhere.
 
-    Parameters
-    ----------
-    layers : sequence of Layer
-        The farthest first; its matte is taken as 1 everywhere.
-    blur : callable
-        The lens: another point spread function than the disk. Must keep constant light constant.
-
-    Returns
-    -------
-    Scene
-
-    Raises
-    ------
-    ValueError
-        Without layers.
-
-    Notes
-    -----
-    out = blur(α L, r) + (1 - blur(α, r)) · out for each layer: a nearer blurred one spills over what is behind it, a
-    farther one does not spill over what is in front.
+    out = blur(α L, r) + (1 - blur(α, r)) · out for each layer: a blurred layer spills over those behind it, not over
+    those in front. ValueError without layers.
     """
     if not layers:
-        msg = "layers must hold at least one layer. Got: none."
-        raise ValueError(msg)
+        raise ValueError("layers must hold at least one layer. Got: none.")
     first, *others = layers
     light = blur(first.light, first.radius)
     radius = np.full(light.shape[:2], first.radius, dtype=np.float32)
@@ -161,9 +110,9 @@ def render_layers(layers: Sequence[Layer], *, blur: Blur = blur_with_disk) -> Sc
     for layer in others:
         matte = blur(layer.matte, layer.radius)[..., None]
         light = blur(layer.light * layer.matte[..., None], layer.radius) + (1 - matte) * light
-        covered = layer.matte >= 0.5
+        covered = layer.matte >= _COVERED
         rim = covered & ~ndimage.binary_erosion(covered, border_value=1)
-        # What was seen just outside the rim is what the radius jumps to.
+        # The radius jumps to what was visible just outside the rim.
         outside = ndimage.grey_dilation(np.where(covered, -1, radius), size=(3, 3))
         jump = rim & (np.abs(outside - layer.radius) >= DEPTH_EDGE_JUMP) & (outside >= 0)
         edges[covered], near[covered] = False, 0
@@ -175,25 +124,12 @@ def render_layers(layers: Sequence[Layer], *, blur: Blur = blur_with_disk) -> Sc
 def render_depth(
     light: NDArray[np.float32], signed_radius: NDArray[np.float32], *, blur: Blur = blur_with_disk
 ) -> Scene:
-    """A picture with depth through a thin lens.
+    """A picture with depth, seen through a thin lens.
 
-    Parameters
-    ----------
-    light : (H, W, 3) ndarray of float32
-    signed_radius : (H, W) ndarray of float32
-        Radius in px, positive in front of the focus, negative behind it: see `lens_radius`.
-    blur : callable
-        The lens: another point spread function than the disk. Must keep constant light constant.
-
-    Returns
-    -------
-    Scene
-
-    Notes
-    -----
-    The picture is cut into slices of 0.125 px. Each slice is one layer that goes on under the nearer ones, where its
-    light is filled in from its nearest visible pixel, but only as far as it can be seen under their blurred rims: a
-    slice that is more blurred than what covers it would else spill out around things that it is nowhere near.
+    `signed_radius` in px is positive in front of the focus and negative behind it, see `lens_radius`. The picture is
+    cut into slices of 0.125 px. Each slice is a layer that continues under the nearer ones with the light of its
+    nearest visible pixel, but only as far as it can be seen under their blurred rims. Without that limit a slice that
+    is more blurred than the ones in front of it would spill out around objects far from it.
     """
     slices = np.rint(signed_radius / SLICE_STEP).astype(np.int32)
     numbers = np.unique(slices)
@@ -201,11 +137,11 @@ def render_depth(
     blurred = np.zeros_like(light)
     for number in numbers:
         covered = slices >= number
-        # A surface that goes on smoothly into the next slices is itself what lies beneath them.
+        # A surface that continues smoothly into the next slices lies beneath them itself.
         surface = covered & (slices <= number + DEPTH_EDGE_JUMP / SLICE_STEP)
         distance, (rows, cols) = ndimage.distance_transform_edt(~surface, return_indices=True)
         radius = abs(float(number)) * SLICE_STEP
-        # A nearer slice is open inwards from its rim as far as its radius; what is seen there comes from beyond.
+        # A blurred slice is transparent inwards from its rim as far as its radius: there one sees what is behind.
         seen = covered & (distance <= radius + largest + 1)
         matte = np.where(number == numbers[0], np.float32(1), seen).astype(np.float32)  # nothing is behind the first
         own = blur(light[rows, cols] * matte[..., None], radius)
@@ -218,32 +154,26 @@ def render_depth(
 def lens_radius(
     inverse_depth: NDArray[np.float32], focus: float, largest: float, *, reach: float | None = None
 ) -> NDArray[np.float32]:
-    """Signed radius behind a thin lens, proportional to 1/depth - 1/focus.
+    """Signed blur radius behind a thin lens, proportional to 1/depth - 1/focus.
 
     Parameters
     ----------
     inverse_depth : (H, W) ndarray of float32
         1/depth or disparity, any unit; larger is nearer.
     focus : float
-        The inverse depth in focus, same unit.
+        Inverse depth in focus, same unit.
     largest : float
-        Largest radius of the scene in px: the aperture.
+        Largest radius of the scene in px, >= 0, which stands for the aperture.
     reach : float, optional
-        The |1/depth - 1/focus| that has the largest radius; the largest in the picture unless given.
+        The |1/depth - 1/focus| that has the largest radius; the largest of the picture by default.
 
     Returns
     -------
     (H, W) ndarray of float32
-        px, positive in front of the focus.
-
-    Raises
-    ------
-    ValueError
-        If `largest` is negative.
+        Radius in px, positive in front of the focus.
     """
     if largest < 0:
-        msg = f"largest must be a radius in px >= 0. Got: {largest}."
-        raise ValueError(msg)
+        raise ValueError(f"largest must be a radius in px >= 0. Got: {largest}.")
     difference = inverse_depth - np.float32(focus)
     farthest = float(np.abs(difference).max()) if reach is None else reach
-    return (difference * np.float32(largest / max(farthest, 1e-30))).astype(np.float32)  # 1e-30: all in focus
+    return (difference * np.float32(largest / max(farthest, _LEAST_REACH))).astype(np.float32)

@@ -15,14 +15,14 @@ _LEVELS_8_BIT = 255
 
 @dataclass(frozen=True)
 class Sensor:
-    """What happens to a picture after the lens.
+    """Noise and compression of a picture.
 
     Parameters
     ----------
     noise : float
         Standard deviation of Gaussian noise on the encoded picture, in 8-bit steps.
     jpeg_quality : int or None
-        1 to 100; None for no JPEG.
+        JPEG quality, 1 to 100; None without JPEG.
     """
 
     noise: float = 0.0
@@ -30,27 +30,15 @@ class Sensor:
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise < np.inf:
-            msg = f"noise must be finite and >= 0 8-bit steps. Got: {self.noise}."
-            raise ValueError(msg)
+            raise ValueError(f"noise must be finite and >= 0 8-bit steps. Got: {self.noise}.")
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
-            msg = f"jpeg_quality must be between 1 and 100, or None. Got: {self.jpeg_quality}."
-            raise ValueError(msg)
+            raise ValueError(f"jpeg_quality must be between 1 and 100, or None. Got: {self.jpeg_quality}.")
 
 
 def take_picture(light: NDArray[np.float32], sensor: Sensor, *, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """8-bit sRGB picture of linear light.
+    """Take a picture of linear light: (H, W, 3) uint8, sRGB-encoded.
 
-    Parameters
-    ----------
-    light : (H, W, 3) ndarray of float32
-        Linear light; what exceeds 1 is saturated.
-    sensor : Sensor
-    rng : numpy.random.Generator
-        Draws the noise.
-
-    Returns
-    -------
-    (H, W, 3) ndarray of uint8
+    Values of `light` above 1 are saturated; `rng` draws the noise.
     """
     encoded = encode_srgb(np.clip(light, 0, 1)) * _LEVELS_8_BIT
     if sensor.noise > 0:

@@ -1,4 +1,4 @@
-"""What all samples of a run have in common: the settings and the pool of sources."""
+"""Settings and sources that all samples of a run share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS, RADIUS_STEP
+from defocus_edge.blur_levels import BLURRED_ABOVE, MAX_RADIUS
 from synth.optics import Lens, Psf
 from synth.readers import Source, unique_pictures
 
@@ -16,21 +16,19 @@ Family = Literal["uniform", "gradual", "steps", "composite", "layered"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 #: Radii in px of composites in the paper; the other layer is in focus, 0 px (Karaali et al. 2022, section III).
 PAPER_RADII = (1.0, 3.0, 5.0)
-#: What the largest radius of a run may be, px.
+#: Limits of the largest radius of a run, px; chosen.
 LARGEST = (1.0, 50.0)
 # A composite takes two different pictures.
 _FEWEST_BACKGROUNDS = 2
-#: A pixel is blurred in the mask where its radius exceeds this, px: the two smallest levels count as sharp.
-MASK_RADIUS = MIN_RADIUS + RADIUS_STEP
 
 
 class PoolError(ValueError):
-    """Source folders that do not hold what a family needs."""
+    """Source folders without the files that a family needs."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all samples of a run have in common.
+    """Settings that all samples of a run share.
 
     Parameters
     ----------
@@ -40,23 +38,23 @@ class Settings:
     blades : int
         Corners of the polygon.
     largest : float
-        Largest radius in px. The uniform family has its 23 levels whatever this is.
+        Largest radius in px. The uniform family always has its 23 levels.
     reduce : float
-        Sources are shrunk by this before they are blurred, as they are never perfectly sharp themselves.
+        Sources are shrunk by this factor before they are blurred, since none is perfectly sharp.
     max_side : int
-        Sources are shrunk further until their longer side has at most so many px.
+        Sources are shrunk further until no side has more px.
     rotations : tuple of float
         Degrees counter-clockwise, one of which is drawn for each source.
     mirror : bool
-        Half of the sources are mirrored.
+        Whether half of the sources are mirrored.
     noise : float
-        Standard deviations of noise are drawn from 0 to this, in 8-bit steps.
+        Largest standard deviation of the noise, in 8-bit steps; each sample draws from 0 to this.
     jpeg_share : float
-        Share of the samples that go through JPEG.
+        Share of the samples that is compressed as JPEG.
     jpeg_quality : tuple of int
-        Lowest and highest quality.
+        Lowest and highest JPEG quality.
     mask_radius : float
-        Pixels blurred by more, in px, are True in the mask.
+        Pixels with a larger blur radius in px are True in the mask.
     """
 
     family: Family
@@ -71,7 +69,7 @@ class Settings:
     noise: float = 2.0
     jpeg_share: float = 0.4
     jpeg_quality: tuple[int, int] = (65, 98)
-    mask_radius: float = MASK_RADIUS
+    mask_radius: float = BLURRED_ABOVE
 
     def __post_init__(self) -> None:
         low, high = self.jpeg_quality
@@ -95,23 +93,22 @@ class Settings:
         }
         for rule, (kept, got) in rules.items():
             if not kept:
-                msg = f"{rule}. Got: {got}."
-                raise ValueError(msg)
+                raise ValueError(f"{rule}. Got: {got}.")
         Lens(self.psf, self.blades)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The sources a run draws from.
+    """Sources that a run draws from.
 
     Attributes
     ----------
     pictures : list of Source
-        One for each picture.
+        One source for each picture.
     objects : list of Source
-        Those with an object to cut out.
+        Sources with an object to cut out.
     scenes : list of Source
-        Those with depth.
+        Sources with depth.
     shapes : list of Source
         Pictures that are masks themselves.
     """
@@ -122,44 +119,27 @@ class Pool:
     shapes: list[Source] = field(default_factory=list)
 
     def check(self, family: Family) -> None:
-        """Raise a `PoolError` that says what is missing for a family."""
+        """Raise a `PoolError` that tells which sources a family lacks."""
         if family == "layered" and not self.scenes:
-            msg = "layered needs sources with disparity or depth (NAME_rgb.png with NAME_disparity.png). Got: none."
-            raise PoolError(msg)
+            raise PoolError(
+                "layered needs sources with disparity or depth (NAME_rgb.png with NAME_disparity.png). Got: none."
+            )
         if family == "composite" and not (self.objects or self.shapes):
-            msg = (
+            raise PoolError(
                 "composite needs sources with masks (MS-COCO, HKU-IS, or NAME.jpg with NAME_mask.png), or shapes: a "
                 "folder of masks. Got: none."
             )
-            raise PoolError(msg)
         if family == "composite" and len(self.pictures) < _FEWEST_BACKGROUNDS:
-            msg = f"composite needs at least two different source pictures. Got: {len(self.pictures)}."
-            raise PoolError(msg)
+            raise PoolError(f"composite needs at least two different source pictures. Got: {len(self.pictures)}.")
         if not self.pictures:
-            msg = f"{family} needs source pictures. Got: none."
-            raise PoolError(msg)
+            raise PoolError(f"{family} needs source pictures. Got: none.")
 
 
 def build_pool(family: Family, sources: list[Source], *, shapes: Sequence[Source] = ()) -> Pool:
-    """Sort sources by what they are good for.
+    """Sort sources by their use, and `shapes`, pictures that are masks; raises a `PoolError` as `Pool.check` does.
 
-    Parameters
-    ----------
-    family : Family
-    sources : list of Source
-    shapes : sequence of Source
-        Pictures that are masks.
-
-    Returns
-    -------
-    Pool
-        For composites, pictures with an object serve as backgrounds only if there are not two others: what is around
-        an object that somebody focused on is often blurred already.
-
-    Raises
-    ------
-    PoolError
-        If the sources lack what the family needs.
+    For composites, pictures with an object are backgrounds only if there are not two others: the surroundings of an
+    object in focus are often blurred already.
     """
     plain = unique_pictures(source for source in sources if not source.has_object)
     only_plain = family == "composite" and len(plain) >= _FEWEST_BACKGROUNDS

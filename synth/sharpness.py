@@ -1,4 +1,4 @@
-"""How sharp the edges of a photograph are, all over it: picks all-in-focus sources out of a folder."""
+"""Sharpness of the edges of a photograph, to find sources that are in focus everywhere."""
 
 from __future__ import annotations
 
@@ -10,64 +10,54 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import sigma_to_radius
 
-#: Pictures whose edges have a larger measured radius in px somewhere are not all in focus. It lies between the sharp
-#: photographs (up to 1.74) and those focused near or far (from 1.77) among the real ones of the development pictures.
+#: Largest measured radius in px of a picture that is in focus everywhere. Among the real photographs of the development
+#: pictures it separates sharp ones (up to 1.74) from those focused near or far (from 1.77).
 DEFAULT_LIMIT = 1.75
-#: The picture is judged in so many tiles along its longer side.
+#: Number of tiles along the longer side of a picture.
 TILES = 8
-#: This quantile over the tiles is the picture's radius: a few soft tiles may be texture without an edge.
+#: The radius of a picture is this quantile over its tiles: a few soft tiles may be texture without an edge.
 TILE_QUANTILE = 0.9
-#: Tiles and pictures with fewer edge pixels say nothing.
-_LEAST_POINTS = 20
-_LEAST_TILES = 4
-# Standard deviation in px of the second blur that the first one is compared with.
+# A tile needs this many edge pixels and a picture this many tiles to be judged; chosen.
+_LEAST_POINTS, _LEAST_TILES = 20, 4
+# Standard deviation in px of the second blur, with which the picture is compared.
 _SECOND_BLUR = 1.0
 # Variance in px² that pixels (1/12) and central differences (1/3) add to that of the blur.
 _OWN_VARIANCE = 1 / 12 + 1 / 3
-# Canny's thresholds on 8 bits, low enough for the faint edges of a soft background, after this blur in px.
+# Canny's thresholds on 8 bits after a blur with this σ in px; low enough for the faint edges of a soft background.
 _CANNY_LOW, _CANNY_HIGH, _CANNY_BLUR = 10, 25, 1.0
+# Least gradient of the picture blurred again, and least gradient ratio above 1: without a division by zero.
+_LEAST_GRADIENT, _LEAST_RATIO = 1e-6, 1 + 1e-3
 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """What was measured in a picture.
+    """Sharpness of a picture.
 
     Attributes
     ----------
     radius : float
-        Blur radius in px that nine tenths of its tiles stay below; NaN if too few have edges.
+        Blur radius in px that nine tenths of the tiles do not exceed; NaN if too few have edges.
     tiles : int
-        Tiles with edges.
+        Number of tiles with edges.
     """
 
     radius: float
     tiles: int
 
     def is_sharp(self, limit: float = DEFAULT_LIMIT) -> bool:
-        """Whether the picture is in focus wherever that can be seen."""
+        """Whether the picture is in focus wherever it has edges."""
         return bool(self.radius <= limit)
 
 
 def measure_sharpness(image: NDArray[np.float32]) -> Sharpness:
-    """Measure the blur radius of the edges of a picture, tile by tile.
+    """Measure the blur radius of the edges of a picture, (H, W, 3) RGB in [0, 1], tile by tile.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-
-    Returns
-    -------
-    Sharpness
-
-    Notes
-    -----
     An edge blurred with σ has the gradient ratio √(σ² + σ₀²) / σ to itself blurred again with σ₀ (Zhuo & Sim 2011,
-    doi:10.1016/j.patcog.2011.03.009, eq. 5). What pixels and central differences add to σ² is taken off. The radius
-    is that of the disk with the same second moment. A tile has the median of its edge pixels.
+    doi:10.1016/j.patcog.2011.03.009, eq. 5). The variance that pixels and central differences add is subtracted. The
+    radius is that of the disk with the same second moment. A tile has the median of its edge pixels.
 
-    This tells sharp from blurred, it does not measure blur: photographs blurred with disks of 2 to 6 px read 1.1 to
-    1.3 times the radius, isolated straight edges up to twice, since a Gaussian is fitted to the rim of a disk.
+    This tells sharp from blurred, but does not measure blur: it gives 1.1 to 1.3 times the radius for photographs
+    blurred with disks of 2 to 6 px, and up to twice for isolated straight edges, since it fits a Gaussian to a disk.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     radius = _measure_edges(grey)
@@ -95,7 +85,7 @@ def _measure_edges(grey: NDArray[np.float32]) -> NDArray[np.float64]:
     """Radius in px at each pixel as if it were an edge."""
     again = cv2.GaussianBlur(grey, (0, 0), _SECOND_BLUR)
     first, second = _find_gradient(grey), _find_gradient(again)
-    ratio = np.maximum(first / np.maximum(second, 1e-6), 1 + 1e-3) ** 2
+    ratio = np.maximum(first / np.maximum(second, _LEAST_GRADIENT), _LEAST_RATIO) ** 2
     variance = _SECOND_BLUR**2 / (ratio - 1) - _OWN_VARIANCE
     return sigma_to_radius(np.sqrt(np.maximum(variance, 0)))
 

@@ -1,4 +1,4 @@
-"""Processes to work in: how they start, and that they end whatever happens."""
+"""Pool of processes that Ctrl-C does not reach and that end with this process, whatever happens to it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _SameProcess(Executor):
 
 @contextmanager
 def start_workers(workers: int) -> Iterator[Executor]:
-    """Processes that end with this block; OpenCV uses one thread in each."""
+    """Give an executor whose processes end with the block; OpenCV uses one thread in each."""
     if workers == 1:
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
@@ -44,7 +44,7 @@ def start_workers(workers: int) -> Iterator[Executor]:
 
 
 def _launch(executor: Executor) -> None:
-    """Start the processes deaf to Ctrl-C: this one ends them. They inherit what this one ignores."""
+    """Start the processes while Ctrl-C is ignored, which they inherit: this process ends them."""
     if threading.current_thread() is not threading.main_thread():
         executor.submit(_do_nothing)
         return
@@ -56,11 +56,11 @@ def _launch(executor: Executor) -> None:
 
 
 def _do_nothing() -> None:
-    """First call of an executor, which starts all its processes."""
+    """First task of an executor: submitting it starts all processes."""
 
 
 def _begin_worker() -> None:
-    """Set up a process that ends when the one that started it is gone, however that was."""
+    """Set up a process that ends when the one that started it ends, in whatever way."""
     cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -68,5 +68,6 @@ def _begin_worker() -> None:
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """Wait for the end of another process, then end this one."""
     parent.join()
     os._exit(1)

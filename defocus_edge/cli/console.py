@@ -1,13 +1,13 @@
-"""What the commands share: files to work on, progress and errors on stderr.
+"""What the commands share: files to work on, progress and errors on stderr, the JSON document on stdout.
 
-Nothing but typer is imported with this module; a function imports what it needs.
+Nothing heavy is imported with this module; a function imports what it needs.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,22 +17,31 @@ from typing import Any, NoReturn, Self
 
 import typer
 
-#: What the JSON document says of one file.
+from defocus_edge._quiet import hold_stderr
+from defocus_edge._version import __version__
+
+#: Entry of the JSON document for one file.
 Record = dict[str, Any]
-#: What the name of a map adds to that of its photo.
+#: Added to the name of a photo, without its suffix, for the name of its map.
 MAP_ENDING = "_blur"
-#: Exit codes; 130 is the shells' code for a program that Ctrl-C ended.
+#: Exit codes; shells give 130 to a program that Ctrl-C ended.
 SOME_FILES_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
-# The time that is left is told from the files of the last ten minutes, some of which may take one each.
+#: Decimals of shares and radii in the JSON document and in tables.
+DECIMALS = 4
+# Seconds over which the speed is averaged for the time that is left: one file may take a minute.
 _SPEED_PERIOD = 600.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to work on and the files to write for it, by kind."""
+    """One file to work on, and the files to write for it by kind."""
 
     source: Path
     outputs: dict[str, Path]
+
+    def list_outputs(self) -> str:
+        """The files to write in one line."""
+        return ", ".join(map(str, self.outputs.values()))
 
 
 def fail(message: str, *, code: int = USAGE_ERROR) -> NoReturn:
@@ -59,32 +68,19 @@ def silence_stderr() -> Iterator[None]:
 
     TensorFlow's C++ code greets with lines that no setting silences.
     """
-    with tempfile.TemporaryFile() as captured:
-        sys.stderr.flush()
-        original = os.dup(2)
-        os.dup2(captured.fileno(), 2)
-        held_back = b""
-        try:
-            yield
-        except Exception:
-            captured.seek(0)
-            held_back = captured.read()
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
-            os.write(2, held_back)
+    with hold_stderr(lambda text, error: text if isinstance(error, Exception) else b""):
+        yield
 
 
 class Screen:
-    """Progress on stderr: bars that vanish on a terminal, and nothing but the lines that are said elsewhere.
+    """Progress on stderr: lines, and on a terminal bars that vanish at the end.
 
     Parameters
     ----------
     count : int
-        How many files there are.
+        Number of files.
     has_steps : bool
-        Whether the steps of one file are shown; else there is one bar for all, with the time that is left.
+        Whether to show the steps of each file; if not, one bar shows the files and the time that is left.
     """
 
     def __init__(self, count: int, *, has_steps: bool = True) -> None:
@@ -131,6 +127,10 @@ class Screen:
         else:
             typer.echo(text, err=True)
 
+    def warn(self, text: str) -> None:
+        """Write one line on something that the user should change."""
+        self.say(f"Warning: {text}", style="yellow")
+
     def begin(self, text: str) -> None:
         """Name what is being worked on."""
         self._bars.remove_task(self._points)  # a total, once set, cannot be taken back
@@ -171,13 +171,13 @@ def plan_jobs(
     return jobs
 
 
-def name_outputs(job: Job) -> Record:
-    """What the JSON document says of the files that were written."""
-    return {"outputs": {kind: str(path) for kind, path in job.outputs.items()}}
+def name_origin(job: Job, preset: str) -> dict[str, Any]:
+    """What the file of a map says of where it comes from."""
+    return {"source": job.source.name, "software": f"defocus_edge {__version__}", "preset": preset}
 
 
 def prepare_folder(out: Path | None, *, name: str = "--out") -> None:
-    """Make the folder for the results, which the user knows by a name."""
+    """Make the folder for the results; errors call it by the name of its option."""
     if out is None:
         return
     try:
@@ -189,7 +189,7 @@ def prepare_folder(out: Path | None, *, name: str = "--out") -> None:
 
 
 def _check_access(job: Job) -> Record:
-    """Raise if the file is not there to be read, or its folder not to be written to."""
+    """Raise an error if the file cannot be read, or the folder of its results cannot be written to."""
     if not job.source.exists():
         raise FileNotFoundError("there is no such file. Check the name.")
     if job.source.is_dir():
@@ -202,8 +202,12 @@ def _check_access(job: Job) -> Record:
     return {}
 
 
-def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record]) -> list[Record]:
-    """Work on all files; a bad one is told and does not stop the others. All paths are checked before the work."""
+def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record], *, out: Path | None, as_json: bool) -> None:
+    """Make the folder for the results, check all paths, then work on all files; report the bad ones, do the others.
+
+    Prints the records as one JSON list if wanted, and ends the program with an error if a file failed.
+    """
+    prepare_folder(out)
     records: list[Record] = [{"file": str(job.source), "error": None} for job in jobs]
     with Screen(len(jobs)) as screen:
         for job, record in zip(jobs, records, strict=True):
@@ -211,17 +215,27 @@ def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record]) -> list[Rec
         for job, record in zip(jobs, records, strict=True):
             if not record["error"]:
                 _attempt(work, job, record, screen)
+            if not record["error"]:
+                record["outputs"] = {kind: str(path) for kind, path in job.outputs.items()}
             screen.finish_file()
-    return records
+    if as_json:
+        typer.echo(json.dumps(records, indent=2))
+    if any(record["error"] for record in records):
+        raise typer.Exit(SOME_FILES_FAILED)
 
 
 def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, screen: Screen) -> None:
-    """Add what a step finds to the record of its file, or what is wrong with the file; other errors go up."""
+    """Add the findings of a step to the record of its file, or what is wrong with the file."""
+    try:
+        record |= step(job, screen)
+    except list_file_errors() as error:
+        record["error"] = describe_error(error, job.source)
+        screen.say(f"Error: {record['error']}", style="red")
+
+
+def list_file_errors() -> tuple[type[Exception], ...]:
+    """Errors that concern one file only; all others end the program."""
     from defocus_edge.files.atomic import ImageReadError
     from defocus_edge.propagation.propagate import NoEdgesError
 
-    try:
-        record |= step(job, screen)
-    except (ImageReadError, NoEdgesError, OSError, MemoryError) as error:
-        record["error"] = describe_error(error, job.source)
-        screen.say(f"Error: {record['error']}", style="red")
+    return ImageReadError, NoEdgesError, OSError, MemoryError

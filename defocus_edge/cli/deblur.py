@@ -1,4 +1,4 @@
-"""What `defocus-edge deblur` does with one photo.
+"""`defocus-edge deblur`: sharper photos.
 
 Nothing heavy is imported with this module; a function imports what it needs.
 """
@@ -8,10 +8,29 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from defocus_edge.cli.console import Job, Record, Screen, fail, name_outputs
-from defocus_edge.cli.networks import LazyNetworks
+import typer
+
+from defocus_edge.choices import AUTO
+from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, plan_jobs, run_jobs
+from defocus_edge.cli.estimate import open_estimator
+from defocus_edge.cli.lazy_networks import LazyNetworks
+from defocus_edge.cli.options import (
+    DepthPenalty,
+    Device,
+    Json,
+    Out,
+    Photos,
+    Preset,
+    Propagation,
+    ReadOut,
+    check_map_file,
+    check_max_radius,
+    check_not_negative,
+    check_positive,
+    name_given,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,41 +40,84 @@ if TYPE_CHECKING:
     from defocus_edge.files.photos import Photo
     from defocus_edge.pipeline import BlurEstimator
 
-#: What the name of a sharpened photo adds to that of the photo.
+#: Added to the name of a photo, without its suffix, for the name of the sharpened one.
 DEBLURRED_ENDING = "_deblurred"
 
 
-def name_result(photo: Path) -> dict[str, str]:
-    """Ending of the file to write for a photo, in the format of the photo's file if that can be written."""
+def deblur(
+    photos: Photos,
+    map_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            metavar="FILE",
+            help="Map of radii in px, TIFF, EXR or NPY, instead of an estimate; one PHOTO with it.",
+        ),
+    ] = None,
+    map_error: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PX",
+            callback=check_not_negative,
+            help="How far the map may be off: more is safer and sharpens less; 0 for a true one. [default: 0.5]",
+        ),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            metavar="STEPS",
+            callback=check_positive,
+            help="Noise of the photos in steps of 8 bits: more is smoother. [default: as measured]",
+        ),
+    ] = None,
+    out: Out = None,
+    preset: Preset = None,
+    read_out: ReadOut = None,
+    depth_penalty: DepthPenalty = None,
+    propagation: Propagation = None,
+    max_radius: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PX|auto",
+            callback=check_max_radius,
+            help="Largest radius to look for; stronger blur takes long and gains little. [default: 6]",
+        ),
+    ] = None,
+    device: Device = AUTO,
+    json_output: Json = False,
+) -> None:
+    """Sharpen what is out of focus.
+
+    Writes NAME_deblurred, upright, as JPEG, PNG or TIFF like the photo, else as PNG, with its depth, alpha, EXIF and
+    colour profile.
+    """
+    from defocus_edge.blur_levels import MAX_RADIUS
+
+    options: dict[str, Any] = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation}
+    options |= {"max_radius": max_radius}
+    if map_file:
+        given = name_given({"preset": preset, **options})
+        if given:
+            fail(f"--map does not go with {', '.join(given)}.")
+        check_map_file("--map", map_file, photos)
+    jobs = plan_jobs(photos, _name_result, out=out, from_map=map_file)
+    options |= {"max_radius": max_radius or MAX_RADIUS, "device": device}
+    blur_from = map_file or open_estimator(preset, options)
+
+    def work(job: Job, screen: Screen) -> Record:
+        return _deblur_photo(job, screen, blur_from=blur_from, map_error=map_error, noise=noise)
+
+    run_jobs(jobs, work, out=out, as_json=json_output)
+
+
+def _name_result(photo: Path) -> dict[str, str]:
+    """Ending of the sharpened photo, with the suffix of the photo's file if that format can be written."""
     from defocus_edge.files.kinds import choose_suffix
 
     return {"deblurred": f"{DEBLURRED_ENDING}{choose_suffix(photo)}"}
 
 
-def check_deblur_options(photos: list[Path], map_file: Path | None, estimator_options: dict[str, Any]) -> None:
-    """Refuse options that do not go together.
-
-    Parameters
-    ----------
-    photos : list of Path
-    map_file : Path or None
-    estimator_options : dict
-        Options for the estimate that a map takes the place of; None where they were not given.
-    """
-    if map_file is None:
-        return
-    given = [f"--{name.replace('_', '-')}" for name, value in estimator_options.items() if value is not None]
-    if given:
-        fail(f"--map does not go with {', '.join(given)}.")
-    if len(photos) > 1:
-        fail(f"--map goes with one PHOTO. Got: {len(photos)}.")
-    from defocus_edge.files.maps import MAP_SUFFIXES
-
-    if map_file.suffix.lower() not in MAP_SUFFIXES:
-        fail(f"--map must end in one of {', '.join(MAP_SUFFIXES)}. Got: {map_file}.")
-
-
-def deblur_photo(
+def _deblur_photo(
     job: Job,
     screen: Screen,
     *,
@@ -63,37 +125,38 @@ def deblur_photo(
     map_error: float | None,
     noise: float | None,
 ) -> Record:
-    """Write the sharpened photo, from the networks or from a map; what the JSON document says of it."""
+    """Write the sharpened photo, with the blur of the networks or of a map; return the entry of the JSON document."""
     from defocus_edge.files.photos import read_photo, write_photo
 
     photo = read_photo(job.source)
     blur, record = _find_blur(job, screen, photo, blur_from)
-    from defocus_edge.sharpening.deblurring import ESTIMATE_ERROR, deblur
+    from defocus_edge.sharpening.deblurring import ESTIMATE_ERROR
+    from defocus_edge.sharpening.deblurring import deblur as sharpen
     from defocus_edge.sharpening.noise import estimate_noise
 
     screen.begin("Deblurring")
     started = time.perf_counter()
     noise = noise or estimate_noise(photo.pixels, blur)
     if map_error is None and isinstance(blur_from, Path):
-        map_error = ESTIMATE_ERROR  # a stored map was most likely estimated, too, and its confidence is lost
-    # Noise is 0 in drawings only; then the library's own measure, which is 0 again, may be given.
-    pixels = deblur(photo.pixels, blur, noise=noise or None, map_error=map_error, progress=screen.count_points)
+        map_error = ESTIMATE_ERROR  # a stored map was probably estimated, too, but has no confidence
+    # Measured noise is 0 in drawings only. `noise` must be positive; with None the library measures 0 again.
+    pixels = sharpen(photo.pixels, blur, noise=noise or None, map_error=map_error, progress=screen.count_points)
     seconds = time.perf_counter() - started
     screen.begin("Writing")
     write_photo(job.outputs["deblurred"], replace(photo, pixels=pixels))
     changed = _measure_change(photo.pixels, pixels)
     height, width = pixels.shape[:2]
     record |= {"deblur_seconds": round(seconds, 3), "noise": round(noise, 3), "map_error_px": map_error}
-    record |= {"height": height, "width": width, "changed_share": round(changed, 4)} | name_outputs(job)
+    record |= {"height": height, "width": width, "changed_share": round(changed, DECIMALS)}
     how = f"noise {noise:.2f} steps of 8 bits, {seconds:.1f} s"
-    screen.say(f"{job.source}: {changed:.1%} sharpened; {how} -> {', '.join(record['outputs'].values())}")
+    screen.say(f"{job.source}: {changed:.1%} sharpened; {how} -> {job.list_outputs()}")
     return record
 
 
 def _find_blur(
     job: Job, screen: Screen, photo: Photo, blur_from: LazyNetworks[BlurEstimator] | Path
 ) -> tuple[BlurEstimate | NDArray[np.float32], Record]:
-    """Blur of the photo, estimated or from its map, and where it came from."""
+    """Blur of the photo, estimated or from its map, and the origin for the JSON document."""
     if not isinstance(blur_from, Path):
         return blur_from.run(
             lambda estimator: estimator.estimate(photo.pixels, progress=screen.count_points), screen, unit="Edge points"
@@ -102,11 +165,11 @@ def _find_blur(
 
     radius, source = read_radius_map(blur_from, photo.pixels.shape[:2]), read_map_source(blur_from)
     if source and source != job.source.name:
-        screen.say(f"Warning: {blur_from} is the map of {source!r}, not of {job.source.name!r}.", style="yellow")
+        screen.warn(f"{blur_from} is the map of {source!r}, not of {job.source.name!r}.")
     return radius, {"map": str(blur_from)}
 
 
 def _measure_change(before: NDArray[Any], after: NDArray[Any]) -> float:
-    """Share of the pixels that are not what they were."""
+    """Share of the pixels that changed."""
     differs = before != after
     return float((differs if differs.ndim == 2 else differs.any(axis=2)).mean())

@@ -1,21 +1,24 @@
-"""How the installation stands: versions, devices, OpenCV wheels, presets.
+"""`defocus-edge info`: versions, devices, OpenCV wheels and presets, and what is wrong with them.
 
 Nothing heavy is imported with this module; a function imports what it inspects.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from defocus_edge._version import __version__
 from defocus_edge.cli.console import silence_stderr
 from defocus_edge.networks.devices import find_devices
 
-#: Wheels that all install the folder ``cv2``: any two of them overwrite each other.
+#: Wheels that install the same folder ``cv2``: any two of them overwrite each other.
 OPENCV_WHEELS = (
     "opencv-python",
     "opencv-python-headless",
@@ -24,7 +27,7 @@ OPENCV_WHEELS = (
 )
 REPAIR_OPENCV = f"pip uninstall -y {' '.join(OPENCV_WHEELS)} && pip install opencv-contrib-python"
 
-# What `info` reports, and the distributions that may provide it.
+# The libraries that `info` reports, and the distributions that may provide each.
 _DISTRIBUTIONS = {
     "tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly"),
     "keras": ("keras", "keras-nightly"),
@@ -33,12 +36,18 @@ _DISTRIBUTIONS = {
     "numba": ("numba",),
     "scikit-image": ("scikit-image",),
 }
-_NVIDIA_DEVICE = Path("/dev/nvidiactl")  # there when the driver is loaded, on Linux
-_SUMMARY_KEYS = ("licence", "hardware", "data", "command")  # of a preset's metadata, where present
+_NVIDIA_DEVICE = Path("/dev/nvidiactl")  # exists when the driver is loaded, on Linux
+_SUMMARY_KEYS = ("licence", "hardware", "data", "command")  # shown of a preset's metadata, where present
+
+
+def info(json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Show versions, devices and presets, and what is wrong with the installation."""
+    found = collect_info()
+    typer.echo(json.dumps(found, indent=2) if json_output else format_info(found))
 
 
 def find_idle_gpu(backend: str, devices: list[str]) -> str | None:
-    """A warning if this computer has a GPU that the backend does not use."""
+    """Warning if this computer has a GPU that the backend does not use."""
     if not _NVIDIA_DEVICE.exists() or not all(device.startswith("cpu") for device in devices):
         return None
     advice = "Install it with pip install 'defocus-edge[gpu]'." if backend == "tensorflow" else "See its manual."
@@ -50,29 +59,32 @@ def collect_info() -> dict[str, Any]:
     versions: dict[str, str | None] = {"defocus_edge": __version__, "python": platform.python_version()}
     versions |= {name: _find_version(distributions) for name, distributions in _DISTRIBUTIONS.items()}
     warnings: list[str] = []
-    info: dict[str, Any] = {"versions": versions, "platform": platform.platform()}
-    info |= _inspect_backend(warnings)
-    info |= _inspect_opencv(warnings)
-    info["presets"] = _inspect_presets(warnings)
-    return {**info, "warnings": warnings}
+    return {
+        "versions": versions,
+        "platform": platform.platform(),
+        **_inspect_backend(warnings),
+        **_inspect_opencv(warnings),
+        "presets": _inspect_presets(warnings),
+        "warnings": warnings,
+    }
 
 
-def format_info(info: dict[str, Any]) -> str:
-    """What `collect_info` found, for people."""
-    lines = [f"{name:14}{version or 'not installed'}" for name, version in info["versions"].items()]
-    is_on_cpu = all(device.startswith("cpu") for device in info["devices"])
+def format_info(found: dict[str, Any]) -> str:
+    """Findings of `collect_info` as lines of text."""
+    lines = [f"{name:14}{version or 'not installed'}" for name, version in found["versions"].items()]
+    is_on_cpu = all(device.startswith("cpu") for device in found["devices"])
     where = "the CPU only, no GPU is used" if is_on_cpu else "the GPU"
-    lines += [f"{'platform':14}{info['platform']}"]
-    if info["backend"]:
-        lines += [f"{'backend':14}{info['backend']}, runs on {where} ({', '.join(info['devices'])})"]
-    lines += [f"{'OpenCV wheels':14}{', '.join(info['opencv_wheels']) or 'none'}"]
-    lines += [f"{'contrib':14}{'works' if info['opencv_contrib_works'] else 'is missing'}"]
-    if not info["presets"]:
+    lines += [f"{'platform':14}{found['platform']}"]
+    if found["backend"]:
+        lines += [f"{'backend':14}{found['backend']}, runs on {where} ({', '.join(found['devices'])})"]
+    lines += [f"{'OpenCV wheels':14}{', '.join(found['opencv_wheels']) or 'none'}"]
+    lines += [f"{'contrib':14}{'works' if found['opencv_contrib_works'] else 'is missing'}"]
+    if not found["presets"]:
         lines += [f"{'presets':14}none"]
-    for preset in info["presets"]:
+    for preset in found["presets"]:
         lines += [f"preset {preset['name']}: SHA-256 {'ok' if preset['sha256_ok'] else 'NOT ok'}"]
         lines += [f"    {key}: {preset['metadata'][key]}" for key in _SUMMARY_KEYS if key in preset["metadata"]]
-    return "\n".join(lines + [f"Warning: {warning}" for warning in info["warnings"]])
+    return "\n".join(lines + [f"Warning: {warning}" for warning in found["warnings"]])
 
 
 def _find_version(distributions: tuple[str, ...]) -> str | None:
@@ -97,7 +109,7 @@ def _inspect_backend(warnings: list[str]) -> dict[str, Any]:
 
 
 def _inspect_opencv(warnings: list[str]) -> dict[str, Any]:
-    """Which OpenCV wheels are installed, and whether the contrib functions survived that."""
+    """Which OpenCV wheels are installed, and whether the contrib functions work."""
     versions = {name: _find_version((name,)) for name in OPENCV_WHEELS}
     wheels = [f"{name} {version}" for name, version in versions.items() if version]
     works, fault = False, "cv2.ximgproc.dtFilter is missing"
@@ -115,7 +127,7 @@ def _inspect_opencv(warnings: list[str]) -> dict[str, Any]:
 
 
 def _inspect_presets(warnings: list[str]) -> list[dict[str, Any]]:
-    """What the shipped presets say of themselves, and whether their weights are whole."""
+    """Metadata of the shipped presets, and whether their weights are intact."""
     from defocus_edge.choices import DEFAULT_PRESET
     from defocus_edge.networks import preset_files
 

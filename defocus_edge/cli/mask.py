@@ -1,76 +1,141 @@
-"""What `defocus-edge mask` does with one photo, or with a map.
+"""`defocus-edge mask`: which pixels of photos are out of focus, from the photos or from a map.
 
 Nothing heavy is imported with this module; a function imports what it needs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from defocus_edge._version import __version__
-from defocus_edge.cli.console import Job, Record, Screen, fail, name_outputs
-from defocus_edge.cli.networks import LazyNetworks
+import typer
+
+from defocus_edge import choices
+from defocus_edge.choices import AUTO, MAP_METHOD, METHOD_PRESETS
+from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, name_origin, plan_jobs, run_jobs
+from defocus_edge.cli.lazy_networks import LazyNetworks
+from defocus_edge.cli.options import (
+    DepthPenalty,
+    Device,
+    Json,
+    Out,
+    Preset,
+    Propagation,
+    ReadOut,
+    check_inner_share,
+    check_map_file,
+    check_not_negative,
+    check_share,
+    choose_settings,
+    name_given,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from defocus_edge.choices import Method
     from defocus_edge.masks import BlurDetector
 
-#: The method that reads the blur map.
-MAP_METHOD = "threshold"
 
-
-def check_mask_options(
-    photos: list[Path], from_map: Path | None, method: str, map_options: dict[str, Any], threshold: float | None
+def mask(
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PHOTO", readable=False, show_default=False, help="As for estimate; not needed with --from-map."
+        ),
+    ] = None,
+    method: Annotated[
+        choices.Method, typer.Option(help="The blur map with a threshold, or a segmentation network.")
+    ] = MAP_METHOD,
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            callback=check_share,
+            help="Threshold as a share of the map's range, from its smallest radius up. [default: 0.15, but 1 to 2 px]",
+        ),
+    ] = None,
+    radius: Annotated[
+        float | None, typer.Option(metavar="PX", callback=check_not_negative, help="Threshold in px.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            callback=check_inner_share,
+            help="Threshold of a segmentation network's probability. [default: calibrated for the preset]",
+        ),
+    ] = None,
+    from_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Map of radii in px, TIFF, EXR or NPY, instead of an estimate; at most one PHOTO with it.",
+        ),
+    ] = None,
+    probability: Annotated[
+        bool, typer.Option("--probability", help="Also NAME_probability.tif: float32, 1 = blurred.")
+    ] = False,
+    out: Out = None,
+    preset: Preset = None,
+    read_out: ReadOut = None,
+    depth_penalty: DepthPenalty = None,
+    propagation: Propagation = None,
+    device: Device = AUTO,
+    json_output: Json = False,
 ) -> None:
-    """Refuse options that do not go together.
+    """Write masks of what is out of focus.
 
-    Parameters
-    ----------
-    photos : list of Path
-    from_map : Path or None
-    method : str
-    map_options : dict
-        Options that only the method `threshold` has; None where they were not given.
-    threshold : float or None
-        Of the other methods.
+    Writes NAME_mask.png, 8 bit: 255 where the photo is blurred, 0 where it is sharp.
     """
-    given = [f"--{name.replace('_', '-')}" for name, value in map_options.items() if value is not None]
-    if method != MAP_METHOD and (from_map or given):
-        fail(f"--method {method} does not go with {', '.join([*given, *(['--from-map'] if from_map else [])])}.")
+    photos = photos or []
+    options: dict[str, Any] = {"alpha": alpha, "radius": radius, "depth_penalty": depth_penalty}
+    options |= {"read_out": read_out, "propagation": propagation}
+    _check_options(photos, from_map, method, options, threshold)
+    if probability and from_map:
+        fail("--probability does not go with --from-map.")
+    endings = {"mask": "_mask.png"} | ({"probability": "_probability.tif"} if probability else {})
+    jobs = plan_jobs(photos or [cast("Path", from_map)], lambda _: endings, out=out, from_map=from_map)
+    options |= {"threshold": threshold, "device": device}
+    networks = None if from_map else _open_detector(method, preset, options)
+
+    def work(job: Job, screen: Screen) -> Record:
+        return _mask_photo(job, screen, networks=networks, from_map=from_map, alpha=alpha, radius=radius)
+
+    run_jobs(jobs, work, out=out, as_json=json_output)
+
+
+def _check_options(
+    photos: list[Path], from_map: Path | None, method: str, map_options: Mapping[str, Any], threshold: float | None
+) -> None:
+    """Refuse options that do not go together; `map_options` belong to the method that reads the blur map."""
+    given = name_given({**map_options, "from_map": from_map})
+    if method != MAP_METHOD and given:
+        fail(f"--method {method} does not go with {', '.join(given)}.")
     if method == MAP_METHOD and threshold is not None:
         fail("--threshold goes with --method msdu, defusion or maganet; for the map give --alpha or --radius.")
     if map_options["alpha"] is not None and map_options["radius"] is not None:
         fail(f"give --alpha or --radius, not both. Got: {map_options['alpha']} and {map_options['radius']}.")
     if not photos and not from_map:
         fail("name a PHOTO, or a map with --from-map.")
-    if from_map and len(photos) > 1:
-        fail(f"--from-map goes with one PHOTO. Got: {len(photos)}.")
     if from_map:
-        from defocus_edge.files.maps import MAP_SUFFIXES
-
-        if from_map.suffix.lower() not in MAP_SUFFIXES:
-            fail(f"--from-map must end in one of {', '.join(MAP_SUFFIXES)}. Got: {from_map}.")
+        check_map_file("--from-map", from_map, photos)
 
 
-def open_detector(method: Method, preset: str | None, choices: dict[str, Any]) -> LazyNetworks[BlurDetector]:
-    """The detector of a method and preset, that of the package if None, loaded at the first photo."""
-    from defocus_edge.choices import METHOD_PRESETS
-
+def _open_detector(
+    method: choices.Method, preset: str | None, options: Mapping[str, Any]
+) -> LazyNetworks[BlurDetector]:
+    """Detector of a method and preset (None: that of the package), loaded at the first photo."""
     name = preset or METHOD_PRESETS[method]
 
     def load() -> BlurDetector:
         from defocus_edge.masks import BlurDetector
 
-        return BlurDetector(method, preset=name, **choices)
+        return BlurDetector(method, preset=name, **choose_settings(options))
 
     return LazyNetworks(name, load)
 
 
-def mask_photo(
+def _mask_photo(
     job: Job,
     screen: Screen,
     *,
@@ -79,7 +144,7 @@ def mask_photo(
     alpha: float | None,
     radius: float | None,
 ) -> Record:
-    """Write the mask of one photo, from the networks or from a map; what the JSON document says of it."""
+    """Write the mask of one photo, from the networks or from a map; return the entry of the JSON document."""
     from defocus_edge.files.images import read_image, write_picture
     from defocus_edge.files.maps import write_map
 
@@ -91,20 +156,20 @@ def mask_photo(
         mask = found.mask
         record = {"method": found.method, **_name_threshold(found.method, found.threshold, alpha, radius), **record}
         if "probability" in job.outputs:
-            origin = {"source": job.source.name, "software": f"defocus_edge {__version__}", "preset": found.preset}
-            write_map(job.outputs["probability"], found.probability, description={**origin, "unit": "probability"})
+            origin = {**name_origin(job, found.preset), "unit": "probability"}
+            write_map(job.outputs["probability"], found.probability, description=origin)
     else:
         mask = _mask_map(job, cast("Path", from_map), alpha=alpha, radius=radius)
         record = {"method": MAP_METHOD, **_name_threshold(MAP_METHOD, 0, alpha, radius), "map": str(from_map)}
     write_picture(job.outputs["mask"], mask)
     height, width = mask.shape
-    record |= {"height": height, "width": width, "blurred_share": round(float(mask.mean()), 4)} | name_outputs(job)
-    screen.say(f"{job.source}: {mask.mean():.1%} blurred -> {', '.join(record['outputs'].values())}")
+    record |= {"height": height, "width": width, "blurred_share": round(float(mask.mean()), DECIMALS)}
+    screen.say(f"{job.source}: {mask.mean():.1%} blurred -> {job.list_outputs()}")
     return record
 
 
 def _mask_map(job: Job, from_map: Path, *, alpha: float | None, radius: float | None) -> NDArray[np.bool_]:
-    """Mask of a map, which must fit its photo if there is one."""
+    """Mask from a map, which must have the size of its photo if there is one."""
     from defocus_edge.files.atomic import ImageReadError
     from defocus_edge.files.images import read_image
     from defocus_edge.files.maps import read_map
@@ -119,7 +184,7 @@ def _mask_map(job: Job, from_map: Path, *, alpha: float | None, radius: float | 
 
 
 def _name_threshold(method: str, threshold: float, alpha: float | None, radius: float | None) -> Record:
-    """The threshold that was asked for; neither alpha nor radius for the default rule."""
+    """Threshold for the JSON document; alpha and radius are both None for the default rule."""
     if method != MAP_METHOD:
         return {"threshold": threshold}
     return {"alpha": alpha, "threshold_px": radius}

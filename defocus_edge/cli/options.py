@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their values must be.
+"""Options that several commands share, and the rules for their values.
 
 Nothing but typer is imported with this module.
 """
@@ -6,50 +6,19 @@ Nothing but typer is imported with this module.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from defocus_edge import choices
 from defocus_edge._extras import EXR
-from defocus_edge.choices import AUTO
-
-
-class ReadOutChoice(StrEnum):
-    """`blur_levels.READ_OUTS`, without importing NumPy for it."""
-
-    MEDIAN = "median"
-    EXPECTATION = "expectation"
-    ARGMAX = "argmax"
-
-
-class MethodChoice(StrEnum):
-    """`masks.METHODS`, without importing Keras for it."""
-
-    THRESHOLD = "threshold"
-    MSDU = "msdu"
-    DEFUSION = "defusion"
-    MAGANET = "maganet"
-
-
-class PrecisionChoice(StrEnum):
-    """`networks.dense.PRECISIONS`, without importing Keras for it."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-
-
-class PropagationChoice(StrEnum):
-    """What `BlurEstimator` takes as `propagation` by name."""
-
-    DEFAULT = "default"
-    PAPER = "paper"
+from defocus_edge.cli.console import fail
 
 
 def require(rule: str, holds: Callable[[float], bool]) -> Callable[[float | None], float | None]:
-    """Check of a number that fails with one wording for all versions of typer; NaN fails every comparison."""
+    """Check of a number for typer, with the same message in all its versions; NaN fails every comparison."""
 
     def check(value: float | None) -> float | None:
         if value is not None and not holds(value):
@@ -67,8 +36,8 @@ check_inner_share = require("above 0 and below 1", lambda value: 0 < value < 1)
 
 
 def check_max_radius(text: str | None) -> float | str | None:
-    """Px, or `auto`."""
-    if text is None or text == AUTO:
+    """Radius in px, or `auto`."""
+    if text is None or text == choices.AUTO:
         return text
     try:
         radius = float(text)
@@ -81,13 +50,36 @@ def check_max_radius(text: str | None) -> float | str | None:
 
 
 def check_exr(wanted: bool) -> bool:
-    """Refuse before the work what could not be written after it."""
+    """Refuse EXR files before the work if they cannot be written."""
     if wanted and not EXR.is_installed:
         raise typer.BadParameter(f"{EXR.advice}.")
     return wanted
 
 
-# readable=False: not typer, which would refuse all files for one, but the command checks that.
+def check_map_file(option: str, path: Path, photos: list[Path]) -> None:
+    """Refuse more than one photo for one map, and a map of unknown format."""
+    if len(photos) > 1:
+        fail(f"{option} goes with one PHOTO. Got: {len(photos)}.")
+    from defocus_edge.files.kinds import MAP_SUFFIXES
+
+    if path.suffix.lower() not in MAP_SUFFIXES:
+        fail(f"{option} must end in one of {', '.join(MAP_SUFFIXES)}. Got: {path}.")
+
+
+def name_given(options: Mapping[str, Any]) -> list[str]:
+    """The options that were given (not None), as they are typed."""
+    return [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+
+
+def choose_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `BlurEstimator`: its own defaults hold for options that were not given (None)."""
+    settings = {name: value for name, value in options.items() if value is not None}
+    if settings.get("propagation") == choices.DEFAULT_PROPAGATION:
+        del settings["propagation"]
+    return settings
+
+
+# readable=False: typer would refuse all files for one that cannot be read; the commands check each file themselves.
 Photos = Annotated[
     list[Path],
     typer.Argument(
@@ -108,7 +100,10 @@ Preset = Annotated[
         metavar="NAME|DIR", help="Weights: a name that info lists, or a folder. [default: that of the package]"
     ),
 ]
-READ_OUT = typer.Option(help="Radius at an edge: median or mean of the levels, or the likeliest one as in the paper.")
+ReadOut = Annotated[
+    choices.ReadOut | None,
+    typer.Option(help="Radius at an edge: median or mean of the levels, or the likeliest one as in the paper."),
+]
 DepthPenalty = Annotated[
     float | None,
     typer.Option(
@@ -117,34 +112,27 @@ DepthPenalty = Annotated[
         help="How much depth edges stop the spread of blur; 0 for not at all. [default: 100]",
     ),
 ]
-PROPAGATION = typer.Option(help="How blur spreads from the edges: our settings, or those of the paper.")
+Propagation = Annotated[
+    choices.Propagation | None,
+    typer.Option(help="How blur spreads from the edges: our settings, or those of the paper."),
+]
 MaxRadius = Annotated[
     str,
     typer.Option(
         metavar="PX|auto",
         callback=check_max_radius,
-        help="Largest radius to look for; beyond 6 px the photo is seen at half its size, a quarter and so on, too.",
+        help="Largest radius to look for; above 6 px the networks also see the photo at half its size, a quarter and "
+        "so on.",
     ),
 ]
 EdgeStep = Annotated[
     int, typer.Option(metavar="N", min=1, help="Measure one edge point in N: a little faster, less exact.")
 ]
 Precision = Annotated[
-    PrecisionChoice, typer.Option(help="Of the networks: bfloat16 is faster on some processors, and not exact.")
+    choices.Precision,
+    typer.Option(help="Precision of the networks: bfloat16 is faster on some processors, but less exact."),
 ]
 Device = Annotated[
     str, typer.Option(metavar="auto|cpu|gpu:N", help="Where the networks run; auto is the first GPU, or else the CPU.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON list to stdout: an object for each file.")]
-
-
-def name_choices(
-    read_out: ReadOutChoice, depth_penalty: float | None, propagation: PropagationChoice, **others: Any
-) -> dict[str, Any]:
-    """Options of `BlurEstimator`; the others as they are."""
-    return {
-        "read_out": read_out.value,
-        "depth_penalty": depth_penalty,
-        "propagation": "paper" if propagation is PropagationChoice.PAPER else None,
-        **others,
-    }

@@ -1,1 +1,1 @@
-"""From a picture to blur at its edge points, and what an estimate is."""
+"""From a picture to the blur at its edge points, and the estimate as a result."""

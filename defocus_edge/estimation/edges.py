@@ -1,4 +1,4 @@
-"""Edge points: where blur can be measured at all."""
+"""Edge points: the places where blur can be measured."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: Luminance of linear sRGB primaries, ITU-R BT.709; used on encoded values as edge detectors do.
-LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
-#: Largest gradient component handed to Canny. Its square sum must fit where OpenCV adds the two components.
+from defocus_edge.psf import LUMA
+
+# Scharr's derivative of a slope of 1 per px.
+_SCHARR_SUM = 32
+# Largest gradient component that Canny gets: OpenCV adds the squares of both components as 32-bit integers.
 _INT16_SCALE = 16000.0
+# Second difference along both axes: 0 on constant and linear signals (Immerkær 1996) …
+_NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
+# … and the factor by which it amplifies white noise: the root of the sum of its squared weights, √36.
+_NOISE_GAIN = 6.0
+# Median of the absolute value of a standard normal variable: the noise is 1 / 0.6745 times its median deviation.
+_NORMAL_MEDIAN = 0.6745
+# Odd multipliers of multiplicative hashing modulo 2^32 (Knuth, The Art of Computer Programming 3, section 6.4).
+_ROW_HASH, _COLUMN_HASH = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
+# Number of low bits of the hash that are dropped: its high bits are mixed best.
+_HASH_SHIFT = np.uint32(16)
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class EdgeSettings:
     Parameters
     ----------
     sigma : float
-        Gaussian smoothing of the luminance before the gradient, px.
+        Standard deviation in px of the Gaussian that smooths the luminance before the gradient.
     high_quantile : float
         Quantile of the gradient magnitude above which an edge may start.
     low_ratio : float
@@ -33,9 +45,9 @@ class EdgeSettings:
 
     Notes
     -----
-    Chosen by the mean dense error over the families of the development set, 0.488 px with an earlier preset. Close
-    by, the error is flat: 0.479 at quantile 0.4 (6 % more points), 0.502 at 0.6; 0.504 at floor 0.004, 0.497 at 0.02;
-    0.489 at σ = 0.8 px, 0.492 at 1.5 px; 0.488 at a low ratio of 0.25, 0.487 at 0.6.
+    The defaults were chosen by the mean error of the map over the families of the development set, 0.488 px with an
+    earlier preset. Near them it changes little: 0.479 at quantile 0.4 (6 % more points), 0.502 at 0.6; 0.504 at floor
+    0.004, 0.497 at 0.02; 0.489 at σ = 0.8 px, 0.492 at 1.5 px; 0.488 at a low ratio of 0.25, 0.487 at 0.6.
     """
 
     sigma: float = 1.0
@@ -59,7 +71,7 @@ class EdgeSettings:
 
 
 def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = None) -> NDArray[np.bool_]:
-    """Canny edges on 16-bit gradients of the smoothed luminance.
+    """Find Canny edges on 16-bit gradients of the smoothed luminance.
 
     Parameters
     ----------
@@ -75,9 +87,9 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
     Notes
     -----
     The upper threshold is a quantile of the picture's own gradient magnitudes, so that a picture that is blurred
-    as a whole keeps its (weak) edges; a noise floor keeps grain from counting as edges. The noise is measured from
-    the second difference of the luminance (Immerkær 1996, doi:10.1006/cviu.1996.0060), and carried through the
-    Gaussian and the derivative.
+    everywhere keeps its weak edges. A noise floor keeps grain from counting as edges. The noise is measured from the
+    second difference of the luminance (Immerkær 1996, doi:10.1006/cviu.1996.0060). Its share in the gradient follows
+    from the Gaussian and the derivative.
 
     References
     ----------
@@ -86,11 +98,12 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
     settings = settings or EdgeSettings()
     luminance = image @ LUMA
     noise = settings.noise_factor * _gradient_noise(luminance, settings.sigma)
-    # In place, and no longer kept than needed: at 24 megapixels each of these arrays has 96 MB.
+    # Arrays are reused and freed early: at 24 megapixels each has 96 MB.
     cv2.GaussianBlur(luminance, (0, 0), settings.sigma, dst=luminance, borderType=cv2.BORDER_REFLECT)
-    # Scharr's derivative sums 32 luminance steps: scale it to luminance per px.
-    grad_x = cv2.Scharr(luminance, cv2.CV_32F, 1, 0, scale=1 / 32, borderType=cv2.BORDER_REFLECT)
-    grad_y = cv2.Scharr(luminance, cv2.CV_32F, 0, 1, scale=1 / 32, borderType=cv2.BORDER_REFLECT)
+    grad_x, grad_y = (
+        cv2.Scharr(luminance, cv2.CV_32F, *along, scale=1 / _SCHARR_SUM, borderType=cv2.BORDER_REFLECT)
+        for along in ((1, 0), (0, 1))
+    )
     magnitude = cv2.magnitude(grad_x, grad_y, magnitude=luminance)
     highest = float(magnitude.max())
     high = max(float(np.quantile(magnitude, settings.high_quantile, overwrite_input=True)), noise, settings.floor)
@@ -109,45 +122,34 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
 
 
 def _round_to_int16(gradient: NDArray[np.float32], scale: np.float32) -> NDArray[np.int16]:
-    """Scaled and rounded; the gradient is overwritten."""
+    """Scale and round a gradient, which is overwritten."""
     gradient *= scale
     return np.rint(gradient, out=gradient).astype(np.int16)
 
 
 def edge_points(edges: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Row and column of each True pixel, (N, 2) int32, in reading order."""
+    """List row and column of each True pixel, (N, 2) int32, in reading order."""
     return np.argwhere(edges).astype(np.int32)
 
 
 def thin_edges(edges: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
     """Keep about one edge point in `step`, scattered evenly, the same ones in every run.
 
-    Parameters
-    ----------
-    edges : (H, W) ndarray of bool
-    step : int
-        1 keeps all.
-
-    Returns
-    -------
-    (H, W) ndarray of bool
-        Not a regular grid, which would take all of an edge in one direction and none of it in another.
+    A regular grid would keep all of an edge in one direction and none of it in another.
     """
     if step == 1:
         return edges
     rows, columns = np.nonzero(edges)
-    # Multiplicative hashing (Knuth, The Art of Computer Programming 3, 6.4) of either coordinate, modulo 2^32.
-    mixed = (rows.astype(np.uint32) * np.uint32(0x9E3779B1)) ^ (columns.astype(np.uint32) * np.uint32(0x85EBCA77))
-    kept = (mixed >> np.uint32(16)) % np.uint32(step) == 0
+    mixed = (rows.astype(np.uint32) * _ROW_HASH) ^ (columns.astype(np.uint32) * _COLUMN_HASH)
+    kept = (mixed >> _HASH_SHIFT) % np.uint32(step) == 0
     thinned = np.zeros_like(edges)
     thinned[rows[kept], columns[kept]] = True
     return thinned
 
 
 def _gradient_noise(luminance: NDArray[np.float32], sigma: float) -> float:
-    """Standard deviation of the smoothed gradient that white noise alone would give, luminance per px."""
-    # The mask sums to zero on constant and linear signals; its weights have the square sum 36.
-    second = cv2.filter2D(luminance, cv2.CV_32F, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32))
-    pixel_noise = float(np.median(np.abs(second, out=second), overwrite_input=True)) / 0.6745 / 6.0
+    """Standard deviation, in luminance per px, of the smoothed gradient that white noise alone would give."""
+    second = cv2.filter2D(luminance, cv2.CV_32F, _NOISE_MASK)
+    pixel_noise = float(np.median(np.abs(second, out=second), overwrite_input=True)) / _NORMAL_MEDIAN / _NOISE_GAIN
     # White noise through the derivative of a Gaussian: variance 1 / (8 π σ⁴) along each axis.
     return pixel_noise / (np.sqrt(8 * np.pi) * sigma**2)

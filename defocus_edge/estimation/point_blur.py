@@ -1,9 +1,9 @@
-"""What the networks say of the edge points of one picture, at one scale."""
+"""What the networks say at the edge points of one picture, at one scale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +14,15 @@ from defocus_edge.choices import ReadOut
 from defocus_edge.estimation.edges import edge_points
 
 if TYPE_CHECKING:
-    from defocus_edge.networks.edge.dense import DenseEvaluator
+    from defocus_edge.networks.edge.dense import DenseEvaluator, EdgePrediction
 
-#: A point's confidence is the probability that its radius is within this many px of the one read out.
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+#: Confidence is the probability that the radius is within this many px of the one that was read.
 CONFIDENCE_REACH = 2 * RADIUS_STEP
+#: Smallest confidence with which a point enters a map: `propagate_blur` refuses points of confidence 0.
+LEAST_CONFIDENCE = np.float32(1e-3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,38 +32,66 @@ class PointBlur:
     Attributes
     ----------
     points : (N, 2) ndarray of int32
-        Row and column of each.
+        Row and column of each point.
     radius : (N,) ndarray of float32
-        px of that picture.
+        Blur radius at each point, in px of that picture.
     confidence : (N,) ndarray of float32
-        Probability that it is within 0.5 px of `radius`.
+        Probability that the true radius is within 0.5 px of `radius`.
     is_depth_edge : (N,) ndarray of bool
-        True where depth jumps: the radius means nothing there.
+        True where depth jumps; the radius means nothing there.
+    softmax : EdgePrediction, optional
+        Output of both networks at all points, if it was kept: `reread` needs it.
     """
 
     points: NDArray[np.int32]
-    radius: NDArray[np.float32]
-    confidence: NDArray[np.float32]
-    is_depth_edge: NDArray[np.bool_]
+    radius: FloatArray
+    confidence: FloatArray
+    is_depth_edge: BoolArray
+    softmax: EdgePrediction | None = None
 
     def __len__(self) -> int:
         return len(self.points)
 
-    def select(self, chosen: NDArray[np.bool_]) -> PointBlur:
-        """Some of the points."""
+    @property
+    def positive_confidence(self) -> FloatArray:
+        """The confidence, but at least `LEAST_CONFIDENCE`."""
+        return np.maximum(self.confidence, LEAST_CONFIDENCE)
+
+    def select(self, chosen: BoolArray) -> PointBlur:
+        """Keep some of the points, without their softmax."""
         return PointBlur(self.points[chosen], self.radius[chosen], self.confidence[chosen], self.is_depth_edge[chosen])
+
+    def reread(self, *, read_out: ReadOut | None = None, depth_threshold: float | None = None) -> PointBlur:
+        """Read the softmax again with another read-out or threshold; what is not given stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If the softmax was not kept.
+        """
+        if self.softmax is None:
+            msg = "The softmax of these points was not kept. Measure one scale with keep_softmax=True."
+            raise ValueError(msg)
+        read = self
+        if read_out is not None:
+            radius, confidence = _read_blur(self.softmax, read_out)
+            read = replace(read, radius=radius, confidence=confidence)
+        if depth_threshold is not None:
+            read = replace(read, is_depth_edge=_read_depth(self.softmax, depth_threshold))
+        return read
 
 
 def measure_points(
-    image: NDArray[np.float32],
-    edges: NDArray[np.bool_],
+    image: FloatArray,
+    edges: BoolArray,
     evaluator: DenseEvaluator,
     *,
     read_out: ReadOut,
     depth_threshold: float,
+    keep_softmax: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PointBlur:
-    """Run the networks on the edge points of a picture.
+    """Run the networks on the edge points of one picture at one scale; the options are those of `pipeline.measure`.
 
     Parameters
     ----------
@@ -67,41 +100,51 @@ def measure_points(
     edges : (H, W) ndarray of bool
         True at the points.
     evaluator : DenseEvaluator
-    read_out : {'median', 'expectation', 'argmax'}
-        See `read_radius`.
-    depth_threshold : float
-        Probability of E-NET above which a point counts as a depth edge.
-    progress : callable, optional
-        Called with (points done, all points).
+    read_out, depth_threshold, keep_softmax, progress
+        As for `measure`. The softmax takes 100 bytes a point.
 
     Returns
     -------
     PointBlur
-        In reading order.
+        Points in reading order.
     """
     points = edge_points(edges)
+    if keep_softmax:
+        softmax = evaluator.predict(image, points, progress=progress)
+        return PointBlur(points, *_read_blur(softmax, read_out), _read_depth(softmax, depth_threshold), softmax)
     radius, confidence = np.empty((2, len(points)), dtype=np.float32)
     is_depth_edge = np.empty(len(points), dtype=bool)
-    for rows, prediction in evaluator.predict_chunks(image, points, progress=progress):
-        radius[rows] = read_radius(prediction.blur, read_out=read_out)
-        confidence[rows] = measure_confidence(prediction.blur, radius[rows])
-        is_depth_edge[rows] = prediction.edge[:, 1] > depth_threshold
+    for rows, softmax in evaluator.predict_chunks(image, points, progress=progress):
+        radius[rows], confidence[rows] = _read_blur(softmax, read_out)
+        is_depth_edge[rows] = _read_depth(softmax, depth_threshold)
     return PointBlur(points, radius, confidence, is_depth_edge)
 
 
-def measure_confidence(probabilities: NDArray[np.float32], point_radius: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability that the radius is within 0.5 px of the one read out.
+def _read_blur(softmax: EdgePrediction, read_out: ReadOut) -> tuple[FloatArray, FloatArray]:
+    """Read radius in px and confidence from B-NET's output."""
+    radius = read_radius(softmax.blur, read_out=read_out)
+    return radius, measure_confidence(softmax.blur, radius)
+
+
+def _read_depth(softmax: EdgePrediction, threshold: float) -> BoolArray:
+    """True where E-NET's probability of a depth edge is above the threshold."""
+    return np.asarray(softmax.edge[:, 1] > threshold)
+
+
+def measure_confidence(probabilities: FloatArray, point_radius: FloatArray) -> FloatArray:
+    """Probability that the true radius is within 0.5 px of the one that was read.
 
     Parameters
     ----------
     probabilities : (N, 23) ndarray of float32
         B-NET's softmax.
     point_radius : (N,) ndarray of float32
-        px.
+        Radius that was read, in px.
 
     Returns
     -------
     (N,) ndarray of float32
     """
-    near = np.abs(BLUR_LEVELS - point_radius[:, None]) <= CONFIDENCE_REACH + RADIUS_STEP / 100
+    rounding = RADIUS_STEP / 100  # levels at the very end of the reach count, whatever the last bit of a difference is
+    near = np.abs(BLUR_LEVELS - point_radius[:, None]) <= CONFIDENCE_REACH + rounding
     return np.minimum(np.sum(probabilities * near, axis=1, dtype=np.float32), 1, dtype=np.float32)

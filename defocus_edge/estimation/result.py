@@ -1,4 +1,4 @@
-"""What an estimate is: the map, the points it rests on, and all settings that it depends on."""
+"""An estimate: the map, the points that it rests on, and all settings that it depends on."""
 
 from __future__ import annotations
 
@@ -22,21 +22,13 @@ class EstimatorSettings:
     Attributes
     ----------
     preset : str
-        Where the weights came from.
-    read_out : {'median', 'expectation', 'argmax'}
-        Median or mean of the levels under the softmax, or the most probable level as in the paper.
-    depth_threshold : float
-        Probability of E-NET above which a point counts as a depth edge.
+        Name or folder of the weights.
     edges : EdgeSettings
+        How edges were found.
     propagation : PropagationSettings
-    tile_side : int
-        px; bounds the memory and does not change the result.
-    max_radius : float or 'auto'
-        Radii in px up to which the picture was looked at; more than 6 takes reduced pictures.
-    edge_step : int
-        One edge point in so many was measured.
-    precision : {'float32', 'bfloat16'}
-        Of the networks' convolutions.
+        How blur spread, with the depth penalty that was used.
+    read_out, depth_threshold, tile_side, max_radius, edge_step, precision
+        As for `BlurEstimator`.
     """
 
     preset: str
@@ -79,11 +71,12 @@ class BlurEstimate:
     confidence : (H, W) ndarray of float32
         0 to 1: how far the map rests on measurements, see `propagate_blur`.
     points : (N, 2) ndarray of int32
-        Row and column of all edge points: those of the picture in reading order, then those of reduced pictures.
+        Row and column of each edge point: those of the picture in reading order, then those of reduced pictures.
     point_radius : (N,) ndarray of float32
-        Radius in px at each point; those of depth edges were not used.
+        Radius in px at each point; the radii of depth edges were not used.
     point_confidence : (N,) ndarray of float32
-        B-NET's probability that the radius is within 0.5 px of `point_radius`; in a picture reduced by s, 0.5 · s px.
+        B-NET's probability that the true radius is within 0.5 px of `point_radius`, or 0.5 · s px if the point was
+        measured in a picture reduced by s.
     is_depth_edge : (N,) ndarray of bool
         True where depth jumps, False on pattern edges.
     settings : EstimatorSettings
@@ -104,14 +97,12 @@ class BlurEstimate:
         return np.array(self.radius, dtype=dtype, copy=copy)
 
     def mask(self, *, alpha: float | None = None, radius: float | None = None) -> NDArray[np.bool_]:
-        """Pixels that are out of focus.
+        """Mark the pixels that are out of focus.
 
         Parameters
         ----------
-        alpha : float, optional
-            The paper's adaptive threshold τ = α·v_max + (1 - α)·v_min, 0 to 1.
-        radius : float, optional
-            Threshold in px. If neither is given, the adaptive one with α = 0.15, but at least 1 and at most 2 px.
+        alpha, radius : float, optional
+            One threshold or none, as for `threshold_blur_map`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Files: the bytes of one that must be there, one written at once or not at all, and what can be wrong with it."""
+"""Bytes of files in and out: a file is read as a whole, and written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PathLike = str | os.PathLike[str]
-# A damaged header can make a parser stumble anywhere, and ask for any amount of memory.
+# Exceptions of parsers at damaged files: a wrong header can lead anywhere, and ask for any amount of memory.
 BROKEN_FILE = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, OSError, EOFError),
     *(struct.error, zlib.error),
 )
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its notes on damaged files land on stderr
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its notes about damaged files land on stderr
 
 
 class ImageReadError(ValueError):
-    """A file that exists but cannot be read: no picture, cut short, damaged or of a kind that is not supported."""
+    """A file that exists but cannot be read: it is no picture, cut short, damaged or of an unsupported kind."""
 
 
 def quote(path: PathLike) -> str:
@@ -42,7 +42,7 @@ def read_bytes(path: PathLike) -> bytes:
 
 @contextmanager
 def atomic_write(path: PathLike) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what is written there becomes `path` at once, at the end, or not at all.
+    """Write a file so that it appears whole, at the end, or not at all.
 
     Parameters
     ----------
@@ -52,14 +52,14 @@ def atomic_write(path: PathLike) -> Iterator[Path]:
     Yields
     ------
     Path
-        An empty file in the same folder, with the same suffix. It is gone afterwards.
+        An empty file beside `path`, with the same suffix. What the block writes there becomes `path`.
 
     Raises
     ------
     IsADirectoryError, FileExistsError
         If `path` is a folder, or a device or pipe.
     OSError
-        The fitting subclass if the folder is missing, no folder or not writable. The message names it.
+        If the folder is missing, no folder or not writable. The message names it.
     """
     target = Path(path).resolve()
     if target.is_dir():

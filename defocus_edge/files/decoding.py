@@ -1,4 +1,4 @@
-"""Bytes of a picture or map file to an array, or a clear word on why not: what decoders pass over is found here."""
+"""Bytes of a picture file to an array, or an error that says why not; finds faults that decoders pass over."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _WHITE_IS_ZERO, _GREY, _RGB = 0, 1, 2  # TIFF tag PhotometricInterpretation
 
 
 class _UnsupportedTiffError(Exception):
-    """A sound TIFF file that neither tifffile nor OpenCV decodes truly."""
+    """A sound TIFF file that neither tifffile nor OpenCV decodes correctly."""
 
 
 def decode_picture(data: bytes, path: PathLike) -> npt.NDArray[Any]:
-    """Array of a picture file, as it stands there, upright and RGB; the suffix of `path` tells raw files."""
+    """Array of a picture file, upright and RGB, with the values of the file; the suffix of `path` tells raw files."""
     fault = _find_fault(data)
     if fault:
         raise ImageReadError(f"Cannot read picture {quote(path)}: {fault}. Copy or download the file again.")
@@ -38,7 +38,7 @@ def decode_picture(data: bytes, path: PathLike) -> npt.NDArray[Any]:
 
 
 def _find_fault(data: bytes) -> str | None:
-    """Say what is missing in a picture file, or None; decoders answer a cut file with a partly grey picture."""
+    """What is wrong with a picture file, or None; decoders make a partly grey picture of a file that is cut short."""
     if not data:
         return "the file is empty (0 bytes)"
     complete = True
@@ -52,7 +52,7 @@ def _find_fault(data: bytes) -> str | None:
 
 
 def _is_complete_jpeg(data: bytes) -> bool:
-    """Walk the segments up to the end marker; a thumbnail's own end marker is inside a segment, stepped over."""
+    """Walk the segments up to the end marker; a thumbnail with its own end marker is inside a segment."""
     position = len(JPEG_START)
     while found := _JPEG_MARKER.search(data, position):
         marker, position = data[found.start() + 1], found.end()
@@ -79,7 +79,7 @@ def _is_complete_png(data: bytes) -> bool:
 
 
 def _decode_with_opencv(data: bytes, path: PathLike) -> npt.NDArray[Any]:
-    """Decode with 16 bits kept and EXIF orientation applied; RGB."""
+    """RGB picture with 16 bits kept and EXIF orientation applied."""
     with QUIET_OPENCV:
         try:
             bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
@@ -92,7 +92,7 @@ def _decode_with_opencv(data: bytes, path: PathLike) -> npt.NDArray[Any]:
 
 
 def _decode_tiff(data: bytes, path: PathLike) -> npt.NDArray[Any]:
-    """Decode a TIFF file with tifffile, or with OpenCV where tifffile lacks the codec and OpenCV is right."""
+    """Decode a TIFF file with tifffile, or with OpenCV if tifffile lacks the codec and OpenCV decodes it correctly."""
     import tifffile
 
     try:
@@ -126,7 +126,7 @@ def _is_plain_tiff(page: Any) -> bool:
 
 
 def _is_right_in_opencv(page: Any) -> bool:
-    """Whether OpenCV decodes the page truly; 5.0 fails or errs on what is excluded here, and says nothing of it."""
+    """Whether OpenCV decodes the page correctly; version 5.0 silently fails on the pages that are excluded here."""
     if page.photometric not in (_WHITE_IS_ZERO, _GREY, _RGB):
         return True  # palette, YCbCr, CMYK: libtiff's own conversion
     bits, samples, is_float = page.bitspersample, page.samplesperpixel, page.sampleformat == 3
@@ -149,7 +149,7 @@ def _orient_page(page: Any) -> npt.NDArray[Any]:
 
 
 def turn_upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """View of (H, W) or (H, W, C) values as EXIF's orientation, 1 to 8, says that they must be turned."""
+    """View of (H, W) or (H, W, C) values, turned as EXIF's orientation, 1 to 8, demands."""
     if orientation >= 5:  # 5-8 are 1-4 of the transposed picture, in another order
         array, orientation = np.swapaxes(array, 0, 1), {5: 1, 6: 2, 7: 3, 8: 4}.get(orientation, 1)
     flips: dict[int, Any] = {2: np.s_[:, ::-1], 3: np.s_[::-1, ::-1], 4: np.s_[::-1]}

@@ -1,6 +1,6 @@
-"""EXIF as the small TIFF file that it is: its orientation, and its entries on their way from and into TIFF files.
+"""EXIF, which has the structure of a TIFF file: reads and resets the orientation, copies entries from and into TIFF.
 
-Values stay the bytes that they are, so that what this module does not know of is kept as well.
+Values are copied as bytes, so that entries that this module does not know are kept as well.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-#: Tags of a TIFF file that tell of the photograph and not of how its pixels are stored: ImageDescription, Make, Model,
+#: Tags of a TIFF file that describe the photograph and not how its pixels are stored: ImageDescription, Make, Model,
 #: Orientation, resolution (3), Software, DateTime, Artist, Copyright, EXIF and GPS, and Windows' five (XPTitle …).
 PHOTO_TAGS = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853, *range(40091, 40096)}
 _ORIENTATION = 274
@@ -19,13 +19,13 @@ _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _HEADER_LENGTH, _ENTRY_LENGTH = 8, 12
 # Bytes of one value by TIFF field type (TIFF 6.0, section 2); 13 is a directory's place.
 _VALUE_LENGTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-# Values of up to so many bytes stand in the entry itself.
+# Values of up to this many bytes stand in the entry itself.
 _INLINE_LENGTH = 4
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """Type, count and bytes of a value, or the directory that it leads to."""
+    """Type, count and bytes of a value, or the directory that it points to."""
 
     kind: int
     count: int
@@ -37,7 +37,7 @@ _Directory = dict[int, _Entry]
 
 
 def read_orientation(exif: bytes) -> int:
-    """How the pixels must be turned, 1 to 8; 1, upright, where nothing sound is said."""
+    """Orientation of the pixels, 1 to 8; 1, upright, if EXIF holds none or an impossible one."""
     place = _find_orientation(exif)
     if place is None:
         return _UPRIGHT
@@ -46,7 +46,7 @@ def read_orientation(exif: bytes) -> int:
 
 
 def set_upright(exif: bytes) -> bytes:
-    """The same with orientation 1, byte by byte: a maker's notes hold offsets that would break if anything moved."""
+    """The same EXIF with orientation 1; nothing moves, since a maker's notes hold offsets that would break."""
     place = _find_orientation(exif)
     if place is None:
         return exif
@@ -54,7 +54,7 @@ def set_upright(exif: bytes) -> bytes:
 
 
 def extract_exif(tiff: bytes) -> bytes:
-    """What a TIFF file says of its photograph, as EXIF; empty if nothing, or if the file is damaged or a BigTIFF."""
+    """EXIF with the `PHOTO_TAGS` of a TIFF file; empty if it has none, is damaged or a BigTIFF."""
     directory = _read_photo_tags(tiff)
     if not directory:
         return b""
@@ -63,7 +63,7 @@ def extract_exif(tiff: bytes) -> bytes:
 
 
 def insert_exif(tiff: bytes, exif: bytes) -> bytes:
-    """A TIFF file of the same byte order with what `extract_exif` takes out, in a new directory at its end."""
+    """A TIFF file with the `PHOTO_TAGS` of EXIF of the same byte order, in a new directory at its end."""
     added = _read_photo_tags(exif)
     if not added:
         return tiff
@@ -75,7 +75,7 @@ def insert_exif(tiff: bytes, exif: bytes) -> bytes:
 
 
 def name_byte_order(exif: bytes) -> str:
-    """``<`` or ``>``; the computer's own does not matter."""
+    """Byte order of EXIF, ``<`` or ``>``; ``<`` if it does not say."""
     return _ORDERS.get(exif[:4], "<")
 
 
@@ -85,7 +85,7 @@ def _find_order(data: bytes) -> str:
 
 
 def _find_orientation(exif: bytes) -> int | None:
-    """Where the orientation stands; None where it does not."""
+    """Place of the orientation; None if there is none."""
     try:
         order = _find_order(exif)
         (start,) = struct.unpack_from(order + "I", exif, 4)
@@ -100,7 +100,7 @@ def _find_orientation(exif: bytes) -> int | None:
 
 
 def _read_photo_tags(data: bytes) -> _Directory:
-    """What the first directory says of the photograph; nothing if it is damaged."""
+    """`PHOTO_TAGS` of the first directory; none if it is damaged."""
     try:
         directory = _read_first_directory(data)
     except (struct.error, KeyError):
@@ -116,7 +116,7 @@ def _read_first_directory(data: bytes) -> _Directory:
 
 
 def _read_directory(data: bytes, start: int, order: str, pointers: set[int]) -> _Directory:
-    """Entries that are whole; a directory without any is no directory."""
+    """Entries of a directory that are whole."""
     directory: _Directory = {}
     (count,) = struct.unpack_from(order + "H", data, start)
     for place in range(start + 2, start + 2 + count * _ENTRY_LENGTH, _ENTRY_LENGTH):
@@ -134,7 +134,7 @@ def _read_directory(data: bytes, start: int, order: str, pointers: set[int]) -> 
 
 
 def _pack_directory(directory: _Directory, start: int, order: str) -> bytes:
-    """A directory that begins at `start` of its file, followed by what it leads to."""
+    """Bytes of a directory that begins at `start` of its file, followed by the values that it points to."""
     table = struct.pack(order + "H", len(directory))
     first = start + len(table) + len(directory) * _ENTRY_LENGTH + 4
     behind = b""

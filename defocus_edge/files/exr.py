@@ -1,7 +1,7 @@
-"""Maps as OpenEXR files: one channel of float32, with what a TIFF file says of its map in the attribute ``comments``.
+"""Maps as OpenEXR files: one channel of float32, with the description in the attribute ``comments``.
 
-The channel is called ``Y``, the format's name for luminance without colours: programs show it as grey, where a channel
-of any other name shows only to those who ask for it.
+The channel is called ``Y``, the format's name for luminance: programs show it as grey. They show channels with other
+names only on demand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from defocus_edge._quiet import without_complaints
 
 CHANNEL = "Y"
 _COMMENTS = "comments"
-_COLOURS = {"RY", "BY"}  # beside Y in pictures
+_COLOURS = {"RY", "BY"}  # channels beside Y in pictures
 
 
 def encode_exr(values: npt.NDArray[np.float32], text: str) -> bytes:
@@ -30,7 +30,7 @@ def encode_exr(values: npt.NDArray[np.float32], text: str) -> bytes:
 
 
 def decode_exr(data: bytes) -> npt.NDArray[Any]:
-    """The one channel of a file, or ``Y`` of several; ValueError for what is damaged or cannot be a map."""
+    """The only channel of a file, or else ``Y``; ValueError if the file is damaged or cannot be a map."""
     part = _open_only_part(data, header_only=False)
     channels = part.channels
     name = next(iter(channels)) if len(channels) == 1 else CHANNEL
@@ -44,19 +44,19 @@ def decode_exr(data: bytes) -> npt.NDArray[Any]:
 
 
 def read_exr_comments(data: bytes) -> str:
-    """What a file says of its map; empty if nothing."""
+    """Description of the map; empty if there is none."""
     return str(_open_only_part(data, header_only=True).header.get(_COMMENTS, ""))
 
 
 def _open_only_part(data: bytes, *, header_only: bool) -> Any:
-    """The part of a file that has one."""
+    """The part of a file; ValueError unless it has one."""
     openexr = EXR.load()
     try:
         with without_complaints():
             parts = openexr.File(io.BytesIO(data), separate_channels=True, header_only=header_only).parts
     except RuntimeError as error:
         raise ValueError(str(error)) from error
-    if not parts:  # those that are damaged are left out
+    if not parts:  # damaged ones are left out
         raise ValueError("no whole part")
     if len(parts) > 1:
         raise ValueError(f"{len(parts)} parts; the map must be the only one")

@@ -12,11 +12,9 @@ from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
 from defocus_edge.files.decoding import decode_picture
+from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES
 
 FloatArray = npt.NDArray[np.float32]
-
-LOSSLESS_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
-PICTURE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg", ".webp")
 
 
 def read_image(path: PathLike) -> FloatArray:
@@ -25,9 +23,9 @@ def read_image(path: PathLike) -> FloatArray:
     Parameters
     ----------
     path : str or path
-        JPEG, PNG, TIFF or WebP, and what else OpenCV decodes (BMP, GIF, AVIF, ...). 16 bits stay 16 bits. A float TIFF
-        holds values in [0, 1]. Of several pages or frames the first one is read; alpha is dropped. With the extra
-        ``raw`` also camera raw files, see Notes.
+        JPEG, PNG, TIFF, WebP or another format that OpenCV decodes (BMP, GIF, AVIF, ...). 16 bits stay 16 bits. A float
+        TIFF holds values in [0, 1]. Only the first page or frame is read; alpha is dropped. With the extra ``raw`` also
+        camera raw files, see Notes.
 
     Returns
     -------
@@ -39,8 +37,8 @@ def read_image(path: PathLike) -> FloatArray:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ImageReadError
-        If the file is empty, no picture, cut short or damaged, or holds what `as_image` refuses, or is a raw file and
-        the extra is missing. It is a `ValueError`.
+        If the file is empty, no picture, cut short or damaged, if `as_image` refuses it, or if it is a raw file and the
+        extra is missing. It is a `ValueError`.
 
     Notes
     -----
@@ -56,7 +54,7 @@ def read_image(path: PathLike) -> FloatArray:
 
 
 def load_image(source: PathLike | npt.ArrayLike) -> FloatArray:
-    """Read `source` if it is a path, convert it if it is an array: `read_image` and `as_image` behind one name.
+    """Read a picture file with `read_image`, or convert an array with `as_image`.
 
     Parameters
     ----------
@@ -91,7 +89,7 @@ def write_picture(path: PathLike, picture: npt.NDArray[np.uint8] | npt.NDArray[n
     TypeError
         If `picture` is neither uint8 nor bool.
     ValueError
-        If the shape or the suffix is another one, or the format cannot hold a picture of that size.
+        If the shape or the suffix is none of these, or the format cannot hold a picture of that size.
     OSError
         If the folder is missing or cannot be written to, see `atomic_write`.
     """

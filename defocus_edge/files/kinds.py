@@ -5,25 +5,35 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-#: How many bytes are enough.
+#: Number of first bytes that tell the kind of a file.
 START_LENGTH = 16
 JPEG_START, PNG_START = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_SUFFIXES = (".jpg", ".jpeg"), (".png",), (".tif", ".tiff")
+#: Pictures without loss that can be written, masks among them.
+LOSSLESS_SUFFIXES = (*PNG_SUFFIXES, *TIFF_SUFFIXES, ".bmp")
+#: Pictures that can be written; folders of source pictures are searched for the same.
+PICTURE_SUFFIXES = (*LOSSLESS_SUFFIXES, *JPEG_SUFFIXES, ".webp")
+#: Pictures that can be read, for folders of photographs of any origin; raw files are known by `looks_raw`.
+READABLE_SUFFIXES = (*PICTURE_SUFFIXES, ".jpe", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm")
+#: Pictures in sets with true blur maps, which hold no others.
+SET_SUFFIXES = (*PNG_SUFFIXES, *JPEG_SUFFIXES, *TIFF_SUFFIXES)
+#: Maps of floats.
+MAP_SUFFIXES = (*TIFF_SUFFIXES, ".npy", ".exr")
 _SUFFIXES_BY_START = {JPEG_START: JPEG_SUFFIXES, PNG_START: PNG_SUFFIXES, **dict.fromkeys(TIFF_STARTS, TIFF_SUFFIXES)}
-# Of raw files that do not say so themselves: many are TIFF files that begin with a preview.
+# Suffixes of raw files whose first bytes do not tell: many are TIFF files that begin with a preview.
 _RAW_SUFFIXES = {
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos"),
     *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
 }
-# What begins those of Fujifilm, Olympus (3), Panasonic, Canon (CRW), Minolta and Sigma; the others by `_RAW_MARKS`.
+# First bytes of raw files: Fujifilm, Olympus (3), Panasonic, Canon (CRW), Minolta and Sigma.
 _RAW_STARTS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"\0MRM", b"FOVb")
-# Place and bytes of Canon's marks in CR2 (a TIFF file) and CR3 (an MP4 file).
+# Canon's marks and their places in CR2 (a TIFF file) and CR3 (an MP4 file).
 _RAW_MARKS = ((8, b"CR\2"), (4, b"ftypcrx "))
 
 
 def looks_raw(start: bytes, suffix: str) -> bool:
-    """Whether a file is raw by its first bytes, or else by its name, as far as these tell."""
+    """Whether a file is raw by its first bytes, or else by its suffix."""
     if start.startswith((JPEG_START, PNG_START)):
         return False
     is_marked = any(start[place : place + len(mark)] == mark for place, mark in _RAW_MARKS)
@@ -31,12 +41,12 @@ def looks_raw(start: bytes, suffix: str) -> bool:
 
 
 def choose_suffix(path: Path) -> str:
-    """Suffix of a file that can hold what a photograph's file holds: for JPEG, PNG and TIFF its own, else ``.png``.
+    """Suffix for a photograph that is written again: its own for JPEG, PNG and TIFF, ``.tif`` for raw, else ``.png``.
 
-    A raw photograph goes into a TIFF file, which holds its depth and its EXIF.
+    TIFF keeps the depth and the EXIF of raw files.
     """
     start = b""
-    with suppress(OSError):  # told when the file is read
+    with suppress(OSError):  # reported when the file is read
         if path.is_file():  # opening a pipe would wait for it
             with path.open("rb") as file:
                 start = file.read(START_LENGTH)

@@ -1,4 +1,4 @@
-"""Maps in and out: float32, without loss, with their unit in the file where it has room for that."""
+"""Maps in and out: float32, without loss, with their unit in the file if the format has room for it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from defocus_edge.files.atomic import (
     read_bytes,
 )
 from defocus_edge.files.exr import decode_exr, encode_exr, read_exr_comments
+from defocus_edge.files.kinds import MAP_SUFFIXES
 
 FloatArray = npt.NDArray[np.float32]
-
-MAP_SUFFIXES = (".tif", ".tiff", ".npy", ".exr")
 
 
 def write_map(path: PathLike, blur_map: npt.ArrayLike, *, description: Mapping[str, object] | None = None) -> None:
@@ -33,20 +32,19 @@ def write_map(path: PathLike, blur_map: npt.ArrayLike, *, description: Mapping[s
     Parameters
     ----------
     path : str or path
-        Ends in ``.tif``, ``.tiff``, ``.npy`` or ``.exr``. Its folder exists. An existing file is replaced, at the very
-        end.
+        Ends in ``.tif``, ``.tiff``, ``.npy`` or ``.exr``. Its folder exists. An existing file is replaced at the end.
     blur_map : array_like, shape (H, W)
         Finite numbers; blur radii in px unless `description` says otherwise.
     description : mapping, optional
-        JSON values for the TIFF's ImageDescription or the EXR's ``comments``, added to
-        ``{"quantity": "blur radius", "unit": "px"}`` or in place of these. An ``.npy`` file has no room for them.
+        JSON values for the TIFF's ImageDescription or the EXR's ``comments``. They extend or replace
+        ``{"quantity": "blur radius", "unit": "px"}``. An ``.npy`` file has no room for them.
 
     Raises
     ------
     TypeError
         If the map does not hold real numbers, or `description` does not fit into JSON.
     ValueError
-        If the suffix is another one, or the map is not 2-D, empty or not finite.
+        If the suffix is none of these, or the map is not 2-D, empty or not finite.
     OSError
         If the folder is missing or cannot be written to, see `atomic_write`.
     ImportError
@@ -69,7 +67,7 @@ def write_map(path: PathLike, blur_map: npt.ArrayLike, *, description: Mapping[s
 
 
 def _encode_map(array: FloatArray, suffix: str, text: str) -> bytes:
-    """What a file holds; in memory first, as NumPy and tifffile do not notice a disk that is full at the very end."""
+    """Bytes of the file, made in memory: NumPy and tifffile do not notice a disk that is full at the very end."""
     if suffix == ".exr":
         return encode_exr(array, text)
     buffer = io.BytesIO()
@@ -83,12 +81,12 @@ def _encode_map(array: FloatArray, suffix: str, text: str) -> bytes:
 
 
 def read_map(path: PathLike) -> FloatArray:
-    """Read a map that `write_map`, or any program that writes float TIFF, OpenEXR or ``.npy``, has written.
+    """Read a map of floats: TIFF, OpenEXR or ``.npy``, from `write_map` or another program.
 
     Parameters
     ----------
     path : str or path
-        Ends in ``.tif``, ``.tiff``, ``.npy`` or ``.exr``. Of several channels of an EXR file, ``Y`` is the map.
+        Ends in ``.tif``, ``.tiff``, ``.npy`` or ``.exr``. If an EXR file has several channels, ``Y`` is the map.
 
     Returns
     -------
@@ -100,10 +98,10 @@ def read_map(path: PathLike) -> FloatArray:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ImageReadError
-        If the file is damaged, or does not hold one finite 2-D array of floats, or for ``.exr`` without the extra
+        If the file is damaged or does not hold one finite 2-D array of floats, or for ``.exr`` without the extra
         ``exr``. It is a `ValueError`.
     ValueError
-        If the suffix is another one.
+        If the suffix is none of these.
     """
     suffix = check_suffix(path, MAP_SUFFIXES)
     data = read_bytes(path)
@@ -125,18 +123,7 @@ def read_map(path: PathLike) -> FloatArray:
 
 
 def read_map_description(path: PathLike) -> str:
-    """What a map says of itself, as `write_map` or another program has put it.
-
-    Parameters
-    ----------
-    path : str or path
-        A map that `read_map` reads.
-
-    Returns
-    -------
-    str
-        Empty where there is nothing, as in all ``.npy`` files.
-    """
+    """Description in a map's file, as `write_map` or another program wrote it; empty if there is none."""
     suffix = check_suffix(path, MAP_SUFFIXES)
     if suffix == ".npy":
         return ""
@@ -149,27 +136,7 @@ def read_map_description(path: PathLike) -> str:
 
 
 def read_radius_map(path: PathLike, shape: tuple[int, ...]) -> FloatArray:
-    """Read the map of a picture.
-
-    Parameters
-    ----------
-    path : str or path
-        As for `read_map`.
-    shape : tuple of int
-        (H, W) of the picture.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        Blur radius in px.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError, ValueError
-        As `read_map` does.
-    ImageReadError
-        As `read_map` does, and if the radii are out of range or the size is that of another picture.
-    """
+    """Blur map of a picture of `shape` (H, W): `read_map`, with an `ImageReadError` if it does not fit."""
     blur_map = read_map(path)
     try:
         return check_radius_map(blur_map, shape)
@@ -178,31 +145,20 @@ def read_radius_map(path: PathLike, shape: tuple[int, ...]) -> FloatArray:
 
 
 def read_map_source(path: PathLike) -> str | None:
-    """Name of the picture that a map was estimated from, as `defocus-edge estimate` notes it in TIFF and EXR files.
-
-    Parameters
-    ----------
-    path : str or path
-        A map that `read_map` reads.
-
-    Returns
-    -------
-    str or None
-        None where the file does not say.
-    """
+    """Name of the picture that a map was estimated from, as `defocus-edge estimate` wrote it; None without one."""
     try:
         return str(json.loads(read_map_description(path))["source"])
-    except (ValueError, LookupError, TypeError):  # another program's words
+    except (ValueError, LookupError, TypeError):  # a description by another program
         return None
 
 
 def _read_npy(data: bytes) -> npt.NDArray[Any]:
-    """Array of an ``.npy`` file, and nothing that could run code."""
+    """Array of an ``.npy`` file; files that could run code are refused."""
     return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
 
 
 def _read_first_page(data: bytes) -> npt.NDArray[Any]:
-    """First page of a TIFF file as tifffile unpacks it."""
+    """First page of a TIFF file."""
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:

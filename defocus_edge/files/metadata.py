@@ -1,4 +1,4 @@
-"""EXIF and colour profile of picture files, byte by byte as they stand there."""
+"""EXIF and colour profile of picture files, as bytes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy.typing as npt
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.files.exif import extract_exif
 
-#: What stands before EXIF in JPEG files, and in some WebP files.
+#: Bytes before EXIF in JPEG files and in some WebP files.
 EXIF_MARK = b"Exif\0\0"
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What goes from a photograph into its sharpened version.
+    """Metadata that a sharpened photograph keeps.
 
     Attributes
     ----------
     exif : bytes
-        A TIFF structure, without JPEG's mark before it; empty if there is none.
+        EXIF as a TIFF structure, without JPEG's mark before it; empty if there is none.
     icc_profile : bytes
-        Empty if there is none.
+        Colour profile; empty if there is none.
     """
 
     exif: bytes = b""
@@ -34,7 +34,7 @@ class Metadata:
 
 
 def decode_stored(data: bytes) -> tuple[npt.NDArray[Any], Metadata]:
-    """All channels of a sound file, BGR, turned in TIFF files only, and its metadata, of all but those."""
+    """Pixels with all channels, BGR, and metadata of a sound file; TIFF files come upright and without metadata."""
     with QUIET_OPENCV:
         pixels, kinds, parts = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
     found = {kind: np.asarray(part).tobytes() for kind, part in zip(kinds, parts, strict=True)}
@@ -43,9 +43,9 @@ def decode_stored(data: bytes) -> tuple[npt.NDArray[Any], Metadata]:
 
 
 def read_tiff_metadata(data: bytes) -> Metadata:
-    """What a sound TIFF file holds."""
+    """Metadata of a sound TIFF file."""
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         profile = file.pages[0].tags.valueof("InterColorProfile")
-    return Metadata(extract_exif(data), profile if isinstance(profile, bytes) else b"")  # else damaged
+    return Metadata(extract_exif(data), profile if isinstance(profile, bytes) else b"")  # others are damaged

@@ -1,6 +1,6 @@
-"""A photograph as it stands in its file, and back: depth, grey, alpha, EXIF and colour profile are kept.
+"""Photographs in and out with all that their files hold: depth, grey, alpha, EXIF and colour profile.
 
-`images.read_image` makes one kind of picture of all files; this module is for pictures that are written again.
+`images.read_image` makes one kind of picture of all files; this module is for photographs that are written again.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_STARTS, T
 from defocus_edge.files.metadata import EXIF_MARK, Metadata, decode_stored, read_tiff_metadata
 from defocus_edge.files.raw import is_raw
 
-#: Of the JPEG files that are written, 0 to 100, with full resolution of the colours.
+#: Quality of JPEG files, 0 to 100; colours keep their full resolution.
 JPEG_QUALITY = 95
 
-# Numbers of channels that a colour profile is for, by the colour space that it names (ICC.1:2022, table 19).
+# Numbers of channels that a colour profile fits, by the colour space that it names (ICC.1:2022, table 19).
 _CHANNELS_BY_SPACE = {b"GRAY": (1, 2), b"RGB ": (3, 4)}
 _GREY_OR_RGB = (0, 1, 2)  # TIFF tag PhotometricInterpretation
 _STRAIGHT = 2  # TIFF tag ExtraSamples
-_UPRIGHT = 1  # of EXIF's orientations
-# In px, of libjpeg.
+_UPRIGHT = 1  # EXIF tag Orientation
+# Longest side in px that libjpeg writes.
 _LONGEST_JPEG_SIDE = 65_500
 
 
@@ -46,7 +46,7 @@ class Photo:
     metadata : Metadata
         EXIF, the orientation as it was, and the colour profile.
     alpha_kind : int
-        TIFF's word for alpha: 1 if the colours are multiplied by it, else 2, or 0 if the file does not say.
+        Kind of alpha in TIFF: 1 if the colours are multiplied by it, 2 if not, 0 if the file does not say.
     """
 
     pixels: NDArray[Any]
@@ -60,8 +60,8 @@ def read_photo(path: PathLike) -> Photo:
     Parameters
     ----------
     path : str or path
-        As for `read_image`. Metadata are read from JPEG, PNG, WebP, AVIF and TIFF; from BigTIFF the profile only; from
-        raw files EXIF if they are TIFF files in their build, as CR2, NEF, ARW and DNG are.
+        As for `read_image`. Metadata are read from JPEG, PNG, WebP, AVIF and TIFF. BigTIFF gives the profile only, and
+        raw files give EXIF if they are built as TIFF files, as CR2, NEF, ARW and DNG are.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def read_photo(path: PathLike) -> Photo:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ImageReadError
-        As `read_image` does, and for floats in other files than TIFF.
+        As `read_image` does, and for floats in files other than TIFF.
     """
     data = read_bytes(path)
     pixels = decode_picture(data, path)
@@ -102,15 +102,15 @@ def write_photo(path: PathLike, photo: Photo) -> None:
     ----------
     path : str or path
         Ends in ``.jpg`` or ``.jpeg`` (quality 95), ``.png``, ``.tif`` or ``.tiff`` (uncompressed). Its folder exists.
-        An existing file is replaced, at the very end.
+        An existing file is replaced at the end.
     photo : Photo
-        Upright; what its EXIF says of the orientation becomes 1, the rest stays. The colour profile is left out if it
-        is for other colours than grey or RGB, which the file then holds, and of PNG files if it is damaged.
+        An upright photograph. The orientation in its EXIF becomes 1, the rest of it stays. The colour profile is left
+        out if it does not fit the channels, and from PNG files if it is damaged.
 
     Raises
     ------
     ValueError
-        If the suffix is another one, or the format cannot hold the pixels.
+        If the suffix is none of these, or the format cannot hold the pixels.
     OSError
         If the folder is missing or cannot be written to, see `atomic_write`.
     """
@@ -132,7 +132,7 @@ def write_photo(path: PathLike, photo: Photo) -> None:
 
 
 def _describe_channels(data: bytes) -> tuple[int, int]:
-    """How many channels the first page of a TIFF file decodes to, and TIFF's word for its alpha."""
+    """Number of channels that the first page of a TIFF file decodes to, and its kind of alpha."""
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
@@ -143,14 +143,14 @@ def _describe_channels(data: bytes) -> tuple[int, int]:
 
 
 def _restore_channels(pixels: NDArray[Any], stored: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Grey as one channel, and alpha: `decode_picture` leaves them out wherever OpenCV decodes."""
+    """Grey as one channel, and alpha: `decode_picture` loses both where OpenCV decodes."""
     if stored.ndim == 2:
         return pixels[..., 0]
     return np.dstack([pixels, turn_upright(stored[..., 3], orientation)]) if stored.shape[2] == 4 else pixels
 
 
 def _encode_jpeg(pixels: NDArray[Any], metadata: Metadata) -> bytes:
-    """With Pillow: OpenCV takes no profile of more than 64 kB."""
+    """JPEG file, by Pillow: OpenCV takes no profile of more than 64 kB."""
     from PIL import Image
 
     if max(pixels.shape[:2]) > _LONGEST_JPEG_SIDE:
@@ -168,7 +168,7 @@ def _encode_jpeg(pixels: NDArray[Any], metadata: Metadata) -> bytes:
 
 
 def _encode_png(pixels: NDArray[Any], metadata: Metadata) -> bytes:
-    """With OpenCV: Pillow takes no colours of 16 bits."""
+    """PNG file, by OpenCV: Pillow takes no colours of 16 bits."""
     native = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
     if native.shape[2:] == (2,):  # OpenCV has no grey with alpha
         native = native[..., [0, 0, 0, 1]]
@@ -185,13 +185,13 @@ def _encode_png(pixels: NDArray[Any], metadata: Metadata) -> bytes:
 
 
 def _is_whole(profile: bytes) -> bool:
-    """Whether a profile is as long as it says, and from version 4 on a multiple of 4: libpng writes no others."""
+    """Whether libpng writes a profile: it is as long as it says, and from version 4 on a multiple of 4."""
     length = len(profile)
     return length == int.from_bytes(profile[:4], "big") and (length % 4 == 0 or profile[8] < 4)  # ICC.1:2022, 7.2
 
 
 def _encode_tiff(pixels: NDArray[Any], metadata: Metadata, alpha_kind: int) -> bytes:
-    """Uncompressed file with metadata."""
+    """Uncompressed TIFF file with metadata."""
     import tifffile
 
     file, exif = io.BytesIO(), set_upright(metadata.exif)

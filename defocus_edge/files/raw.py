@@ -1,6 +1,6 @@
-"""Camera raw files: which files are, and their pictures as the sensor saw them, in sRGB.
+"""Camera raw files: how to know them, and their pictures in sRGB.
 
-Nothing is smoothed, sharpened or brightened, since edges and noise are what is measured here.
+Nothing is smoothed, sharpened or brightened, since this package measures edges and noise.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ from defocus_edge._extras import RAW
 from defocus_edge._quiet import without_complaints
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
 from defocus_edge.files.kinds import START_LENGTH, TIFF_STARTS, looks_raw
+from defocus_edge.psf import SRGB_GAMMA, SRGB_SLOPE
 
 _DNG_VERSION = 50706  # a tag of every DNG file
 _SENSOR_VALUES = (32803, 34892)  # TIFF tag PhotometricInterpretation: colour filter array, linear raw
 _REDUCED = 1  # TIFF tag NewSubfileType: a smaller version of another picture of the file
-# sRGB's curve as LibRaw takes it: exponent and slope near black (IEC 61966-2-1).
-_SRGB_CURVE = (2.4, 12.92)
 
 
 def is_raw(data: bytes, path: PathLike) -> bool:
-    """Whether a file is raw by what it holds, or else by its name."""
+    """Whether a file is raw by its content, or else by its name."""
     return looks_raw(data[:START_LENGTH], Path(path).suffix) or (data.startswith(TIFF_STARTS) and _is_raw_tiff(data))
 
 
 def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
     """Upright picture of a raw file in full size, (H, W, 3) or (H, W) if it is grey: sRGB with the camera's white.
 
-    White is where the sensor is full, or the brightest pixel if that is above three quarters of it: LibRaw's rule, as
-    cameras are full before their files say so. Pictures are often darker than the camera's own JPEG.
+    White is a full sensor, or the brightest pixel if that is above three quarters of it. This is LibRaw's rule, since
+    sensors are full before their files say so. Pictures are often darker than the camera's own JPEG.
     """
     reason = f"Cannot read picture {quote(path)}"
     try:
@@ -44,7 +43,9 @@ def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
             raw = rawpy.imread(io.BytesIO(data))
             raw.unpack()
         with raw:
-            pixels = raw.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=16, gamma=_SRGB_CURVE)
+            pixels = raw.postprocess(
+                use_camera_wb=True, no_auto_bright=True, output_bps=16, gamma=(SRGB_GAMMA, SRGB_SLOPE)
+            )
     except (rawpy.LibRawError, OSError) as error:
         got = error.args[0].decode() if isinstance(error.args[0], bytes) else error
         advice = f"Got: {got}. Copy it again, or convert it to DNG or TIFF"
@@ -53,7 +54,7 @@ def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
 
 
 def _is_raw_tiff(data: bytes) -> bool:
-    """Whether a TIFF file's first page is that of a raw file: most begin with a thumbnail; a damaged one is not."""
+    """Whether the first page of a TIFF file tells that it is raw: most begin with a thumbnail; False if damaged."""
     import tifffile
 
     try:

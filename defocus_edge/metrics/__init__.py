@@ -1,7 +1,7 @@
-"""How well maps of blur probability fit hand-drawn masks: the figures of blur detection, each with its protocol.
+"""Figures of blur detection: how well maps of blur probability fit hand-drawn masks.
 
 The positive class is *blurred* (True, 1) everywhere. The same masks have scores from 0.78 to 0.91 under five published
-protocols, so no figure leaves this package without the name of its own: see `MaskProtocol`.
+protocols, so every figure comes with the name of its protocol, see `MaskProtocol`.
 """
 
 from defocus_edge.metrics.curves import ALPHAS, BETA_SQUARED, DEFAULT_THRESHOLD, THRESHOLDS, MaskCurves, measure_mask

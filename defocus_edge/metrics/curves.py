@@ -1,4 +1,4 @@
-"""One map of blur probability against one mask, as counts of pixels from which every figure follows."""
+"""Comparison of one map of blur probability with one mask, as counts of pixels from which every figure follows."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 CountArray = NDArray[np.int64]
 
-#: Thresholds of all curves, 0:0.01:1, as the field reports them. A pixel is positive where its probability reaches the
-#: threshold (>=): at 0 everything is. Both are compared as float32, so that 0.7 is positive at 0.7 whatever its type.
+#: Thresholds of all curves, 0:0.01:1, as the field reports them. A pixel is positive if its probability reaches the
+#: threshold (>=), so all are at 0. Both are compared as float32, so that 0.7 is positive at 0.7 whatever its type.
 THRESHOLDS = np.arange(101) / 100
 #: The α of adaptive thresholds of blur maps, τ = α · v_max + (1 - α) · v_min; a pixel is positive above it (>).
 ALPHAS = np.arange(101) / 100
 #: Weight of recall against precision, as in the literature on saliency (Achanta et al. 2009) and defocus.
 BETA_SQUARED = 0.3
-#: The adaptive threshold of a picture is so many times the mean of its map, and at most 1 (Achanta et al. 2009).
+#: Adaptive threshold of a picture: this many times the mean of its map, but at most 1 (Achanta et al. 2009).
 ADAPTIVE_FACTOR = 2.0
-#: A probability that reaches this is blurred, unless a method has a calibrated threshold.
+#: A pixel counts as blurred if its probability reaches this, unless the method has a calibrated threshold.
 DEFAULT_THRESHOLD = 0.5
 _NAN = float("nan")
 
@@ -34,18 +34,18 @@ class Hits(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MaskCurves:
-    """All that the figures need to know of one picture, as counts of pixels.
+    """Counts of pixels of one picture, from which the figures follow.
 
     Attributes
     ----------
     pixels, blurred : int
-        Of the mask, and how many of them are blurred.
+        Number of all pixels and of the blurred ones in the mask.
     absolute_error : float
         Sum of absolute differences between probability and mask.
     true_positives, false_positives : (101,) ndarray of int64
-        At each of `THRESHOLDS`.
+        Counts at each of `THRESHOLDS`.
     own, adaptive : Hits
-        At the method's own threshold and at twice the mean of the map.
+        Counts at the method's own threshold and at twice the mean of the map.
     right_at_alpha : (101,) ndarray of int64
         Pixels on the right side of the adaptive threshold of a blur map with each of `ALPHAS`.
     auc : float
@@ -101,11 +101,11 @@ def measure_mask(probability: ArrayLike, mask: ArrayLike, *, threshold: float = 
     Parameters
     ----------
     probability : (H, W) array_like of float
-        Of being blurred, in [0, 1]. A blur map in px is divided by its largest value first.
+        Probability that a pixel is blurred, in [0, 1]. Divide a blur map in px by its largest value first.
     mask : (H, W) array_like of bool
         True = blurred.
     threshold : float
-        The method's own, for the intersection over union.
+        The method's own threshold, for the intersection over union.
 
     Returns
     -------
@@ -124,9 +124,8 @@ def measure_mask(probability: ArrayLike, mask: ArrayLike, *, threshold: float = 
     """
     values, truth = _check_maps(probability, mask)
     if not 0 <= threshold <= 1:
-        msg = f"threshold must be a number in [0, 1]. Got: {threshold}."
-        raise ValueError(msg)
-    # Two sorted lists answer everything: how many values reach a threshold, and how pairs of the classes are ordered.
+        raise ValueError(f"threshold must be a number in [0, 1]. Got: {threshold}.")
+    # Two sorted lists tell how many values reach a threshold and how pairs of the classes are ordered.
     blurred, sharp = np.sort(values[truth]), np.sort(values[~truth])
     low, high = float(values.min()), float(values.max())
     # As in `thresholds.threshold_blur_map`: in double precision, never above the largest value.
@@ -148,25 +147,26 @@ def measure_mask(probability: ArrayLike, mask: ArrayLike, *, threshold: float = 
 def _check_maps(probability: ArrayLike, mask: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     values, truth = np.asarray(probability), np.asarray(mask)
     if values.ndim != 2 or values.size == 0 or not np.issubdtype(values.dtype, np.floating):
-        msg = f"probability must be a float array of shape (H, W), not empty. Got: {values.dtype}, {values.shape}."
-        raise ValueError(msg)
+        raise ValueError(
+            f"probability must be a float array of shape (H, W), not empty. Got: {values.dtype}, {values.shape}."
+        )
     if truth.dtype != np.bool_ or truth.shape != values.shape:
-        msg = f"mask must be a bool array of probability's shape {values.shape}. Got: {truth.dtype}, {truth.shape}."
-        raise ValueError(msg)
+        raise ValueError(
+            f"mask must be a bool array of probability's shape {values.shape}. Got: {truth.dtype}, {truth.shape}."
+        )
     low, high = float(values.min()), float(values.max())
     if not 0 <= low <= high <= 1:  # false for NaN, too
-        msg = f"probability must be finite and in [0, 1]. Got: values from {low:.6g} to {high:.6g}."
-        raise ValueError(msg)
+        raise ValueError(f"probability must be finite and in [0, 1]. Got: values from {low:.6g} to {high:.6g}.")
     return values.astype(np.float32, copy=False), truth
 
 
 def _count_reaching(ordered: NDArray[np.float32], thresholds: FloatArray) -> CountArray:
-    """How many of some sorted values reach (>=) each threshold."""
+    """Number of sorted values that reach (>=) each threshold."""
     return (ordered.size - np.searchsorted(ordered, thresholds.astype(np.float32), side="left")).astype(np.int64)
 
 
 def _count_up_to(ordered: NDArray[np.float32], thresholds: FloatArray) -> CountArray:
-    """How many of some sorted values are not above each threshold."""
+    """Number of sorted values that are not above each threshold."""
     return np.searchsorted(ordered, thresholds.astype(np.float32), side="right").astype(np.int64)
 
 
@@ -185,7 +185,7 @@ def _measure_auc(blurred: NDArray[np.float32], sharp: NDArray[np.float32]) -> fl
 
 
 def _measure_f_beta(true_positives: CountArray, false_positives: CountArray, blurred: int) -> FloatArray:
-    """Fβ from counts, so that nothing has to be divided by zero; NaN without blurred pixels."""
+    """Fβ from counts, without a division by zero; NaN without blurred pixels."""
     if not blurred:
         return np.full(true_positives.shape, _NAN)
     weighted = BETA_SQUARED * blurred + true_positives + false_positives

@@ -1,4 +1,4 @@
-"""Figures of many pictures, under a named protocol."""
+"""Figures of blur detection over many pictures, under a named protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from defocus_edge.metrics.curves import ALPHAS, BETA_SQUARED, THRESHOLDS, FloatA
 
 Aggregation = Literal["per-image mean", "pooled"]
 
-#: Size of a protocol in which nothing was resized.
+#: Size in a protocol that resizes nothing.
 NATIVE_SIZE = "native size"
 _SIZE = re.compile(rf"{NATIVE_SIZE}|[1-9]\d*x[1-9]\d*")
 _NAN = float("nan")
@@ -21,20 +21,20 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class MaskProtocol:
-    """How figures were made: without it they cannot be compared.
+    """How figures were made; figures of different protocols cannot be compared.
 
     Parameters
     ----------
     aggregation : {'per-image mean', 'pooled'}
         Each picture counts the same, or each pixel.
     size : str
-        ``'native size'``, or width and height that pictures and masks were resized to, such as ``'320x320'``. Whoever
-        made the maps did that; here it is only named.
+        ``'native size'``, or width and height that pictures and masks were resized to, such as ``'320x320'``. This is
+        only a name: nothing is resized here.
 
     Raises
     ------
     ValueError
-        If one is unknown.
+        If a value is none of these.
     """
 
     aggregation: Aggregation = "per-image mean"
@@ -42,29 +42,29 @@ class MaskProtocol:
 
     def __post_init__(self) -> None:
         if self.aggregation not in get_args(Aggregation):
-            msg = f"aggregation must be one of {', '.join(get_args(Aggregation))}. Got: {self.aggregation!r}."
-            raise ValueError(msg)
+            raise ValueError(
+                f"aggregation must be one of {', '.join(get_args(Aggregation))}. Got: {self.aggregation!r}."
+            )
         if not _SIZE.fullmatch(self.size):
-            msg = f"size must be '{NATIVE_SIZE}' or WIDTHxHEIGHT such as '320x320'. Got: {self.size!r}."
-            raise ValueError(msg)
+            raise ValueError(f"size must be '{NATIVE_SIZE}' or WIDTHxHEIGHT such as '320x320'. Got: {self.size!r}.")
 
     @property
     def name(self) -> str:
-        """Such as ``'per-image mean, 320x320'``."""
+        """Name of the protocol, such as ``'per-image mean, 320x320'``."""
         return f"{self.aggregation}, {self.size}"
 
 
 @dataclass(frozen=True, eq=False)
 class AverageCurves:
-    """Curves of many pictures under one protocol, for plots.
+    """Average curves of many pictures under one protocol, for plots.
 
     Attributes
     ----------
     protocol : MaskProtocol
     precision, recall, f_beta : (101,) ndarray of float64
-        At each of `THRESHOLDS`, over the pictures that have blurred pixels.
+        Values at each of `THRESHOLDS`, over the pictures with blurred pixels.
     false_positive_rate, true_positive_rate : (101,) ndarray of float64
-        Over the pictures that have both.
+        Values at each of `THRESHOLDS`, over the pictures with blurred and sharp pixels.
     """
 
     protocol: MaskProtocol
@@ -76,26 +76,9 @@ class AverageCurves:
 
 
 def average_curves(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> AverageCurves:
-    """Curves of many pictures, averaged as the protocol says.
-
-    Parameters
-    ----------
-    curves : sequence of MaskCurves
-    protocol : MaskProtocol
-
-    Returns
-    -------
-    AverageCurves
-        NaN where no picture is left.
-
-    Raises
-    ------
-    ValueError
-        Without pictures.
-    """
+    """Average the curves of one or more pictures as a protocol says; NaN if no picture has the pixels for a curve."""
     if not curves:
-        msg = "curves must hold at least one picture. Got: none."
-        raise ValueError(msg)
+        raise ValueError("curves must hold at least one picture. Got: none.")
     if protocol.aggregation == "pooled":
         pooled = _pool(curves)
         rates = pooled.false_positive_rate, pooled.recall
@@ -112,7 +95,7 @@ def average_curves(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> Aver
 
 
 def summarize_masks(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> dict[str, str | float]:
-    """Figures of many pictures.
+    """Compute the figures of many pictures under a protocol.
 
     Parameters
     ----------
@@ -128,23 +111,24 @@ def summarize_masks(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> dic
         ``max-of-mean Fβ``
             Largest value of the mean Fβ curve: one threshold for the whole set. When pooled ``max Fβ``.
         ``mean-of-max Fβ``
-            Mean over the pictures of the largest value of each: every picture has its best threshold. Never smaller,
-            and no method that can be used reaches it. Not when pooled.
+            Mean of the largest Fβ of each picture: every picture has its best threshold, which no method can know.
+            Never smaller than the figure above. Not when pooled.
         ``max Fβ of mean PR``
             Largest Fβ of mean precision and mean recall, as much published code computes it. Not when pooled.
         ``adaptive Fβ``
-            At twice the mean of each map, at most 1. Made for small bright objects: where most of a picture is blurred
+            Fβ at twice the mean of each map, at most 1. It was made for small objects: if most of a picture is blurred,
             the threshold is 1.
         ``AUFβ``
             Area under the Fβ curve over the thresholds.
         ``MAE``
+            Mean absolute error.
         ``AUC``
             Area under the ROC, exact. When pooled ``AUC at 101 thresholds``, since the values are not kept.
         ``IoU``
             Intersection over union at the method's own threshold.
         ``accuracy at best α``, ``best α``
-            Largest accuracy with the adaptive threshold of Karaali et al. 2022 (section IV), one α for all pictures,
-            and the smallest such α.
+            Largest accuracy with the adaptive threshold of [2]_ (section IV) and one α for all pictures, and the
+            smallest such α.
 
     Raises
     ------
@@ -153,9 +137,10 @@ def summarize_masks(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> dic
 
     Notes
     -----
-    Fβ = (1 + β²) · TP / (β² · (TP + FN) + TP + FP), which is 0 where nothing is positive. A picture without blurred
-    pixels has no recall: it is left out of the means of Fβ, AUFβ and AUC, one without sharp pixels only of AUC. Both
-    count in MAE, IoU (1 where mask and prediction are both empty) and accuracy, and in all pooled figures.
+    Fβ = (1 + β²) · TP / (β² · (TP + FN) + TP + FP) with β² = 0.3 [1]_, which is 0 if nothing is positive. A picture
+    without blurred pixels has no recall and is left out of the means of Fβ, AUFβ and AUC. One without sharp pixels is
+    left out of the mean of AUC only. Both count in MAE, IoU (1 if mask and prediction are both empty) and accuracy, and
+    in all pooled figures.
 
     References
     ----------
@@ -207,7 +192,7 @@ def _summarize_pooled(curves: Sequence[MaskCurves]) -> dict[str, float]:
 
 
 def _pool(curves: Sequence[MaskCurves]) -> MaskCurves:
-    """All pictures as if they were one; its area under the ROC is that of the polygon through the thresholds."""
+    """All pictures as if they were one; the area under the ROC is that of the polygon through the thresholds."""
     true_positives = np.sum([one.true_positives for one in curves], axis=0)
     false_positives = np.sum([one.false_positives for one in curves], axis=0)
     pixels, blurred = sum(one.pixels for one in curves), sum(one.blurred for one in curves)

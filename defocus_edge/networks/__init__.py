@@ -1,1 +1,1 @@
-"""Named weights and the networks they fill."""
+"""The networks, their weights, and where they run."""

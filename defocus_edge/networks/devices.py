@@ -1,4 +1,4 @@
-"""Where the networks run: Keras' backend, its devices, and the choice among them."""
+"""Where the networks run: the backend of Keras, its devices, and the choice among them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from defocus_edge.choices import AUTO
 
 _LOGGER = logging.getLogger(__name__)
-#: Computes on the first GPU if there is one, else on the CPU.
 
 
 class DeviceError(ValueError):
@@ -17,13 +16,13 @@ class DeviceError(ValueError):
 
 
 def find_devices() -> tuple[str, list[str]]:
-    """Keras' backend, and the devices that it computes on.
+    """Find the backend of Keras and the devices that it computes on.
 
     Returns
     -------
     backend : str
     devices : list of str
-        Such as ``cpu:0``: GPUs if there are any, else CPUs.
+        Names such as ``cpu:0``: the GPUs if there are any, else the CPUs.
     """
     import keras
 
@@ -36,12 +35,13 @@ def find_devices() -> tuple[str, list[str]]:
 
 
 def choose_device(device: str = AUTO) -> str:
-    """Name of the device to compute on.
+    """Choose the device to compute on.
 
     Parameters
     ----------
     device : str
-        ``"auto"``, ``"cpu"``, or ``"gpu:0"`` and so on for one GPU; ``"gpu"`` is the first one.
+        ``"auto"`` for the first GPU if there is one, else the CPU; ``"cpu"``; or ``"gpu:0"`` and so on for one GPU.
+        ``"gpu"`` is the first one.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def choose_device(device: str = AUTO) -> str:
     Raises
     ------
     DeviceError
-        If it is none of these, or the backend does not see that GPU.
+        If `device` is none of these, or the backend does not see that GPU.
     """
     kind, _, number = device.partition(":")
     if device != AUTO and (kind not in ("cpu", "gpu") or not (number or "0").isdecimal()):
@@ -72,7 +72,7 @@ def choose_device(device: str = AUTO) -> str:
 
 
 def use_device(device: str) -> Any:
-    """Context in which Keras places what it computes on a device that `choose_device` named."""
+    """Context in which Keras computes on a device that `choose_device` named."""
     import keras
 
     return keras.device(device)
@@ -80,6 +80,6 @@ def use_device(device: str) -> Any:
 
 @cache
 def _settle_for_cpu(backend: str) -> str:
-    """The CPU; said once."""
+    """Take the CPU, and log that once."""
     _LOGGER.info("No GPU: %s runs on the CPU.", backend)
     return "cpu:0"

@@ -1,6 +1,6 @@
-"""The files of presets: a folder with config.json, model.weights.h5 and metadata.json for each set of weights.
+"""The files of a preset: a folder with config.json, model.weights.h5 and metadata.json.
 
-Nothing heavy is imported with this module: looking for a preset is quick.
+This module imports nothing heavy, so that looking for a preset is quick.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-#: Where the presets of the package lie.
+#: Folder of the presets that come with the package.
 PRESETS_FOLDER = Path(__file__).resolve().parent.parent / "presets"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 METADATA_FILE = "metadata.json"
-#: What config.json calls B-NET and E-NET, which share a preset.
+#: Name of the network in config.json for B-NET and E-NET, which share a preset.
 EDGE_NETWORKS = "edge"
 
 
@@ -36,12 +36,7 @@ def list_presets(network: str | None = None) -> list[str]:
 
 
 def read_metadata(preset: str | Path) -> dict[str, Any]:
-    """What metadata.json says of a preset: how it was trained, with which scores, its licence and checksum.
-
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
+    """Read metadata.json of a preset: how it was trained, its scores, licence and checksum.
 
     Raises
     ------
@@ -57,7 +52,7 @@ def read_metadata(preset: str | Path) -> dict[str, Any]:
 
 
 def find_preset(preset: str | Path) -> Path:
-    """Folder of a preset, given by name or as a folder.
+    """Find the folder of a preset that is given by name or as a folder.
 
     Raises
     ------
@@ -77,16 +72,10 @@ def find_preset(preset: str | Path) -> Path:
 def verify_preset(preset: str | Path) -> None:
     """Check that the weights of a preset are whole, without loading them.
 
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
-
     Raises
     ------
     PresetError
-        If the preset is unknown, a file is missing, or the weights are not the ones whose SHA-256 stands in
-        metadata.json.
+        If the preset is unknown, a file is missing, or the weights do not have the SHA-256 in metadata.json.
     """
     folder = find_preset(preset)
     expected = read_metadata(folder).get("sha256")
@@ -110,7 +99,7 @@ def compute_sha256(path: Path) -> str:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What config.json says; `network` is among it."""
+    """Read config.json, which names its network."""
     values = _read_json(path)
     if not isinstance(values, dict) or not isinstance(values.get("network"), str):
         msg = f"{path} must be a JSON object that names its network. Got: {values!r}."
@@ -119,6 +108,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> Any:
+    """Read a file of a preset, or say what is wrong with it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

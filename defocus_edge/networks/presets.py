@@ -1,4 +1,4 @@
-"""Presets: networks out of files and into files."""
+"""Presets: load networks from a folder, or write them into one."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class SegmentationPreset:
     Attributes
     ----------
     network : str
-        Its name in `SEGMENTATION_NETWORKS`.
+        Name of the network in `SEGMENTATION_NETWORKS`.
     config : object
-        Its architecture.
+        Architecture, of the network's `config_class`.
     model : keras.Model
-        (B, H, W, 3) RGB in [0, 1] to (B, H, W, K) logits, the last of them the answer.
+        Takes (B, H, W, 3) RGB in [0, 1], gives (B, H, W, K) logits; the last channel is the answer.
     threshold : float
         Probability above which a pixel counts as blurred, calibrated for the weights.
     """
@@ -50,22 +50,13 @@ class SegmentationPreset:
 
 
 def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
-    """Build B-NET and E-NET and fill them with the weights of a preset.
-
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
-
-    Returns
-    -------
-    EdgeNetworks
+    """Build B-NET and E-NET and fill them with the weights of a preset, given by name or as a folder.
 
     Raises
     ------
     PresetError
-        If the preset is unknown, a file of it is missing or damaged, the weights are not the ones whose SHA-256
-        stands in metadata.json, or they do not fit the networks.
+        If the preset is unknown, a file is missing or damaged, or the weights do not have the SHA-256 in metadata.json
+        or do not fit the networks.
     """
     folder = find_preset(preset)
     verify_preset(folder)
@@ -77,23 +68,14 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
 
 
 def load_segmentation_preset(preset: str | Path, *, network: str | None = None) -> SegmentationPreset:
-    """Build a blur-detection network and fill it with the weights of a preset.
+    """Build a blur-detection network and fill it with the weights of a preset, as `load_edge_networks` does.
 
     Parameters
     ----------
     preset : str or Path
         Name of a preset of the package, or a folder.
     network : str, optional
-        Name of the network that it must be of.
-
-    Returns
-    -------
-    SegmentationPreset
-
-    Raises
-    ------
-    PresetError
-        As for `load_edge_networks`.
+        Name of the network that the preset must hold; any network otherwise.
     """
     folder = find_preset(preset)
     verify_preset(folder)
@@ -117,13 +99,13 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
 
 
 def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
-    """Write a preset that `load_edge_networks` reads; each file is written whole or not at all.
+    """Write a preset that `load_edge_networks` reads. Each file is written whole or not at all.
 
     Parameters
     ----------
     networks : EdgeNetworks
     folder : str or Path
-        Made if it does not exist.
+        Folder of the preset; it is made if it does not exist.
     metadata : dict
         How the weights came about; the checksum is added.
 
@@ -139,22 +121,15 @@ def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[
 def save_segmentation_preset(
     preset: SegmentationPreset, folder: str | Path, metadata: dict[str, Any], *, half: bool = True
 ) -> Path:
-    """Write a preset that `load_segmentation_preset` reads; each file is written whole or not at all.
+    """Write a preset that `load_segmentation_preset` reads, as `save_edge_preset` does.
 
     Parameters
     ----------
     preset : SegmentationPreset
-    folder : str or Path
-        Made if it does not exist.
-    metadata : dict
-        How the weights came about; the checksum is added.
+    folder, metadata
+        As for `save_edge_preset`.
     half : bool
-        Store the kernels in float16: half the size. They are computed with in float32 all the same.
-
-    Returns
-    -------
-    Path
-        The folder.
+        Store the kernels in float16, which takes half the space. The network still computes in float32.
     """
     config = {"network": preset.network, "threshold": preset.threshold, **asdict(preset.config)}
     return _save_preset(preset.model, Path(folder), config, metadata, half=half)
@@ -163,6 +138,7 @@ def save_segmentation_preset(
 def _save_preset(
     model: keras.Model, folder: Path, config: dict[str, Any], metadata: dict[str, Any], *, half: bool = False
 ) -> Path:
+    """Write the three files; the checksum goes into the metadata."""
     from defocus_edge.files.atomic import atomic_write  # here: it loads OpenCV, which finding a preset must not
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +158,7 @@ def _save_preset(
 
 
 def _store_kernels_in_half(path: Path) -> None:
-    """Rewrite a weights file with arrays of two and more axes in float16; biases and statistics stay as they are."""
+    """Rewrite a weights file with all arrays of at least two axes in float16."""
     import h5py
 
     rewritten = path.with_name(f".half{path.name}")
@@ -206,6 +182,7 @@ def _store_kernels_in_half(path: Path) -> None:
 
 
 def _load_weights(model: keras.Model, folder: Path) -> None:
+    """Fill a network, or say that the weights do not fit it."""
     try:
         model.load_weights(folder / WEIGHTS_FILE)
     except (OSError, ValueError, KeyError) as error:
@@ -214,6 +191,7 @@ def _load_weights(model: keras.Model, folder: Path) -> None:
 
 
 def _read_edge_config(path: Path) -> EdgeNetworksConfig:
+    """Read the architecture of B-NET and E-NET."""
     from defocus_edge.networks.edge.networks import EdgeNetworksConfig
 
     values = read_config(path)
@@ -221,10 +199,10 @@ def _read_edge_config(path: Path) -> EdgeNetworksConfig:
         msg = f"{path} must be of the networks {EDGE_NETWORKS!r}; presets of them: {list_presets(EDGE_NETWORKS)}."
         raise PresetError(msg)
     try:
-        sides = (
-            {"branch_sides": tuple(values["branch_sides"])} if "branch_sides" in values else {}
-        )  # not in old presets
-        return EdgeNetworksConfig(**{**values, "dense_units": tuple(values["dense_units"]), **sides})
+        values["dense_units"] = tuple(values["dense_units"])
+        if "branch_sides" in values:  # old presets lack it
+            values["branch_sides"] = tuple(values["branch_sides"])
+        return EdgeNetworksConfig(**values)
     except (TypeError, KeyError, ValueError) as error:
         msg = f"{path} does not describe the edge networks: {error}"
         raise PresetError(msg) from error

@@ -8,15 +8,17 @@ import numpy.typing as npt
 CONTOUR_SIGMA = 1.5
 """Gaussian smoothing, in pixels, of the picture whose contours are followed."""
 CONTOUR_STEP = 0.004
-"""Contours that rise by less than this above their surroundings (RGB in [0, 1], per px) are not followed."""
+"""Contours whose gradient (RGB in [0, 1], per px) rises by less than this above its surroundings are not followed."""
+SCHARR_SUM = 32
+"""Scharr's derivative of a slope of 1 per px."""
 REACH = 2
-"""An edge point speaks for the contour within this many pixels, along rows and columns."""
+"""Distance in pixels, along rows and columns, within which an edge point belongs to a contour."""
 LEAST_COVER = 0.3
 """A piece of contour counts if at least this share of it has an edge point within reach."""
 DEPTH_SHARE = 0.5
 """A piece of contour is closed if depth edges are more than this share of the edge points within its reach."""
 STRIP_ROWS = 128
-"""Rows whose pieces of contour are listed at once; bounds the memory, and changes nothing."""
+"""Number of rows whose pieces of contour are listed at once; bounds the memory, and changes nothing."""
 
 
 def close_depth_edges(
@@ -74,7 +76,7 @@ def close_depth_edges(
 
 
 def _find_regions(image: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
-    """Number of the watershed region of each pixel."""
+    """Number the watershed regions of the smoothed gradient."""
     import cv2
 
     from defocus_edge.propagation.watershed import find_basins  # here, since importing Numba takes half a second
@@ -84,12 +86,11 @@ def _find_regions(image: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
         smooth = np.ascontiguousarray(image[..., channel], np.float32)
         cv2.GaussianBlur(smooth, (0, 0), CONTOUR_SIGMA, dst=smooth)
         for along in ((1, 0), (0, 1)):
-            # Scharr's derivative sums 32 steps: scale it to the change per px.
-            gradient = cv2.Scharr(smooth, cv2.CV_32F, *along, scale=1 / 32)
+            gradient = cv2.Scharr(smooth, cv2.CV_32F, *along, scale=1 / SCHARR_SUM)
             squares += np.square(gradient, out=gradient)
             del gradient
     del smooth
-    # Whole steps make one basin of what differs by less.
+    # Rounding to whole steps joins basins that differ by less than a step.
     np.sqrt(squares, out=squares)
     squares /= np.float32(CONTOUR_STEP)
     levels = squares.astype(np.uint16)
@@ -100,7 +101,7 @@ def _find_regions(image: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
 def _iterate_pieces(
     regions: npt.NDArray[np.int32],
 ) -> Iterator[tuple[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]], npt.NDArray[np.int64]]]:
-    """Places that differ in region from their left or upper neighbour, and a number for each pair of regions."""
+    """List pixels whose left or upper neighbour is of another region, with a number for each pair of regions."""
     pairs = int(regions.max()) + 1
     for top in range(0, len(regions), STRIP_ROWS):
         strip = regions[top : top + STRIP_ROWS]
@@ -118,7 +119,7 @@ def _iterate_pieces(
 def _look_up(
     pieces: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Where each piece that is wanted stands in the sorted list, and which of the pieces are."""
+    """Find wanted pieces: their places in the sorted list `wanted`, and a mask of the pieces that are in it."""
     if not len(wanted):
         return np.empty(0, np.intp), np.zeros(len(pieces), bool)
     numbers = np.minimum(np.searchsorted(wanted, pieces), len(wanted) - 1)
@@ -127,7 +128,7 @@ def _look_up(
 
 
 def _count_within_reach(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """Number of edge points in the square around each pixel."""
+    """Count the edge points in the square around each pixel."""
     import cv2
 
     side = 2 * REACH + 1

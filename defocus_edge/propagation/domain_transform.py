@@ -10,30 +10,35 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge.propagation.checks import check_filter, check_guide, check_out, check_penalty, check_values
+
 FloatArray = npt.NDArray[np.float32]
 Block = tuple[int, int]
 
-CACHE_LINE = 16  # float32 values in 64 bytes: blocks that start on a line do not share one between threads
-PAGE = 1024  # float32 values in 4 KiB: rows a multiple of half of it apart compete for the same cache sets
-SMALLEST_SHARE = 1 << 15  # values per thread; for less, handing the work to a thread costs more than it saves
+CACHE_LINE = 16
+"""Number of float32 values in 64 bytes. Blocks start on a cache line, so that two threads do not share one."""
+PAGE = 1024
+"""Number of float32 values in 4 KiB. Rows that are a multiple of half of it apart compete for the same cache sets."""
+SMALLEST_SHARE = 1 << 15
+"""Smallest number of values per thread: for less, starting a thread costs more than it saves."""
 ROW_BLOCKS_PER_THREAD = 4
-NARROWEST_BLOCK = 128  # columns; narrower blocks waste the hardware's prefetching of consecutive memory
+"""Blocks of rows for each thread: several even out a busy machine."""
+NARROWEST_BLOCK = 128
+"""Smallest number of columns in a block: narrower ones waste the prefetching of consecutive memory."""
 
 
 @dataclass(eq=False)
 class Feedback:
-    """What a guide does to a filter: how much of each pixel's left and upper neighbour flows on into it.
-
-    It takes 8 bytes a pixel, and the guide is not needed any more. `filter_in_place` uses it up: a large picture
-    needs its memory for what comes then.
+    """How much of each pixel's left and upper neighbour flows on into it. It replaces the guide, at 8 bytes a pixel.
 
     Attributes
     ----------
     along_rows, along_columns : (H, W or a little more) float32 array
-        Empty once used up.
+        Feedback of the next iteration; empty after `filter_in_place`, which uses up the memory.
     width : int
-        W.
+        Width W of the guide.
     iterations : int
+        Number of passes along rows and columns.
     """
 
     along_rows: FloatArray
@@ -57,9 +62,9 @@ def domain_transform_filter(
     Parameters
     ----------
     image : (H, W) or (H, W, C) float array
-        What is smoothed; computed in float32. All channels share one guide and are filtered together.
+        Values to smooth, in float32. All channels share one guide and are filtered together.
     guide : (H, W), (H, W, 1) or (H, W, 3) array
-        Its edges stop the smoothing.
+        Picture whose edges stop the smoothing.
     sigma_s : float
         Spatial standard deviation, in pixels.
     sigma_r : float
@@ -71,8 +76,7 @@ def domain_transform_filter(
         Added to the derivative of the domain transform between a pixel and its left and upper neighbour, in pixels.
         At least 0; large values (100) build walls that the guide does not show, infinity a perfect one.
     out : C-contiguous float32 array, optional
-        Where the result is stored, shaped like ``image``. It may be ``image`` or ``guide`` itself: a large picture is
-        then filtered in place.
+        Array for the result, shaped like ``image``. It may be ``image`` or ``guide`` itself, which saves memory.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def domain_transform_filter(
     Raises
     ------
     ValueError
-        If a shape, a number or a value (NaN, an infinite image, a negative penalty) is not what is described above.
+        If a shape, a number or a value (NaN, an infinite image, a negative penalty) is not as described above.
     TypeError
         If an array is not numeric, or ``iterations`` is not an integer.
 
@@ -100,10 +104,10 @@ def domain_transform_filter(
     .. math:: \sigma_{H_i} = \sigma_s \sqrt{3} \, \frac{2^{N - i}}{\sqrt{4^N - 1}}
 
     As :math:`\sigma_{H_{i+1}} = \sigma_{H_i} / 2`, the feedback :math:`a^d` of an iteration is the square of the one
-    before: a single exponential per pixel and direction serves all iterations. Rows, then columns, are shared out
-    over all usable cores (fewer by the environment variable ``NUMBA_NUM_THREADS``); any number of threads may call
-    the function at once. The recursion starts at the first pixel of a row or column, so that near the border (and
-    only there, in a plain guide) the filter of a flipped image is not the flipped filter of the image.
+    before: one exponential per pixel and direction serves all iterations. All usable cores share the rows, then the
+    columns; the environment variable ``NUMBA_NUM_THREADS`` limits them. Any number of threads may call the function at
+    once. The recursion starts at the first pixel of a row or column: so near the border the filter of a flipped image
+    is not the flipped filter of the image.
 
     References
     ----------
@@ -118,11 +122,11 @@ def domain_transform_filter(
     >>> domain_transform_filter(noisy, step, sigma_s=2, sigma_r=0.1).round(1)
     array([[0.1, 0.1, 0.1, 0.9, 0.9, 0.9]], dtype=float32)
     """
-    values = _check_image(image)
-    edges = _check_guide(guide, values.shape[:2])
-    walls = _check_penalty(penalty, values.shape[:2])
-    _check_settings(sigma_s, sigma_r, iterations)
-    result = np.empty(values.shape, np.float32) if out is None else _check_out(out, values.shape)
+    values = check_values(image)
+    edges = check_guide(guide, values.shape[:2])
+    walls = check_penalty(penalty, values.shape[:2])
+    check_filter(sigma_s, sigma_r, iterations)
+    result = np.empty(values.shape, np.float32) if out is None else check_out(out, values.shape)
     if values.size == 0:
         return result
 
@@ -140,25 +144,13 @@ def measure_feedback(
     iterations: int = 3,
     penalty: npt.NDArray[np.floating] | None = None,
 ) -> Feedback:
-    """Do the first half of `domain_transform_filter`, after which the memory of the guide can be put to other use.
+    """Do the first half of `domain_transform_filter`. The guide is not needed after it.
 
-    Parameters
-    ----------
-    guide, sigma_s, sigma_r, iterations, penalty
-        As for `domain_transform_filter`.
-
-    Returns
-    -------
-    Feedback
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `domain_transform_filter` does.
+    The arguments and errors are those of `domain_transform_filter`.
     """
-    edges = _check_guide(guide, np.shape(guide)[:2])
-    walls = _check_penalty(penalty, edges.shape[:2])
-    _check_settings(sigma_s, sigma_r, iterations)
+    edges = check_guide(guide, np.shape(guide)[:2])
+    walls = check_penalty(penalty, edges.shape[:2])
+    check_filter(sigma_s, sigma_r, iterations)
     return _compute_feedback(edges, walls, float(sigma_s), float(sigma_r), operator.index(iterations))
 
 
@@ -196,7 +188,7 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
     values : (H, W) or (H, W, C) C-contiguous float32 array
         Replaced by what is smoothed.
     feedback : Feedback
-        Of a guide of H×W px; used up.
+        Feedback of a guide of H×W px; it is used up.
 
     Raises
     ------
@@ -229,7 +221,7 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
             _run(pool, partial(filter_rows, square), row_blocks)
             _run(pool, partial(filter_columns, square), column_blocks)
     feedback.along_rows = feedback.along_columns = np.empty((0, 0), np.float32)
-    # The recursion carries one NaN or infinity to every pixel of its channels, so that one pixel tells.
+    # The recursion carries a NaN or infinity to every pixel of its channel: looking at one pixel is enough.
     if not np.isfinite(values[0, 0]).all():
         msg = (
             "image and guide must be finite and not overflow float32. Got: a NaN or an infinity in one of them; "
@@ -239,21 +231,21 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
 
 
 def _count_threads(size: int) -> int:
-    """Threads for so many values."""
+    """Choose the number of threads for a number of values."""
     from defocus_edge.propagation import kernels as _kernels  # same
 
     return max(1, min(_kernels.count_threads(), size // SMALLEST_SHARE))
 
 
 def _split_rows(height: int, threads: int) -> list[Block]:
-    """Several blocks of rows per thread even out a busy machine; blocks of columns have to be wide."""
+    """Cut the rows into blocks, several for each thread."""
     from defocus_edge.propagation import kernels as _kernels  # same
 
     return _split(height, ROW_BLOCKS_PER_THREAD * threads if threads > 1 else 1, _kernels.ROWS_TOGETHER)
 
 
 def _run(pool: ThreadPoolExecutor, work: Callable[[int, int], None], blocks: list[Block]) -> None:
-    """Work on all blocks and wait for them; a single block does not need another thread."""
+    """Work on all blocks and wait for them; a single block needs no other thread."""
     if len(blocks) == 1:
         work(*blocks[0])
     else:
@@ -272,79 +264,3 @@ def _row_stride(width: int) -> int:
     """Row length, in values, that starts each row on a cache line but no two rows in the same cache sets."""
     stride = math.ceil(width / CACHE_LINE) * CACHE_LINE
     return stride + CACHE_LINE if stride % (PAGE // 2) == 0 else stride
-
-
-def _check_image(image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Refuse anything but (H, W) or (H, W, C) numbers."""
-    values = np.asarray(image)
-    if values.dtype.kind not in "fiub":
-        msg = f"image must be an array of real numbers. Got: dtype {values.dtype}; convert it to float32"
-        raise TypeError(msg)
-    if values.ndim not in (2, 3):
-        msg = f"image must have the shape (H, W) or (H, W, C). Got: {values.shape}; filter pictures one by one"
-        raise ValueError(msg)
-    return values
-
-
-def _check_guide(guide: npt.NDArray[np.number], shape: tuple[int, ...]) -> FloatArray:
-    """Return the guide as contiguous float32 of 1 or 3 channels and the image's height and width."""
-    edges = np.asarray(guide)
-    if edges.dtype.kind not in "fiub":
-        msg = f"guide must be an array of real numbers. Got: dtype {edges.dtype}; convert it to float32"
-        raise TypeError(msg)
-    if edges.shape[:2] != shape or edges.ndim not in (2, 3) or (edges.ndim == 3 and edges.shape[2] not in (1, 3)):
-        msg = (
-            f"guide must be grey or RGB and as large as image, {shape}. Got: shape {edges.shape}; resize it, or drop "
-            "its alpha channel"
-        )
-        raise ValueError(msg)
-    return np.ascontiguousarray(edges, np.float32)
-
-
-def _check_penalty(penalty: npt.NDArray[np.floating] | None, shape: tuple[int, ...]) -> FloatArray:
-    """Return the penalty as contiguous float32, without rows if there is none."""
-    if penalty is None:
-        return np.empty((0, shape[1]), np.float32)
-    walls = np.ascontiguousarray(penalty, np.float32)
-    if walls.shape != shape:
-        msg = f"penalty must be as large as image, {shape}. Got: shape {walls.shape}; give one value per pixel"
-        raise ValueError(msg)
-    if walls.size > 0 and not walls.min() >= 0:  # in this form NaN is refused too
-        msg = f"penalty must be at least 0 everywhere. Got: a minimum of {walls.min()}; use 0 where nothing is stopped"
-        raise ValueError(msg)
-    return walls
-
-
-def _check_out(out: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Refuse an array that the kernels could not write the result to."""
-    if not isinstance(out, np.ndarray) or out.dtype != np.float32 or not out.flags.carray or out.shape != shape:
-        got = f"{out.dtype}, {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        msg = f"out must be a writable, C-contiguous float32 array shaped like image, {shape}. Got: {got}"
-        raise ValueError(msg)
-    return out
-
-
-def _check_number(name: str, value: float, meaning: str) -> None:
-    """Refuse what is not finite and positive."""
-    if not (math.isfinite(value) and value > 0):
-        msg = f"{name} must be finite and greater than 0. Got: {value}; it is {meaning}"
-        raise ValueError(msg)
-
-
-def _check_settings(sigma_s: float, sigma_r: float, iterations: int) -> None:
-    """Refuse numbers that the filter could not use."""
-    _check_number("sigma_s", sigma_s, "a spatial standard deviation in pixels")
-    _check_number("sigma_r", sigma_r, "a range standard deviation in the unit of guide")
-    _check_iterations(iterations)
-
-
-def _check_iterations(iterations: int) -> None:
-    """Refuse what is not an integer of at least 1."""
-    try:
-        count = operator.index(iterations)
-    except TypeError as error:
-        msg = f"iterations must be an integer. Got: {iterations!r}; 3 to 5 are usual"
-        raise TypeError(msg) from error
-    if count < 1:
-        msg = f"iterations must be at least 1. Got: {iterations}; 3 to 5 are usual"
-        raise ValueError(msg)

@@ -34,14 +34,14 @@ EXP2_7 = np.float32(1.5252733804059841e-05)
 
 
 def count_threads() -> int:
-    """Threads a filter call uses: all usable cores, or fewer by the environment variable NUMBA_NUM_THREADS."""
+    """Number of threads of a filter call: all usable cores, or what the environment variable NUMBA_NUM_THREADS says."""
     return int(numba.config.NUMBA_NUM_THREADS)
 
 
 def compile_kernel(function: Kernel) -> Kernel:
-    """Compile for use without the GIL, and keep the result on disk where there is a writable place for it."""
-    # IEEE arithmetic to the letter: with fastmath={"contract"} code fresh from the compiler and the same code from its
-    # cache fused other products into sums, and their results differed in the last bit.
+    """Compile for use without the GIL, and keep the result on disk if there is a writable place for it."""
+    # No fastmath: with {"contract"}, fresh code and the same code from the cache fused other products into sums, and
+    # their results differed in the last bit.
     try:
         compiled: Kernel = numba.njit(function, cache=True, nogil=True)
     except RuntimeError:  # read-only installation and no home folder: "no locator available" (numba#4908)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge.propagation.checks import check_per_point, check_picture, check_walls
 from defocus_edge.propagation.depth_boundaries import close_depth_edges
 from defocus_edge.propagation.domain_transform import (
     Feedback,
@@ -19,7 +20,7 @@ from defocus_edge.propagation.settings import PropagationSettings
 FloatArray = npt.NDArray[np.float32]
 
 SUPPORT_FLOOR = np.float32(1e-20)
-"""Filtered weights up to this part of the largest weight count as 0; ratios of denormal numbers would be noise."""
+"""Filtered weights of at most this share of the largest one count as 0: ratios of denormal numbers would be noise."""
 
 
 class NoEdgesError(ValueError):
@@ -29,31 +30,23 @@ class NoEdgesError(ValueError):
 def simplify_guide(
     image: npt.NDArray[np.floating], *, settings: PropagationSettings | None = None, out: FloatArray | None = None
 ) -> FloatArray:
-    """Smooth an image by itself, so that texture does not stop the propagation but outlines do.
+    """Smooth an image along itself, so that outlines stop the propagation but texture does not.
 
     Parameters
     ----------
     image : (H, W, 3) float array
         RGB in [0, 1].
     settings : PropagationSettings, optional
-        Its ``guide_sigma_s``, ``guide_sigma_r`` and ``guide_iterations`` are used; None for the defaults.
     out : (H, W, 3) float32 array, optional
-        Where the guide is stored; it may be ``image``.
+        Array for the guide; it may be ``image``.
 
     Returns
     -------
     (H, W, 3) float32 array
         The guide of the propagation.
-
-    Raises
-    ------
-    ValueError
-        If ``image`` is not RGB in [0, 1].
-    TypeError
-        If ``image`` is not a float array.
     """
     chosen = settings or PropagationSettings()
-    picture = _check_image(image)
+    picture = check_picture(image)
     return domain_transform_filter(
         picture,
         picture,
@@ -93,10 +86,10 @@ def propagate_blur(
     settings : PropagationSettings, optional
         None for the defaults; `PropagationSettings.paper` for the paper's.
     point_weight : (N,) float array, optional
-        As how many points each one counts, above 0; 1 unless given.
+        Number of points that each one counts for, above 0; 1 unless given.
     boundaries : (H, W) bool array, optional
-        More that blur does not spread across, between a pixel and its left and upper neighbour; taken as it is, where
-        ``depth_edges`` are first linked along contours.
+        True where blur does not spread between a pixel and its left and upper neighbour. Unlike ``depth_edges``, they
+        are not linked along contours first.
     overwrite_image : bool
         Use the memory of ``image``, if it is float32 and C-contiguous: what it holds is lost.
 
@@ -124,13 +117,13 @@ def propagate_blur(
     .. math:: B = \frac{F(w \cdot I_S)}{F(w)}
 
     Where :math:`F(w)` is 0, the radius is that of the nearest pixel where it is not. The confidence is the mean
-    confidence of the points behind a value times the support they lend it:
+    confidence of the points behind a value, times the support that they give it:
 
     .. math:: C = \frac{F(w \, c)}{F(w)} \cdot \min\left(1, \sqrt{2 \pi} \, \sigma_s \, F(c)\right)
 
-    The support is scaled such that a straight edge of certain points in a plain picture has 1 on itself and about
-    :math:`e^{-d^2 / 2 \sigma_s^2}` at a distance of d pixels (F is a little more peaked than a Gaussian: 1.26 times
-    as high in the middle, where the minimum cuts it off).
+    The support is scaled so that a straight edge of certain points in a plain picture has 1 on the edge and about
+    :math:`e^{-d^2 / 2 \sigma_s^2}` at a distance of d pixels. F is more peaked than a Gaussian, 1.26 times as high in
+    the middle; the minimum cuts that off.
 
     References
     ----------
@@ -162,31 +155,19 @@ def prepare_spread(
     boundaries: npt.NDArray[np.bool_] | None = None,
     overwrite_image: bool = False,
 ) -> "PreparedSpread":
-    """Do the half of `propagate_blur` that needs the image, which is the larger half of its memory.
+    """Do the half of `propagate_blur` that needs the image, so that its memory can be freed before the other half.
 
-    Parameters
-    ----------
-    image, points, depth_edges, settings, boundaries, overwrite_image
-        As for `propagate_blur`.
-
-    Returns
-    -------
-    PreparedSpread
-
-    Raises
-    ------
-    NoEdgesError, ValueError, TypeError
-        As `propagate_blur` does.
+    The arguments and errors are those of `propagate_blur`.
     """
     chosen = settings or PropagationSettings()
-    picture = _check_image(image)
+    picture = check_picture(image)
     shape = (picture.shape[0], picture.shape[1])
     rows, columns = _check_points(points, shape)
-    walls = _check_walls("depth_edges", depth_edges, shape)
+    walls = check_walls("depth_edges", depth_edges, shape)
     if chosen.close_boundaries and chosen.depth_penalty > 0 and walls.any():
         walls = walls | close_depth_edges(picture, walls, _mark(rows, columns, shape))
     if boundaries is not None:
-        walls = walls | _check_walls("boundaries", boundaries, shape)
+        walls = walls | check_walls("boundaries", boundaries, shape)
     own_memory = overwrite_image and picture is image and picture.flags.carray
     guide = simplify_guide(picture, settings=chosen, out=picture if own_memory else None)
     sigma_s = chosen.compute_sigma_s(*shape)
@@ -202,16 +183,18 @@ def prepare_spread(
 
 @dataclass(eq=False)
 class PreparedSpread:
-    """The points, and how far each spreads; `run` uses it up.
+    """Points, and how far each spreads. `run` works once: it uses up the memory.
 
     Attributes
     ----------
     rows, columns : (N,) integer array
-        Empty once used up.
+        Place of each point; empty after `run`.
     shape : tuple of int
+        Height and width of the picture.
     feedback : Feedback
+        How much of each pixel flows on to its neighbours.
     sigma_s : float
-        px.
+        Spatial standard deviation in px.
     confidence_power : float
         See `PropagationSettings`.
     """
@@ -230,19 +213,19 @@ class PreparedSpread:
         *,
         point_weight: npt.NDArray[np.floating] | None = None,
     ) -> tuple[FloatArray, FloatArray]:
-        """Radius and confidence of all pixels, as `propagate_blur` describes them."""
+        """Spread the points: radius and confidence of all pixels, as `propagate_blur` describes them."""
         if not len(self.rows):
             msg = "a spread can run once: its memory is used up. Prepare it again"
             raise ValueError(msg)
-        radii = _check_per_point("point_radius", point_radius, len(self.rows), math.inf)
-        confidences = _check_per_point("point_confidence", point_confidence, len(self.rows), 1.0)
+        radii = check_per_point("point_radius", point_radius, len(self.rows), math.inf)
+        confidences = check_per_point("point_confidence", point_confidence, len(self.rows), 1.0)
         counts = np.ones(1, np.float32)
         if point_weight is not None:
-            counts = _check_per_point("point_weight", point_weight, len(self.rows), math.inf)
+            counts = check_per_point("point_weight", point_weight, len(self.rows), math.inf)
         dense = np.zeros((*self.shape, 4), np.float32)  # channels of one call share the guide's coefficients
         self._scatter(dense, radii, confidences, counts)
         lowest, highest = radii.min(), radii.max()
-        # Some million points are as much as two channels: not needed any more, unless the caller keeps them.
+        # Millions of points take as much memory as two channels. This frees them unless the caller keeps them.
         del radii, confidences, counts, point_radius, point_confidence, point_weight
         self.rows = self.columns = np.empty(0, np.int32)
         filter_in_place(dense, self.feedback)
@@ -274,7 +257,7 @@ def _divide(
 
 
 def _mark(rows: npt.NDArray[Any], columns: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """True at points."""
+    """Mark points in an empty mask."""
     marked = np.zeros(shape, bool)
     marked[rows, columns] = True
     return marked
@@ -289,24 +272,8 @@ def _fill_from_nearest(radius: FloatArray, supported: npt.NDArray[np.bool_]) -> 
     radius[missing] = radius[nearest[0][missing], nearest[1][missing]]
 
 
-def _check_image(image: npt.NDArray[np.floating]) -> FloatArray:
-    """Return RGB in [0, 1] as float32."""
-    picture = np.asarray(image)
-    if picture.dtype.kind != "f":
-        msg = f"image must be a float array in [0, 1]. Got: dtype {picture.dtype}; divide uint8 values by 255"
-        raise TypeError(msg)
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
-        msg = f"image must be RGB, of shape (H, W, 3). Got: shape {picture.shape}; stack a grey image three times"
-        raise ValueError(msg)
-    low, high = picture.min(), picture.max()
-    if not (low >= 0 and high <= 1):  # in this form NaN is refused too
-        msg = f"image must lie in [0, 1]. Got: values from {low} to {high}; scale or clip it, and replace NaN"
-        raise ValueError(msg)
-    return picture.astype(np.float32, copy=False)
-
-
 def _check_points(points: npt.NDArray[np.integer], shape: tuple[int, int]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return rows and columns of at least one point inside the image."""
+    """Return the rows and columns of points, at least one and all inside the image."""
     pairs = np.asarray(points)
     if pairs.size == 0:
         msg = (
@@ -328,33 +295,3 @@ def _check_points(points: npt.NDArray[np.integer], shape: tuple[int, int]) -> tu
         )
         raise ValueError(msg)
     return rows, columns
-
-
-def _check_per_point(name: str, values: npt.NDArray[np.floating], count: int, largest: float) -> FloatArray:
-    """Return one positive, finite float32 per point, up to ``largest``."""
-    numbers = np.asarray(values)
-    if numbers.dtype.kind not in "fiu":
-        msg = f"{name} must be real numbers. Got: dtype {numbers.dtype}; convert it to float32"
-        raise TypeError(msg)
-    if numbers.shape != (count,):
-        msg = f"{name} must hold one value per point, shape ({count},). Got: {numbers.shape}; select both by one mask"
-        raise ValueError(msg)
-    numbers = numbers.astype(np.float32, copy=False)
-    low, high = numbers.min(), numbers.max()
-    if not (low > 0 and high <= largest and math.isfinite(high)):
-        rule = "finite and greater than 0" if math.isinf(largest) else f"greater than 0 and at most {largest:g}"
-        msg = f"{name} must be {rule}. Got: values from {low} to {high}; leave out the points where it is not"
-        raise ValueError(msg)
-    return numbers
-
-
-def _check_walls(name: str, where: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Refuse anything but one bool per pixel."""
-    walls = np.asarray(where)
-    if walls.dtype != np.bool_:
-        msg = f"{name} must be bool. Got: dtype {walls.dtype}; compare it with a threshold"
-        raise TypeError(msg)
-    if walls.shape != shape:
-        msg = f"{name} must be as large as image, {shape}. Got: {walls.shape}; mark the points in an empty mask"
-        raise ValueError(msg)
-    return walls

@@ -9,8 +9,8 @@ from typing import Any, Self
 class PropagationSettings:
     """How far blur spreads from the pattern edge points, and what stops it.
 
-    The defaults were chosen on the development set (`python -m training evaluate edges`); `paper` has those of Karaali,
-    Harte and Jung [1]_.
+    The defaults were chosen on the development set (`python -m training evaluate edges`). `paper` gives the settings of
+    Karaali, Harte and Jung [1]_.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class PropagationSettings:
     sigma_s_fraction : float
         Spatial standard deviation as a fraction of the shorter side of the image; used if ``sigma_s`` is None.
     sigma_r : float
-        Range standard deviation of the propagation, for a guide in [0, 1] and differences summed over R, G and B.
+        Range standard deviation of the propagation, for differences of a guide in [0, 1] summed over R, G and B.
     iterations : int
         Iterations of the propagation.
     depth_penalty : float
@@ -65,7 +65,7 @@ class PropagationSettings:
         for name in positive if self.sigma_s is None else ["sigma_s", *positive]:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                msg = f"{name} must be finite and greater than 0. Got: {value}; leave it out for the paper's value"
+                msg = f"{name} must be finite and greater than 0. Got: {value}; leave it out for the default"
                 raise ValueError(msg)
         for name in ("iterations", "guide_iterations"):
             count: Any = getattr(self, name)

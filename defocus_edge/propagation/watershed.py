@@ -1,7 +1,7 @@
 """Numba kernel of the watershed: basins of integer levels, flooded in order.
 
-A queue for each level makes the work linear in the pixels, and the result independent of anything but the levels
-around a pixel: first come, first served, in the order of the rows. Memory is 8 bytes a pixel beside the levels.
+Each level has a queue of pixels, first come, first served. So the time grows linearly with the pixels, and the result
+depends on the levels and the order of the rows alone. It takes 8 bytes a pixel beside the levels.
 """
 
 import numpy as np
@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from defocus_edge.propagation.kernels import compile_kernel
 
+# Index that stands for no pixel.
 NOTHING = -1
-# Labels while the minima are searched for.
+# Labels of pixels during the search for minima.
 _UNSEEN = 0
 _SEEN = -1
 
@@ -26,8 +27,8 @@ def find_basins(levels: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
     Returns
     -------
     (H, W) ndarray of int32
-        One number for each regional minimum, in the order of the rows; a pixel has that of the basin whose flood
-        reaches it first [1]_.
+        Regional minima are numbered in the order of the rows. A pixel has the number of the basin whose flood reaches
+        it first [1]_.
 
     References
     ----------
@@ -64,7 +65,7 @@ def _grow_plateau(
     start: int,
     plateau: npt.NDArray[np.int32],
 ) -> tuple[int, bool]:
-    """List the connected pixels of one level: how many, and whether none of them has a lower neighbour."""
+    """List the connected pixels of one level. Return their number and whether none has a lower neighbour."""
     level, is_minimum = levels[start], True
     labels[start] = _SEEN
     plateau[0] = start

@@ -1,12 +1,7 @@
-"""From a picture and its blur map to a sharper picture: each part is deconvolved with the disk it was blurred with.
+"""From a picture and its blur map to a sharper picture: each part is deconvolved with the disk that blurred it.
 
-Blur is undone in linear light, level by level, and blended by radius: a pixel of 2.1 px takes 60 % of the solution for
-2.0 px and 40 % of that for 2.25 px, so that no level leaves a seam.
-
-References
-----------
-.. [1] A. Levin, R. Fergus, F. Durand, W. T. Freeman, "Image and depth from a conventional camera with a coded
-   aperture", ACM Transactions on Graphics 26(3), 2007: one deconvolution per depth, then a choice per pixel.
+Blur is undone in linear light, level by level. Each pixel blends the solutions for the two levels beside its radius:
+one of 2.1 px takes 60 % of that for 2.0 px and 40 % of that for 2.25 px, so that no level leaves a seam.
 """
 
 from __future__ import annotations
@@ -32,28 +27,28 @@ FloatArray = NDArray[np.float32]
 TILE_SIDE = 512
 #: Smallest tile; below, the halo is most of the work.
 LEAST_TILE_SIDE = 32
-#: From this confidence on a map is trusted fully; below, the strength falls in proportion. It is the confidence of a
-#: point whose radius is within 0.5 px as likely as not.
+#: From this confidence on a map is trusted fully; below, the strength falls in proportion. At this confidence a radius
+#: is as likely as not within 0.5 px of the truth.
 TRUSTED_CONFIDENCE = 0.5
-#: Error in px that is assumed of a map that was estimated and has no confidence; a plain array is taken as true.
+#: Error in px of an estimated map without confidence, for callers of `deblur`; it takes a plain array as true.
 ESTIMATE_ERROR = 0.5
-#: The confidence of a `BlurEstimate` is the probability that the radius is about right. If not, it is off by so many px
-#: on average, and if so still by the second number. On fourteen development scenes 2.75 to 5 were equally good within
-#: 0.1 dB; a normal error of that confidence gained 0.1 dB less where depth varies.
+#: The confidence of a `BlurEstimate` is the probability that the radius is about right. If it is wrong, it is off by
+#: `OUTLIER_ERROR` px on average; if it is right, still by `LEAST_ESTIMATE_ERROR` px. On fourteen development scenes
+#: 2.75 to 5 px were equally good within 0.1 dB; a normal error of that confidence gained 0.1 dB less where depth
+#: varies.
 OUTLIER_ERROR = 3.0
 LEAST_ESTIMATE_ERROR = 0.05
-#: Where a map may be off, radii below the first of these, px, are taken as sharp, and from the second on as blurred:
-#: what is sharp reads as 0.5 to 0.9 px, and sharpening it did more harm than all else: without it seven development
-#: composites gained 1.8 dB instead of 3.1. A true map is used from `MIN_RADIUS` on.
+#: Where a map may be off, radii below the first number, px, count as sharp, and from the second on as blurred.
+#: Estimates of sharp parts are 0.5 to 0.9 px; when they were sharpened, seven development composites gained 1.8 dB
+#: instead of 3.1. A true map is used from `MIN_RADIUS` on.
 DOUBTFUL_RADII = (0.75, 0.9)
-#: Standard deviation of the noise, in 8-bit steps, that is assumed at least: rounding to 8 bits alone has 1/√12, and a
-#: map is never so exact that less would help.
+#: Least standard deviation of the noise in 8-bit steps: that of rounding to 8 bits. No map is so exact that less helps.
 LEAST_NOISE_STEPS = 1 / np.sqrt(12)
 
 
 @runtime_checkable
 class _Estimate(Protocol):
-    """What counts as a `BlurEstimate`: to import that would load the networks' backend, which a map does not need."""
+    """What `deblur` uses of a `BlurEstimate`; importing the class would load the networks' backend."""
 
     @property
     def confidence(self) -> FloatArray: ...
@@ -80,13 +75,14 @@ def deblur(
     blur_map : (H, W) array_like of float, or BlurEstimate
         Blur radius in px, >= 0; the confidence of a `BlurEstimate` is used.
     confidence : (H, W) array_like of float, optional
-        0 to 1: how far the map can be trusted. From 0.5 on fully; below, the result goes back to `image` in proportion.
+        0 to 1: how far the map can be trusted. From 0.5 on it is trusted fully; below, the result goes back to `image`
+        in proportion.
     noise : float, optional
-        Standard deviation of the noise in `image` in 8-bit steps (1/255 of the range), > 0; `estimate_noise` unless
-        given. More noise, smoother result.
+        Standard deviation of the noise in `image` in 8-bit steps (1/255 of the range), > 0; `estimate_noise` by
+        default. More noise makes a smoother result.
     map_error : float or (H, W) array_like of float, optional
-        How far the map may be off, in px, >= 0: more is safer and smoother. Unless given, it follows from the
-        confidence of a `BlurEstimate`, and is 0 for an array: give it for a map that was estimated and stored.
+        How far the map may be off, in px, >= 0: more is safer and smoother. By default it follows from the confidence
+        of a `BlurEstimate` and is 0 for an array: give it for an estimated map that was stored in a file.
     tile_side : int
         Side in px, >= 32, of the tiles that bound the memory.
     progress : callable, optional
@@ -95,24 +91,23 @@ def deblur(
     Returns
     -------
     ndarray, shape and dtype of `image`
-        Pixels with a radius of at most 0.5 px, or 0.75 px where the map may be off, or without confidence are those of
-        `image`, exactly.
+        Some pixels are exactly those of `image`: where the confidence is 0 and where the radius is at most 0.5 px, or
+        0.75 px where the map may be off.
 
     Raises
     ------
     TypeError
-        If `image` has a dtype that is no picture's.
+        If `image` has a dtype that pictures do not have.
     ValueError
         If an argument is not as described.
 
     Notes
     -----
-    Each level in use is deconvolved as a whole by `deconvolve` and each pixel blends the two levels beside its radius,
-    after the selection per depth of [1]_; levels are 0.25 px apart, so that time grows with the range of radii. Before,
-    pixels sharper than the level are blurred up to it, so that they do not ring under its inverse. What cannot be
-    explained by the level's disk is left out of the data: saturated pixels, other depths and what they mix with within
-    one radius. The encoded noise becomes light by the slope of the sRGB curve at each pixel, and the weight of the data
-    is λ = 1 / (7 · noise²), see `deconvolve`.
+    As in [1]_ there is one deconvolution for each depth, here for each level in use: `deconvolve` solves the picture,
+    and each pixel blends the two levels beside its radius. Levels are 0.25 px apart, so time grows with the range of
+    radii. Pixels sharper than a level are blurred up to it first, so that they do not ring. Pixels that the level's
+    disk cannot explain are left out of the data: saturated ones, and other depths with what they mix with within one
+    radius. The noise of the light is that of the encoded values times the slope of the sRGB curve at each pixel.
 
     References
     ----------
@@ -133,8 +128,7 @@ def deblur(
     if confidence is None and isinstance(blur_map, _Estimate):
         confidence = blur_map.confidence
     if tile_side < LEAST_TILE_SIDE:
-        msg = f"tile_side must be at least {LEAST_TILE_SIDE} px. Got: {tile_side}."
-        raise ValueError(msg)
+        raise ValueError(f"tile_side must be at least {LEAST_TILE_SIDE} px. Got: {tile_side}.")
     if map_error is None and isinstance(blur_map, _Estimate):
         map_error = convert_confidence(blur_map.confidence)
     error = _check_error(0.0 if map_error is None else map_error, radius.shape)
@@ -158,7 +152,7 @@ def deblur(
 
 
 def _find_strength(confidence: ArrayLike | None, radius: FloatArray, error: FloatArray) -> FloatArray:
-    """0 to 1 for each pixel: 0 leaves it as it is."""
+    """Strength of the sharpening at each pixel, 0 to 1: 0 leaves the pixel as it is."""
     low, high = DOUBTFUL_RADII
     strength = np.where(error > 0, np.clip((radius - low) / (high - low), 0, 1), 1).astype(np.float32)
     if confidence is not None:
@@ -167,23 +161,13 @@ def _find_strength(confidence: ArrayLike | None, radius: FloatArray, error: Floa
 
 
 def convert_confidence(confidence: ArrayLike) -> FloatArray:
-    """Error in px that `deblur` assumes of a map.
-
-    Parameters
-    ----------
-    confidence : array_like of float
-        0 to 1: probability that the radius is about right.
-
-    Returns
-    -------
-    ndarray of float32, shape of `confidence`
-        3 px times the probability that it is not, but at least 0.05 px.
-    """
+    """Error in px that `deblur` expects of a map: 3 px times the probability that it is wrong, at least 0.05 px."""
     wrong = 1 - np.asarray(confidence, dtype=np.float32)
     return np.asarray(np.maximum(OUTLIER_ERROR * wrong, LEAST_ESTIMATE_ERROR), dtype=np.float32)
 
 
 def _cut_tiles(shape: tuple[int, ...], side: int) -> Iterator[Window]:
+    """Rows and columns of the tiles of a picture."""
     for top in range(0, shape[0], side):
         for left in range(0, shape[1], side):
             yield slice(top, min(top + side, shape[0])), slice(left, min(left + side, shape[1]))
@@ -222,11 +206,9 @@ def _check_confidence(confidence: ArrayLike, shape: tuple[int, ...]) -> FloatArr
     """The confidence as float32; raise unless it fits the picture."""
     values = np.asarray(confidence, dtype=np.float32)
     if values.shape != shape:
-        msg = f"confidence must have the shape of the image, {shape}. Got: {values.shape}."
-        raise ValueError(msg)
+        raise ValueError(f"confidence must have the shape of the image, {shape}. Got: {values.shape}.")
     if not (values.min() >= 0 and values.max() <= 1):  # False for NaN as well
-        msg = f"confidence must be between 0 and 1. Got: values from {values.min():g} to {values.max():g}."
-        raise ValueError(msg)
+        raise ValueError(f"confidence must be between 0 and 1. Got: values from {values.min():g} to {values.max():g}.")
     return values
 
 
@@ -235,8 +217,7 @@ def _check_noise(noise: float | None, colour: FloatArray, radius: FloatArray) ->
     if noise is None:
         return measure_noise(colour, radius)
     if not (np.isfinite(noise) and noise > 0):
-        msg = f"noise must be a finite number of 8-bit steps > 0. Got: {noise}."
-        raise ValueError(msg)
+        raise ValueError(f"noise must be a finite number of 8-bit steps > 0. Got: {noise}.")
     return noise
 
 
@@ -244,9 +225,7 @@ def _check_error(map_error: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """The map's error of each pixel in px; raise unless it is a number >= 0."""
     values = np.asarray(map_error, dtype=np.float32)
     if values.shape not in ((), shape):
-        msg = f"map_error must be a number or have the shape of the image, {shape}. Got: {values.shape}."
-        raise ValueError(msg)
+        raise ValueError(f"map_error must be a number or have the shape of the image, {shape}. Got: {values.shape}.")
     if not (np.isfinite(values).all() and values.min() >= 0):
-        msg = f"map_error must be a finite number of px >= 0. Got: {values.min()}."
-        raise ValueError(msg)
+        raise ValueError(f"map_error must be a finite number of px >= 0. Got: {values.min()}.")
     return np.broadcast_to(values, shape)

@@ -1,7 +1,7 @@
-"""One window of a picture, deconvolved as if all of it were blurred by one level.
+"""Deconvolution of one window of a picture as if all of it were blurred by one level.
 
-Before, pixels sharper than the level are blurred up to it, and what the level's disk cannot have made is left out:
-saturated pixels, other depths and what they mix with, slopes that are too steep.
+First, pixels sharper than the level are blurred up to it. Pixels that a disk of the level cannot have made are left
+out: saturated ones, other depths and what they mix with, and slopes that are too steep.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MIN_RADIUS, RADIUS_STEP
-from defocus_edge.psf import decode_srgb, disk_kernel
+from defocus_edge.psf import blur_with_disk, decode_srgb, disk_kernel
 from defocus_edge.sharpening.deconvolution import deconvolve
 from defocus_edge.sharpening.noise import SATURATION, STEPS_OF_8_BITS
 
@@ -19,42 +19,44 @@ FloatArray = NDArray[np.float32]
 Window = tuple[slice, slice]
 
 #: Pixels whose radius differs from a level by more than this many px plus this share of the level lie at another depth.
-#: Of (0.15, 0.03) to (2, 0.3) the best PSNR on composites and scenes with depth.
+#: The pair with the best PSNR on development composites and scenes with depth, among (0.15, 0.03) to (2, 0.3).
 OTHER_DEPTH_PX = 0.25
 OTHER_DEPTH_SHARE = 0.05
-#: What a wrong radius does to the light counts as noise, of so many 8-bit steps per px. Measured on three pictures of
-#: scikit-image at 1, 2 and 4 px. The error is never taken to be less than `LEAST_ERROR` px: levels are 0.25 px apart.
+#: A wrong radius acts like noise: this many 8-bit steps per px of error. Measured on three pictures of scikit-image at
+#: 1, 2 and 4 px. The error is assumed to be at least `LEAST_ERROR` px, since levels are 0.25 px apart.
 NOISE_PER_ERROR = 5.6
 LEAST_ERROR = 0.2
-#: Pixels blurred more than the level, and less (they are blurred up to it), count as wrong by so many times what they
-#: differ by beyond one step of the levels. With 1 and 0.1 from no difference on, scenes with depth lost 1.5 dB by
-#: ringing instead of winning 0.8.
+#: A radius more than one step above the level counts as an error of `MORE_BLUR_WEIGHT` times the excess, one below the
+#: level as `LESS_BLUR_WEIGHT` times, since such pixels are blurred up to it. With 1 and 0.1 and without the step,
+#: development scenes with depth lost 1.5 dB by ringing; with these numbers they gain 0.8.
 MORE_BLUR_WEIGHT, LESS_BLUR_WEIGHT = 5.0, 1.0
-#: A tile's level sees so many px plus so many radii around its pixels.
+#: Width of the surroundings that are solved with a window: px, plus radii of the level. Chosen, not tuned.
 HALO_PX = 8
 HALO_RADII = 4
-#: A slope in linear light is impossible if it is this much steeper than the level's disk makes a step from 0 to 1, plus
-#: so many standard deviations of the noise.
+#: A slope in linear light is impossible if it is steeper than this many times what the level's disk makes of a step
+#: from 0 to 1, plus this many standard deviations of the noise. Chosen, not tuned.
 STEEPNESS_SLACK = 1.25
 NOISE_SLACK = 5.0
-#: Encoded noise becomes light by the slope of the sRGB curve where the pixel is, but by no less than this: 0.08 at
-#: black would make noise there smaller than what blur carries over from its surroundings. Of 0.08, 0.2 and 0.3 the best
-#: PSNR on three pictures of scikit-image.
+#: Smallest slope of the sRGB curve that turns encoded noise into noise of the light. The true 0.08 at black would make
+#: noise there smaller than what blur carries over from bright surroundings. Best PSNR of 0.08, 0.2 and 0.3 on three
+#: pictures of scikit-image.
 LEAST_SLOPE = 0.2
-#: Noise in light that is assumed at least: what bright surroundings leave in the dark would count as detail otherwise.
+#: Least noise in linear light: the traces of bright surroundings in the dark would count as detail otherwise.
 LEAST_LIGHT_NOISE = 0.003
-#: Where less than this share of the disk is known, the solution stays within what the disk sees in the picture: it is
-#: extrapolated there. Composites and scenes with depth +0.1 to +0.4 dB, and no black blots beside outlines.
+#: Where less than this share of the disk is known, the solution is extrapolated and is kept within the light that the
+#: disk sees: +0.1 to +0.4 dB on development composites and scenes with depth, and no black blots beside outlines.
 KNOWN_SHARE = 0.9
-# The slope is that of the mean over so many px: a single pixel's noise would weigh itself.
+# Side in px of the box whose mean gives the slope of the curve: a pixel's own noise would weigh itself.
 _SLOPE_SIDE = 5
-# Rounding of a blur that is 0.
+# Half of the step in encoded values over which that slope is measured.
+_SLOPE_STEP = 0.01
+# A blurred share of less is rounding of 0.
 _LEAST_SHARE = 1e-5
 # Pixels are filled from a box of which at least this share is known.
 _FILL_SUPPORT = 0.1
 # Where less than this share of the disk lies at another depth, the pixel belongs to one depth.
 _MIXED_SHARE = 0.02
-# Radii of the blurs, as shares of the level's, between which pixels sharper than the level are interpolated.
+# Pixels sharper than the level are interpolated between blurs with these shares of its radius.
 _EXTRA_SHARES = (0.0, 1 / 3, 2 / 3, 1.0)
 
 
@@ -70,9 +72,9 @@ def solve_level(
     radius : (H, W) ndarray of float32
         Blur radius in px.
     window : tuple of two slices
-        Rows and columns to solve; what is around them is seen, too.
+        Rows and columns to solve; their surroundings are used, too.
     level : float
-        Blur radius in px; the light is that of the picture where it is at most 0.5 px.
+        Blur radius in px. With 0.5 px or less the light of the picture is returned.
     noise : float
         Standard deviation of the noise in `colour`, > 0.
     error : (H, W) ndarray of float32
@@ -100,31 +102,31 @@ def solve_level(
         valid &= ~broken[..., np.newaxis]
     solved = deconvolve(data, disk_kernel(level), noise=light_noise, valid=valid)
     solved = _limit_unknown(solved, light, valid, level)
-    if broken.any():  # as they are, with a soft rim outside
-        kept = np.minimum(2 * _blur(broken.astype(np.float32), level), 1)[..., np.newaxis]
+    if broken.any():  # they stay as they are, with a soft rim outside
+        kept = np.minimum(2 * blur_with_disk(broken.astype(np.float32), level), 1)[..., np.newaxis]
         solved += kept * (light - solved)
     return solved[window[0].start - top : window[0].stop - top, window[1].start - left : window[1].stop - left]
 
 
 def _measure_mismatch(radius: FloatArray, level: float) -> FloatArray:
-    """How far the radii around each pixel, as its disk sees them, are off the level, in px that count as error."""
+    """Error in px that the radii within the level's disk around each pixel amount to, since they are not the level."""
     more, less = np.maximum(radius - level - RADIUS_STEP, 0), np.maximum(level - radius - RADIUS_STEP, 0)
     weighted: FloatArray = np.asarray(MORE_BLUR_WEIGHT * more + LESS_BLUR_WEIGHT * less, dtype=np.float32)
-    return _blur(weighted, level)
+    return blur_with_disk(weighted, level)
 
 
 def _find_light_noise(colour: FloatArray, noise: FloatArray) -> FloatArray:
-    """Noise in linear light of each pixel: that of the encoded picture times the slope of the sRGB curve."""
+    """Noise of each pixel in linear light: that of the encoded picture times the slope of the sRGB curve."""
     mean = cv2.blur(colour, (_SLOPE_SIDE, _SLOPE_SIDE), borderType=cv2.BORDER_REFLECT).reshape(colour.shape)
-    low, high = np.maximum(mean - np.float32(0.01), 0), mean + np.float32(0.01)
+    low, high = np.maximum(mean - np.float32(_SLOPE_STEP), 0), mean + np.float32(_SLOPE_STEP)
     slope = (decode_srgb(high) - decode_srgb(low)) / (high - low)
     light_noise = np.maximum(slope, LEAST_SLOPE) * noise[..., np.newaxis]
     return np.asarray(np.maximum(light_noise, LEAST_LIGHT_NOISE), dtype=np.float32)
 
 
 def _limit_unknown(solved: FloatArray, light: FloatArray, valid: NDArray[np.bool_], level: float) -> FloatArray:
-    """Keep what is extrapolated within the light that the level's disk sees."""
-    unknown = _blur(np.asarray(valid.all(axis=2), dtype=np.float32), level) < KNOWN_SHARE
+    """Keep the solution within the light that the level's disk sees, wherever it is extrapolated."""
+    unknown = blur_with_disk(np.asarray(valid.all(axis=2), dtype=np.float32), level) < KNOWN_SHARE
     if not unknown.any():
         return solved
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(np.ceil(level)) + 1,) * 2)
@@ -133,9 +135,9 @@ def _limit_unknown(solved: FloatArray, light: FloatArray, valid: NDArray[np.bool
 
 
 def _find_broken(light: FloatArray, level: float, light_noise: FloatArray) -> NDArray[np.bool_]:
-    """Pixels near a slope that the level's disk cannot make of light in [0, 1]: rims of clipped highlights, mostly.
+    """Pixels near a slope that the level's disk cannot make of light in [0, 1]: mostly rims of clipped highlights.
 
-    A disk of radius r passes over an edge with a chord of at most 2r out of πr², so 2 / (πr) per px is the steepest.
+    The steepest slope is 2 / (πr) per px: the longest chord, 2r, over the area of the disk, πr².
     """
     steepest = np.float32(STEEPNESS_SLACK * min(2 / (np.pi * level), 1)) + np.float32(NOISE_SLACK) * light_noise
     steep = np.zeros(light.shape[:2], dtype=bool)
@@ -143,11 +145,11 @@ def _find_broken(light: FloatArray, level: float, light_noise: FloatArray) -> ND
     steep[:, 1:] |= (np.abs(np.diff(light, axis=1)) > steepest[:, 1:]).any(axis=2)
     if not steep.any():
         return steep
-    return _blur(steep.astype(np.float32), 2 * level) > _LEAST_SHARE
+    return blur_with_disk(steep.astype(np.float32), 2 * level) > _LEAST_SHARE
 
 
 def _fill(light: FloatArray, broken: NDArray[np.bool_], level: float) -> FloatArray:
-    """What surrounds the broken pixels, spread over them and as smooth as the level's blur."""
+    """Spread the surroundings of the broken pixels over them, as smooth as the level's blur."""
     known = (~broken).astype(np.float32)
     filled, missing = light * known[..., np.newaxis], broken.copy()
     filled[broken] = light[~broken].mean(axis=0) if known.any() else light.mean(axis=(0, 1))
@@ -159,34 +161,25 @@ def _fill(light: FloatArray, broken: NDArray[np.bool_], level: float) -> FloatAr
         filled[near] = total.reshape(light.shape)[near] / support[near][:, np.newaxis]
         missing &= ~near
         side = 2 * side + 1
-    return np.where(broken[..., np.newaxis], _blur(filled, level), light)
+    return np.where(broken[..., np.newaxis], blur_with_disk(filled, level), light)
 
 
 def _equalize(light: FloatArray, radius: FloatArray, level: float) -> FloatArray:
-    """Blur what is sharper than the level up to it: squares of radii add, as second moments do."""
+    """Blur pixels that are sharper than the level up to it: squares of radii add, as second moments do."""
     extra = np.sqrt(np.maximum(level**2 - radius**2, 0)) / level
     step = _EXTRA_SHARES[1]
     total = np.zeros_like(light)
     for share in _EXTRA_SHARES:
         weight = np.maximum(1 - np.abs(extra - share) / step, 0)
         if weight.any():
-            total += weight[..., np.newaxis] * _blur(light, share * level)
+            total += weight[..., np.newaxis] * blur_with_disk(light, share * level)
     return total
 
 
 def _find_valid(picture: FloatArray, radius: FloatArray, level: float) -> NDArray[np.bool_]:
-    """Pixels that the disk of the level explains: not saturated, and no other depth within its reach."""
+    """Pixels that the level's disk explains: not saturated, and without another depth within its reach."""
     other = np.abs(radius - level) > OTHER_DEPTH_PX + OTHER_DEPTH_SHARE * level
     valid = picture < SATURATION
     if other.any():
-        valid &= (_blur(other.astype(np.float32), level) < _MIXED_SHARE)[..., np.newaxis]
+        valid &= (blur_with_disk(other.astype(np.float32), level) < _MIXED_SHARE)[..., np.newaxis]
     return valid
-
-
-def _blur(values: FloatArray, radius: float) -> FloatArray:
-    """Convolve (H, W) or (H, W, C) values with a disk, which is its own mirror image; borders are mirrored."""
-    kernel = disk_kernel(radius)
-    if kernel.size == 1:
-        return values
-    blurred = np.asarray(cv2.filter2D(values, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
-    return blurred.reshape(values.shape)  # OpenCV drops a single channel

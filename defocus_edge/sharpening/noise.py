@@ -1,10 +1,4 @@
-"""How much noise a picture has, read where there is least texture.
-
-References
-----------
-.. [1] J. Immerkær, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2), 1996.
-.. [2] D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994.
-"""
+"""Noise of a picture, measured where there is least texture."""
 
 from __future__ import annotations
 
@@ -19,13 +13,13 @@ FloatArray = NDArray[np.float32]
 SATURATION = 250 / 255
 #: Steps of 8 bits in the range of a picture: the unit of noise.
 STEPS_OF_8_BITS = 255.0
-# Median of |x| and norm of the mask [1 -2 1]ᵀ[1 -2 1] of [2], for normal noise with standard deviation 1.
+# For normal noise with standard deviation 1: the median of |x|, and the deviation after the mask of `estimate_noise`.
 _NORMAL_MEDIAN = 0.6745
 _MASK_NORM = 6.0
-# Noise is read in blocks of so many px, at this quantile of them: most blocks of a sharp picture hold texture.
+# Side in px of the blocks in which noise is measured, and the quantile over them: most of a sharp picture has texture.
 _NOISE_BLOCK = 16
 _NOISE_QUANTILE = 0.25
-# A block with this share of black or saturated pixels shows no noise.
+# A block shows no noise from this share of black or saturated pixels on.
 _CLIPPED_SHARE = 0.5
 
 
@@ -37,12 +31,12 @@ def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None) -> float
     image : array_like
         As for `as_image`.
     blur_map : (H, W) array_like of float or BlurEstimate, optional
-        Blur radius in px: the noise is read in the more blurred half, where there is least texture.
+        Blur radius in px: only the more blurred half is measured, where there is least texture.
 
     Returns
     -------
     float
-        Of the encoded values, 1/255 of the range; mean over the channels.
+        Mean over the channels; one step is 1/255 of the range of the encoded values.
 
     Raises
     ------
@@ -52,8 +46,8 @@ def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None) -> float
     Notes
     -----
     The mask [1 -2 1]ᵀ[1 -2 1] removes planes and straight edges along the axes and leaves noise with 6 times its
-    standard deviation [1]_, which is read as median absolute value over 0.6745 [2]_: in blocks of 16 px, of which the
-    lower quartile counts, since most blocks of a sharp picture hold texture. Blocks that saturate are left out.
+    standard deviation [1]_. That is the median absolute value over 0.6745 [2]_, measured in blocks of 16 px. The lower
+    quartile of the blocks counts, since most blocks of a sharp picture hold texture. Saturated blocks are left out.
 
     References
     ----------
@@ -65,19 +59,9 @@ def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None) -> float
 
 
 def measure_noise(colour: FloatArray, radius: FloatArray | None) -> float:
-    """What `estimate_noise` does, for a picture and radii that are known to be sound.
+    """Measure noise as `estimate_noise` does, without checking the (H, W, C) picture and the radii.
 
-    Parameters
-    ----------
-    colour : (H, W, C) ndarray of float32
-        sRGB-encoded in [0, 1], any number of channels.
-    radius : (H, W) ndarray of float32, or None
-        Blur radius in px.
-
-    Returns
-    -------
-    float
-        In 8-bit steps; mean over the channels. 0 for pictures of less than 18 px a side.
+    It is 0 for pictures of less than 18 px a side.
     """
     return float(np.mean([_measure_plane_noise(plane, radius) for plane in np.moveaxis(colour, 2, 0)]))
 

@@ -29,7 +29,7 @@ class MeasuredWork(PictureWork):
     """The work of a batch that also notes the memory of its process after each picture."""
 
     def __init__(self, notes: Path) -> None:
-        super().__init__(None, {}, "default")
+        super().__init__(None, {})
         self._notes = notes
 
     def __call__(self, item: Item) -> Record:

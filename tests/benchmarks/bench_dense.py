@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from defocus_edge.networks.edge.dense import DenseEvaluator, PatchEvaluator
+from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.networks import build_edge_networks
 from tests.benchmarks.measuring import measure_medians, print_table
+from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator
 
 SIDE = 360
 #: Share of edge points of the authors' sample photograph: 21 406 in 360×360.

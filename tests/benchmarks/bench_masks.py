@@ -12,9 +12,9 @@ from defocus_edge.networks.presets import load_segmentation_preset
 from defocus_edge.networks.segmentation.registry import (
     SEGMENTATION_NETWORKS,
     build_segmentation_network,
-    count_multiply_adds,
 )
 from tests.benchmarks.measuring import measure_medians, print_table
+from tests.benchmarks.multiply_adds import count_multiply_adds
 
 #: What the papers resize pictures to.
 SMALL = 320

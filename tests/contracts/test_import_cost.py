@@ -51,6 +51,13 @@ def test_help_version_and_usage_errors_load_nothing_heavy(arguments):
     assert result.stdout.endswith("loaded:")
 
 
+def test_the_maths_of_deconvolution_loads_no_file_decoders():
+    code = "import sys, defocus_edge.sharpening.deconvolution; print(*sys.modules)"
+    loaded = run_python(code).stdout.split()
+    assert "scipy.fft" in loaded
+    assert not [name for name in loaded if name.startswith(("defocus_edge.files", "tifffile", "PIL"))]
+
+
 def test_paths_are_checked_before_anything_heavy_but_opencv(tmp_path):
     """The preset need not be sound for that: only its metadata is read."""
     for name in ("config.json", "metadata.json"):

@@ -14,11 +14,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("defocus_edge", "synth", "training")
 # What each room of a package may import of the package; a room is a folder or a module of its top.
 # `test_the_floors_are_floors` checks that the arrows have an order.
-GROUND = {"choices", "blur_levels", "psf", "arrays", "thresholds", "_extras", "_quiet", "_version"}
+GROUND = {"choices", "blur_levels", "psf", "arrays", "thresholds", "_extras", "_progress", "_quiet", "_version"}
 ROOMS = {
     "defocus_edge": {
         "_version": set(),
         "_extras": set(),
+        "_progress": set(),
         "_quiet": set(),
         "choices": set(),
         "blur_levels": {"choices"},
@@ -47,7 +48,7 @@ ROOMS = {
         "__main__": {"commands"},
     },
 }
-SYNTH_MAY_IMPORT = {"defocus_edge.arrays", "defocus_edge.files", "defocus_edge.psf", "defocus_edge.blur_levels"}
+SYNTH_MAY_IMPORT = {f"defocus_edge.{room}" for room in ("_progress", "arrays", "blur_levels", "files", "psf")}
 HEAVY = {"tensorflow", "jax", "torch"}
 # The public names are loaded from all floors, lazily; `test_import_cost.py` checks that.
 ROOT = "defocus_edge"
@@ -110,7 +111,7 @@ def test_modules_are_found():
 
 
 def test_relative_imports_are_understood():
-    tree = ast.parse("from . import presets\nfrom ..propagation import propagate\nfrom ..psf import disk_kernel\n")
+    tree = ast.parse("from .. import presets\nfrom ...propagation import propagate\nfrom ...psf import disk_kernel\n")
     assert list(find_imports(tree, "defocus_edge.networks.edge.dense")) == [
         "defocus_edge.networks.presets",
         "defocus_edge.propagation.propagate",
@@ -158,6 +159,21 @@ def test_no_cycles():
 @pytest.mark.parametrize("module", list(MODULES))
 def test_no_module_loads_a_backend_when_imported(module):
     assert not [name for name in read_imports(module, top_level_only=True) if name.split(".")[0] in HEAVY]
+
+
+# What opens a file of a picture or map; only `defocus_edge.files` may call it.
+OPENERS = {
+    *("cv2.imread", "cv2.imreadmulti", "cv2.imwrite", "cv2.imdecodeWithMetadata", "cv2.imencodeWithMetadata"),
+    *("tifffile", "PIL", "rawpy", "OpenEXR", "imageio", "skimage.io", "matplotlib.image"),
+    *("np.save", "np.fromfile", "np.lib.format", "EXR.load", "RAW.load"),
+}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not is_in(module, "defocus_edge.files")])
+def test_nothing_else_opens_a_file_of_a_picture_or_map(module):
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    called = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not [name for name in {*called, *read_imports(module)} if any(is_in(name, opener) for opener in OPENERS)]
 
 
 def test_public_names_win_over_modules_in_any_order():

@@ -12,8 +12,8 @@ from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
 from defocus_edge.networks.segmentation.registry import (
     SEGMENTATION_NETWORKS,
     build_segmentation_network,
-    count_multiply_adds,
 )
+from tests.benchmarks.multiply_adds import count_multiply_adds
 from training.masks.losses import score_map_loss
 
 NAMES = list(SEGMENTATION_NETWORKS)

@@ -13,8 +13,7 @@ from defocus_edge.networks.preset_files import CONFIG_FILE, PRESETS_FOLDER, Pres
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.propagate import NoEdgesError
-from defocus_edge.psf import decode_srgb, encode_srgb
-from synth.scenes import blur_with_disk
+from defocus_edge.psf import blur_with_disk, decode_srgb, encode_srgb
 
 NETWORKS = tuple(SEGMENTATION_NETWORKS)
 

@@ -1,11 +1,13 @@
 """From photo to map: one estimator with small random networks, every kind of picture, every option."""
 
 import dataclasses
+import weakref
 
 import cv2
 import numpy as np
 import pytest
 
+from defocus_edge import pipeline
 from defocus_edge.arrays import as_image
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS
 from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
@@ -15,7 +17,9 @@ from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.networks.preset_files import PresetError
-from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur
+from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur, measure, spread
+from defocus_edge.propagation import propagate
+from defocus_edge.propagation.domain_transform import filter_in_place
 from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.propagation.settings import PropagationSettings
 from defocus_edge.thresholds import threshold_blur_map
@@ -390,3 +394,45 @@ def test_depth_threshold_is_that_of_the_networks_unless_given(mixed_networks, te
 def test_depth_threshold_must_be_a_probability(pattern_networks, share):
     with pytest.raises(ValueError, match=r"depth_threshold must be between 0 and 1\. Got: "):
         BlurEstimator(pattern_networks, depth_threshold=share)
+
+
+def test_the_stages_make_the_estimate(pattern_networks, estimator, texture):
+    image = as_image(texture)
+    blur = measure(image, DenseEvaluator(pattern_networks))
+    radius, confidence = spread(image, blur)
+    estimate = estimator.estimate(texture)
+    np.testing.assert_array_equal(blur.found.points, estimate.points)
+    np.testing.assert_allclose(radius, estimate.radius, atol=1e-4)
+    np.testing.assert_allclose(confidence, estimate.confidence, atol=1e-4)
+    np.testing.assert_array_equal(image, as_image(texture))
+
+
+def test_points_can_be_read_again_if_the_softmax_was_kept(mixed_networks, texture):
+    image, evaluator = as_image(texture), DenseEvaluator(mixed_networks)
+    kept = measure(image, evaluator, keep_softmax=True).found
+    for options in ({"read_out": "argmax"}, {"depth_threshold": 0.4}, {"read_out": "argmax", "depth_threshold": 0.6}):
+        expected = measure(image, evaluator, **options).found
+        found = kept.reread(**options)
+        for name in ("points", "radius", "confidence", "is_depth_edge"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    with pytest.raises(ValueError, match=r"softmax of these points was not kept\. Measure one scale with keep_softmax"):
+        measure(image, evaluator).found.reread(read_out="argmax")
+
+
+def test_the_picture_is_freed_before_the_map_is_filtered(estimator, texture, monkeypatch):
+    """At 24 megapixels its 288 MB would add to the peak of the memory."""
+    pictures, alive = [], []
+
+    def load(image):
+        loaded = as_image(image)
+        pictures.append(weakref.ref(loaded))
+        return loaded
+
+    def filter_map(values, feedback):
+        alive.append(pictures[0]() is not None)
+        filter_in_place(values, feedback)
+
+    monkeypatch.setattr(pipeline, "load_image", load)
+    monkeypatch.setattr(propagate, "filter_in_place", filter_map)
+    estimator.estimate(texture)
+    assert alive == [False]

@@ -11,7 +11,7 @@ import skimage.data
 from defocus_edge import BlurEstimator, estimate_blur
 from defocus_edge.arrays import as_image
 from defocus_edge.estimation.edges import edge_points, find_edges, thin_edges
-from defocus_edge.estimation.pyramid import reduce_any, reduce_image
+from defocus_edge.estimation.reduction import reduce_any, reduce_image
 from defocus_edge.networks.devices import DeviceError
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
 

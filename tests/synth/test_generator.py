@@ -108,7 +108,7 @@ def test_what_a_killed_run_leaves_behind_is_mended(folder, tmp_path):
     (out / "manifest.jsonl").write_text("".join(lines[:4]) + lines[4][:30])  # cut off in the middle of a line
     (out / name_files(1)["radius"]).unlink()
     (out / name_files(2)["mask"]).write_bytes(b"")
-    (out / "radius" / ".defocus-edge-0123.tif").write_bytes(b"half")
+    (out / "radius" / ".defocus-edge-0123456789ab.tif").write_bytes(b"half")
     summary = run(folder, out, 5)
     assert (summary.written, summary.kept) == (3, 2)
     assert read_folder(out) == whole

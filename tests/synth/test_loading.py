@@ -13,7 +13,6 @@ from synth.loading import (
     Turn,
     check_same_size,
     load_depth,
-    load_depth_edges,
     load_mask,
     load_picture,
     resize,
@@ -86,19 +85,18 @@ def test_files_of_a_source_are_read(tmp_path):
     mask = np.zeros((24, 28), dtype=np.uint8)
     mask[2:, 3:] = 255
     cv2.imwrite(str(tmp_path / "m.png"), mask)
-    source = Source(tmp_path, "a.png", mask="m.png", depth="m.png", depth_edges="m.png")
+    source = Source(tmp_path, "a.png", mask="m.png", depth="m.png")
     np.testing.assert_allclose(load_picture(source), decode_srgb(188 / 255), rtol=1e-5)
     np.testing.assert_array_equal(load_mask(source), mask / 255)
-    np.testing.assert_array_equal(load_depth_edges(source), mask > 0)
     np.testing.assert_array_equal(load_depth(source), 1)
     outline = CocoObject(1, (24, 28), "[[0, 0, 28, 0, 28, 24, 0, 24]]")
     np.testing.assert_array_equal(load_mask(Source(tmp_path, "a.png", outline=outline)), 1)
 
 
-@pytest.mark.parametrize("load", [load_picture, load_mask, load_depth, load_depth_edges])
+@pytest.mark.parametrize("load", [load_picture, load_mask, load_depth])
 def test_unreadable_files_are_the_fault_of_their_source(load, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
-    source = Source(tmp_path, "bad.png", mask="bad.png", depth="bad.png", depth_edges="bad.png")
+    source = Source(tmp_path, "bad.png", mask="bad.png", depth="bad.png")
     with pytest.raises(SourceError, match=r"bad\.png") as caught:
         load(source)
     assert caught.value.source == source
@@ -106,7 +104,7 @@ def test_unreadable_files_are_the_fault_of_their_source(load, tmp_path):
 
 @pytest.mark.parametrize(
     ("load", "what"),
-    [(load_mask, "a mask"), (load_depth, "disparity or depth"), (load_depth_edges, "labelled depth edges")],
+    [(load_mask, "a mask"), (load_depth, "disparity or depth")],
 )
 def test_what_a_source_does_not_have_is_said(load, what, tmp_path):
     with pytest.raises(SourceError, match=rf"'a\.png' must have {what}\. Got: none"):

@@ -52,16 +52,6 @@ def make_hku_is_above(root):
     make_hku_is(root / "HKU-IS")
 
 
-def make_depth_edges(root):
-    write(root / "images/a.jpg")
-    write(root / "depth_edges/a.png", (20, 30))
-
-
-def make_ibims(root):
-    for folder in ("rgb", "edges", "depth"):
-        write(root / folder / "corridor_01.png")
-
-
 def make_depth(root):
     write(root / "teddy_rgb.png")
     write(root / "teddy_disparity.png", (20, 30))
@@ -102,8 +92,6 @@ def make_pictures(root):
         (make_coco, "coco", ["train2017/000000000009.jpg"]),
         (make_hku_is, "hku-is", ["imgs/0004.png"]),
         (make_hku_is_above, "hku-is", ["HKU-IS/imgs/0004.png"]),
-        (make_depth_edges, "depth-edges", ["images/a.jpg"]),
-        (make_ibims, "depth-edges", ["rgb/corridor_01.png"]),
         (make_depth, "depth", ["teddy_rgb.png"]),
         (make_metric, "depth", ["office_rgb.jpg"]),
         (make_depth_folders, "depth", ["rgb/1.png"]),
@@ -122,14 +110,14 @@ def test_layouts_are_recognized(make, layout, pictures, tmp_path):
 
 
 def test_what_belongs_to_a_picture_is_named(tmp_path):
-    for make in (make_hku_is_above, make_metric, make_depth_edges):
+    for make in (make_hku_is_above, make_metric, make_depth):
         make(tmp_path / make.__name__)
-    names = ("make_hku_is_above", "make_metric", "make_depth_edges")
+    names = ("make_hku_is_above", "make_metric", "make_depth")
     [salient], [scene], [photo] = (read_layout(tmp_path / name)[1] for name in names)
     assert salient.mask == "HKU-IS/gt/0004.png"
     assert salient.has_object
     assert (scene.depth, scene.depth_kind) == ("office_depth.npy", "depth")
-    assert photo.depth_edges == "depth_edges/a.png"
+    assert (photo.depth, photo.depth_kind) == ("teddy_disparity.png", "disparity")
     assert not photo.has_object
 
 
@@ -143,7 +131,7 @@ def test_another_folder_is_refused_with_what_was_expected(layout, tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(LayoutError, match=r"must hold pictures \(\.jpg, .* Got: "):
+    with pytest.raises(LayoutError, match=r"must hold pictures \(\.png, .* Got: "):
         read_layout(tmp_path)
 
 

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defocus_edge.psf import disk_kernel
+from defocus_edge.psf import blur_with_disk, disk_kernel
 from synth.scenes import (
     DEPTH_EDGE_JUMP,
     SLICE_STEP,
     Layer,
-    blur_with_disk,
     lens_radius,
     render_depth,
     render_gradual,

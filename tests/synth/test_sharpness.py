@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from defocus_edge.files.images import write_picture
-from defocus_edge.psf import decode_srgb, encode_srgb
+from defocus_edge.psf import blur_with_disk, decode_srgb, encode_srgb
 from synth.picking import PickError, pick_pictures
 from synth.readers import read_layout
-from synth.scenes import blur_with_disk
 from synth.sharpness import measure_sharpness
 from tests.conftest import make_texture
 

@@ -114,7 +114,7 @@ def test_folders_that_get_in_each_others_way(folder, tmp_path, capsys):
     ("error", "code", "message"),
     [
         (OSError(28, "No space left on device"), 1, "No space left on device"),
-        (KeyboardInterrupt(), 130, "stopped. The same command goes on in"),
+        (KeyboardInterrupt(), 130, "stopped. The same command continues the run in"),
     ],
 )
 def test_what_stops_a_run(error, code, message, folder, tmp_path, capsys, monkeypatch):
@@ -131,8 +131,8 @@ def test_check_says_what_is_there(training_root, capsys, again):
     folders = [str(training_root / "objects"), *again, str(training_root / "rgbd")]
     assert main(["check", "--sources", *folders]) == 0
     objects, scenes = capsys.readouterr().out.splitlines()
-    assert objects.endswith("objects: objects: 2 pictures, 2 objects, 0 with depth, 0 with depth edges")
-    assert scenes.endswith("rgbd: depth: 4 pictures, 0 objects, 4 with depth, 0 with depth edges")
+    assert objects.endswith("objects: objects: 2 pictures, 2 objects, 0 with depth")
+    assert scenes.endswith("rgbd: depth: 4 pictures, 0 objects, 4 with depth")
 
 
 def test_pick_sharp(folder, tmp_path, capsys):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 from skimage.filters.rank import entropy
 
-from defocus_edge.propagation import domain_transform_filter
+from defocus_edge.propagation.domain_transform import domain_transform_filter
 from training.baselines.pictures import LUMA_601, check_picture, stretch
 
 #: Sides in px of the patches around each pixel, 2³ − 1 to 2⁶ − 1.

@@ -11,7 +11,8 @@ from scipy.sparse.csgraph import laplacian
 from scipy.sparse.linalg import spsolve
 
 from defocus_edge.blur_levels import sigma_to_radius
-from defocus_edge.propagation import NoEdgesError, PropagationSettings, propagate_blur
+from defocus_edge.propagation.propagate import NoEdgesError, propagate_blur
+from defocus_edge.propagation.settings import PropagationSettings
 from training.baselines.canny import find_canny_edges, find_gradient
 from training.baselines.pictures import check_picture, convert_to_grey
 

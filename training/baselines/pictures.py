@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.arrays import MIN_SIDE
-from defocus_edge.propagation import NoEdgesError
+from defocus_edge.propagation.propagate import NoEdgesError
 
 #: Grey as MATLAB's rgb2gray, which the authors of all four methods used: ITU-R BT.601.
 LUMA_601 = np.array([0.2989, 0.5870, 0.1140], dtype=np.float32)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from defocus_edge.blur_levels import sigma_to_radius
-from defocus_edge.propagation import NoEdgesError
+from defocus_edge.propagation.propagate import NoEdgesError
 from training.baselines.canny import find_canny_edges
 from training.baselines.matting_propagation import ZHUO_SIM_FIDELITY, propagate_by_matting
 from training.baselines.pictures import check_picture, convert_to_grey

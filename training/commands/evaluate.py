@@ -190,7 +190,7 @@ def render_scenes(root: Path) -> list[DevelopmentScene]:
 @contextmanager
 def watch_progress(items: Iterable[T], count: int, text: str) -> Iterator[tuple[Iterator[T], Callable[[str], None]]]:
     """Pass items on and show on a terminal how many are done; `say` writes a line about one that was skipped."""
-    from synth.progress import show_progress
+    from defocus_edge._progress import show_progress
 
     with show_progress(count, text) as (advance, say):
 

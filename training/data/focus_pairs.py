@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.files.images import read_image
+from defocus_edge.psf import LUMA
 from training.data.sources import list_pictures
 
 #: Ends of the file names of the picture focused near and of the one focused far.
@@ -25,7 +26,6 @@ WINDOW_SIGMA = 3.0
 _NOISE_SIGMA = 1.0
 # Structure coarser than this, px, is in both pictures alike: what differs there is exposure.
 _EXPOSURE_SIGMA = 16.0
-_LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 
 
 class FocusPairError(ValueError):
@@ -118,7 +118,7 @@ def compare_sharpness(pair: FocusPair) -> tuple[NDArray[np.bool_], NDArray[np.bo
     .. [2] S. Pertuz, D. Puig, M. A. Garcia, "Analysis of focus measure operators for shape-from-focus", Pattern
        Recognition 46, 2013, doi:10.1016/j.patcog.2012.11.011.
     """
-    near, far = pair.near @ _LUMA * 255, pair.far @ _LUMA * 255
+    near, far = pair.near @ LUMA * 255, pair.far @ LUMA * 255
     near_energy, far_energy = _measure_focus(_match_exposure(near, far)), _measure_focus(far)
     textured = np.maximum(near_energy, far_energy) > TEXTURE_FLOOR
     near_is_sharper = textured & (near_energy > LEAST_RATIO * far_energy)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MIN_RADIUS
-from defocus_edge.psf import decode_srgb
-from synth.scenes import Layer, Scene, blur_with_disk, render_layers
+from defocus_edge.psf import blur_with_disk, decode_srgb
+from synth.scenes import Layer, Scene, render_layers
 from synth.sensor import Sensor, take_picture
 from training.data.development import PERSON_REDUCTION, UNIFORM_REDUCTION, DevelopmentScene
 from training.data.sources import Cutout, Sources, filter_sharp, load_sources, shrink

@@ -11,7 +11,7 @@ References
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from defocus_edge.arrays import check_radius_map
 from defocus_edge.blur_levels import class_to_radius, sigma_to_radius
 from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.folders import index_by_stem, list_files
 from defocus_edge.files.images import read_image
-from defocus_edge.files.maps import MAP_SUFFIXES, read_map
+from defocus_edge.files.kinds import MAP_SUFFIXES, SET_SUFFIXES
+from defocus_edge.files.maps import read_map
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
 
@@ -45,7 +47,6 @@ _RTF_PICTURE, _RTF_TRUTH = "image_", "map_"
 _SYNTH_FOLDERS = ("pictures", "radius")
 #: What is added to a picture's stem for its truth, where both lie in one folder.
 _TRUTH_END = "_radius"
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _MATLAB_SUFFIX, _LEVELS_SUFFIX = ".mat", ".png"
 # What SciPy raises for damaged files; the last one for those of version 7.3.
 _BROKEN_MATLAB = (ValueError, TypeError, LookupError, OSError, zlib.error, NotImplementedError)
@@ -113,8 +114,8 @@ def list_rtf(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
     pictures, truths = next(
         (root / one, root / other) for one, other in _RTF_FOLDERS if other == "." or (root / one).is_dir()
     )
-    images = _by_stem(pictures, _PICTURE_SUFFIXES, start=_RTF_PICTURE)
-    maps = _by_stem(truths, (*MAP_SUFFIXES, _MATLAB_SUFFIX, _LEVELS_SUFFIX), start=_RTF_TRUTH)
+    images = _index(pictures, SET_SUFFIXES, start=_RTF_PICTURE)
+    maps = _index(truths, (*MAP_SUFFIXES, _MATLAB_SUFFIX, _LEVELS_SUFFIX), start=_RTF_TRUTH)
     asked = f"{_RTF_PICTURE}NN.png and {_RTF_TRUTH}NN.mat"
     _check_complete(images, maps, root, asked)
     return [MapPair(stem, "rtf", images[stem], maps[stem], unit, RTF_SHAPE[1]) for stem in sorted(images)]
@@ -143,13 +144,13 @@ def list_folder(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
     """
     root = Path(root)
     if all((root / folder).is_dir() for folder in _SYNTH_FOLDERS):
-        images = _by_stem(root / _SYNTH_FOLDERS[0], _PICTURE_SUFFIXES)
-        maps = _by_stem(root / _SYNTH_FOLDERS[1], MAP_SUFFIXES)
+        images = _index(root / _SYNTH_FOLDERS[0], SET_SUFFIXES)
+        maps = _index(root / _SYNTH_FOLDERS[1], MAP_SUFFIXES)
         asked = "pictures/NAME.png and radius/NAME.tif"
     else:
-        found = _by_stem(root, _PICTURE_SUFFIXES)
+        found = _index(root, SET_SUFFIXES)
         images = {stem: path for stem, path in found.items() if not stem.endswith(_TRUTH_END)}
-        maps = _by_stem(root, MAP_SUFFIXES, end=_TRUTH_END)
+        maps = _index(root, MAP_SUFFIXES, end=_TRUTH_END)
         asked = f"NAME.png and NAME{_TRUTH_END}.npy"
     _check_complete(images, maps, root, asked)
     return [MapPair(stem, root.resolve().name, images[stem], maps[stem], unit) for stem in sorted(images)]
@@ -249,19 +250,8 @@ def _read_matlab(path: Path) -> NDArray[np.float32]:
     return np.asarray(found[RTF_VARIABLE], dtype=np.float32)
 
 
-def _by_stem(folder: Path, suffixes: Iterable[str], *, start: str = "", end: str = "") -> dict[str, Path]:
-    """Files of a folder by what is between start and end of their stems."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder.glob("*")):
-        stem = path.stem
-        if path.suffix.lower() not in suffixes or not (stem.startswith(start) and stem.endswith(end)):
-            continue
-        name = stem[len(start) : len(stem) - len(end)]
-        if name in found:
-            msg = f"Each stem must be of one file. Got: '{found[name]}' and '{path}'."
-            raise MapSetError(msg)
-        found[name] = path
-    return found
+def _index(folder: Path, suffixes: Collection[str], *, start: str = "", end: str = "") -> dict[str, Path]:
+    return index_by_stem(list_files(folder, suffixes), start=start, end=end, repeated=MapSetError)
 
 
 def _check_complete(images: dict[str, Path], maps: dict[str, Path], root: Path, asked: str) -> None:

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.files.folders import index_by_stem
 from defocus_edge.files.images import read_image
 from training.data.sources import list_pictures
 
@@ -114,7 +115,7 @@ def list_pairs(pictures: str | Path, masks: str | Path, *, white_is_blurred: boo
     MaskSetError
         If a picture has no mask, or two files have one stem.
     """
-    found, drawn = _by_stem(Path(pictures)), _by_stem(Path(masks))
+    found, drawn = _index(Path(pictures)), _index(Path(masks))
     missing = sorted(set(found) - set(drawn))
     if missing:
         msg = (
@@ -296,17 +297,11 @@ def _read_names(path: Path, known: set[str], split: str, count: int) -> set[str]
     return names
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """Visible pictures of a folder by stem."""
-    found: dict[str, Path] = {}
-    for path in list_pictures(folder):
-        if path.name.startswith("."):  # what macOS leaves in archives
-            continue
-        if path.stem in found:
-            msg = f"Names must differ in more than their suffix. Got: '{found[path.stem].name}' and '{path}'."
-            raise MaskSetError(msg)
-        found[path.stem] = path
-    return found
+def _index(folder: Path) -> dict[str, Path]:
+    """Visible pictures by stem; hidden ones are what macOS leaves in archives."""
+    return index_by_stem(
+        (path for path in list_pictures(folder) if not path.name.startswith(".")), repeated=MaskSetError
+    )
 
 
 def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:

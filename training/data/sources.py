@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.files.images import read_image
+from defocus_edge.files.kinds import PICTURE_SUFFIXES
 from synth.depth import fill_holes
 from synth.sharpness import measure_sharpness
 
@@ -24,7 +25,6 @@ SHARP_FOLDERS = ("sharp/bsds500", "sharp/urban100", "sharp/sunhays80", "sharp/mc
 SHARP_RADIUS = 1.3
 #: Pictures that would have fewer px than this on a side then are left out.
 LEAST_SIDE = 112
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def list_pictures(folder: Path) -> list[Path]:
     FileNotFoundError
         If the folder is missing or holds no picture.
     """
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
+    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
     if not paths:
-        msg = f"Expected a folder with pictures ({', '.join(sorted(_SUFFIXES))}). Got: {folder}, which has none."
+        msg = f"Expected a folder with pictures ({', '.join(sorted(PICTURE_SUFFIXES))}). Got: {folder}, which has none."
         raise FileNotFoundError(msg)
     return paths
 

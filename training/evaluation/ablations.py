@@ -1,6 +1,7 @@
-"""What each part of the pipeline is worth: the dense error without it, or with another in its place.
+"""What each part of the pipeline is worth: the error of the map without it, or with another part in its place.
 
-The networks run once for each scene; the variants differ in how their output is read, filtered and spread.
+The networks run once for each scene, on the scene itself and not on reduced pictures. The variants differ in how the
+output of the networks is read, filtered and spread.
 """
 
 from __future__ import annotations
@@ -13,13 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import read_radius
-from defocus_edge.choices import ReadOut
-from defocus_edge.estimation.edges import edge_points, find_edges
-from defocus_edge.estimation.point_blur import measure_confidence
-from defocus_edge.estimation.result import EstimatorSettings
+from defocus_edge.blur_levels import MAX_RADIUS
+from defocus_edge.estimation.point_blur import PointBlur
+from defocus_edge.estimation.pyramid import PyramidBlur
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.pipeline import spread_points
+from defocus_edge.pipeline import measure, spread
 from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.propagation.settings import PropagationSettings
 from training.baselines.matting_propagation import propagate_by_matting
@@ -28,46 +27,19 @@ from training.runs.log import write_rows
 from training.runs.tables import Row, average_known, group_by_family
 
 if TYPE_CHECKING:
-    from defocus_edge.networks.edge.dense import EdgePrediction
     from defocus_edge.networks.edge.networks import EdgeNetworks
     from training.data.development import DevelopmentScene
 
 FloatArray = NDArray[np.float32]
+#: Makes a map, (H, W) in px, from a picture and the blur at its edge points.
+Variant = Callable[[FloatArray, PointBlur], FloatArray]
 
-#: Networks of two short trainings that differ in the patches only, by the names of their rows.
+#: Names of rows to presets of two short trainings that differ only in their patches.
 SHORT_TRAININGS: dict[str, Path] = {
     "short training": Path(__file__).parent / "ablation_presets" / "small",
     "short training, single-scale patches": Path(__file__).parent / "ablation_presets" / "single-scale",
 }
-# As in the pipeline: all points count, if barely.
-_LEAST_CONFIDENCE = np.float32(1e-3)
 NAN = float("nan")
-
-
-@dataclass(frozen=True, eq=False)
-class PointBlur:
-    """What the networks say of the edge points of a picture.
-
-    Attributes
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-    points : (N, 2) ndarray of int32
-        Row and column of all edge points.
-    prediction : EdgePrediction
-    is_depth_edge : (N,) ndarray of bool
-        Not all of them.
-    """
-
-    image: FloatArray
-    points: NDArray[np.int32]
-    prediction: EdgePrediction
-    is_depth_edge: NDArray[np.bool_]
-
-    def read(self, read_out: ReadOut) -> tuple[FloatArray, FloatArray]:
-        """Radius in px and confidence at all points."""
-        radius = read_radius(self.prediction.blur, read_out=read_out)
-        return radius, np.maximum(measure_confidence(self.prediction.blur, radius), _LEAST_CONFIDENCE)
 
 
 @dataclass(frozen=True)
@@ -80,114 +52,63 @@ class AblationScore:
     error: float = NAN
 
 
-class PointEstimator:
-    """Runs networks on the edge points of pictures, and stops before the propagation.
-
-    Parameters
-    ----------
-    networks : EdgeNetworks
-    """
-
-    def __init__(self, networks: EdgeNetworks) -> None:
-        self._evaluator = DenseEvaluator(networks)
-        self._depth_threshold = networks.config.depth_threshold
-
-    def estimate(self, image: FloatArray) -> PointBlur:
-        """Blur and kind of the edge points of a picture, (H, W, 3) float32 in [0, 1].
-
-        Raises
-        ------
-        NoEdgesError
-            If there is no edge point, or all are depth edges.
-        """
-        points = edge_points(find_edges(image))
-        if not len(points):
-            msg = "No edges found."
-            raise NoEdgesError(msg)
-        prediction = self._evaluator.predict(image, points)
-        is_depth_edge = prediction.edge[:, 1] > self._depth_threshold
-        if is_depth_edge.all():
-            msg = f"All {len(points)} edge points are depth edges."
-            raise NoEdgesError(msg)
-        return PointBlur(image, points, prediction, is_depth_edge)
+def make_map(image: FloatArray, found: PointBlur, propagation: PropagationSettings | None = None) -> FloatArray:
+    """Spread the points as the pipeline does."""
+    return spread(image, PyramidBlur.at_one_scale(found), settings=propagation)[0]
 
 
-def spread(
-    found: PointBlur,
-    *,
-    read_out: ReadOut = "median",
-    propagation: PropagationSettings | None = None,
-    change: Callable[[PointBlur, FloatArray, FloatArray], FloatArray] | None = None,
-) -> FloatArray:
-    """Map of the points, (H, W) float32 in px, as the pipeline makes it but for what is given.
-
-    Parameters
-    ----------
-    found : PointBlur
-    read_out : {'median', 'expectation', 'argmax'}
-    propagation : PropagationSettings, optional
-    change : callable, optional
-        Takes points, radii and confidences, gives other radii.
-    """
-    radius, confidence = found.read(read_out)
-    if change is not None:
-        radius = change(found, radius, confidence)
-    settings = EstimatorSettings("none", propagation=propagation or PropagationSettings())
-    blur_map, _ = spread_points(found.image, found.points, radius, confidence, found.is_depth_edge, settings=settings)
-    return blur_map
+def spread_by_matting(image: FloatArray, found: PointBlur) -> FloatArray:
+    """Spread the points by the matting Laplacian. They weigh as in the pipeline; depth edges stop nothing."""
+    pattern = found.select(~found.is_depth_edge)
+    weight = pattern.positive_confidence ** np.float32(PropagationSettings().confidence_power)
+    return _solve_matting(image, pattern, weight)
 
 
-def spread_by_matting(found: PointBlur) -> FloatArray:
-    """Map by the matting Laplacian: points weigh as in the pipeline, depth edges stop nothing."""
-    radius, confidence = found.read("median")
+def spread_by_matting_all(image: FloatArray, found: PointBlur) -> FloatArray:
+    """Spread all edge points by the matting Laplacian, with equal weights, as is usual without E-NET."""
+    return _solve_matting(image, found.reread(read_out="argmax"), np.ones(len(found), dtype=np.float32))
+
+
+def _solve_matting(image: FloatArray, sources: PointBlur, weight: FloatArray) -> FloatArray:
+    """Draw radii and weights into maps and fill the rest by the matting Laplacian."""
+    values, weights = np.zeros((2, *image.shape[:2]), dtype=np.float32)
+    values[tuple(sources.points.T)] = sources.radius
+    weights[tuple(sources.points.T)] = weight
+    return propagate_by_matting(values, weights, image)
+
+
+def smooth_edges(found: PointBlur) -> PointBlur:
+    """Filter the radii of the pattern edges along connected edges."""
     pattern = ~found.is_depth_edge
-    at = tuple(found.points[pattern].T)
-    values, weight = np.zeros((2, *found.image.shape[:2]), dtype=np.float32)
-    values[at] = radius[pattern]
-    weight[at] = confidence[pattern] ** np.float32(PropagationSettings().confidence_power)
-    return propagate_by_matting(values, weight, found.image)
+    radius = found.radius.copy()
+    radius[pattern] = smooth_along_edges(found.points[pattern], radius[pattern])
+    return replace(found, radius=radius)
 
 
-def spread_by_matting_all(found: PointBlur) -> FloatArray:
-    """Map by the matting Laplacian as it is used without E-NET: all edge points are its sources and count alike."""
-    radius, _ = found.read("argmax")
-    values, weight = np.zeros((2, *found.image.shape[:2]), dtype=np.float32)
-    values[tuple(found.points.T)] = radius
-    weight[tuple(found.points.T)] = 1
-    return propagate_by_matting(values, weight, found.image)
-
-
-def _smooth_edges(found: PointBlur, radius: FloatArray, _: FloatArray) -> FloatArray:
-    """Connected edge filter on the pattern edges."""
+def filter_bilaterally(image: FloatArray, found: PointBlur) -> PointBlur:
+    """Filter the radii of the pattern edges by the probabilistic joint bilateral filter."""
     pattern = ~found.is_depth_edge
-    changed = radius.copy()
-    changed[pattern] = smooth_along_edges(found.points[pattern], radius[pattern])
-    return changed
-
-
-def _filter_bilaterally(found: PointBlur, radius: FloatArray, confidence: FloatArray) -> FloatArray:
-    """Probabilistic joint bilateral filter on the pattern edges."""
-    pattern = ~found.is_depth_edge
-    changed = radius.copy()
-    changed[pattern] = filter_by_colour_and_confidence(
-        found.points[pattern], radius[pattern], confidence[pattern], found.image
+    radius = found.radius.copy()
+    radius[pattern] = filter_by_colour_and_confidence(
+        found.points[pattern], radius[pattern], found.positive_confidence[pattern], image
     )
-    return changed
+    return replace(found, radius=radius)
 
 
-#: Name of a variant to what makes its map of the points; the default is the pipeline itself.
-VARIANTS: dict[str, Callable[[PointBlur], FloatArray]] = {
-    "default": spread,
-    "no depth penalty": lambda found: spread(found, propagation=replace(PropagationSettings(), depth_penalty=0.0)),
+_FREE = replace(PropagationSettings(), depth_penalty=0.0)
+_PAPER = PropagationSettings.paper()
+_PAPER_FREE = replace(_PAPER, depth_penalty=0.0)
+#: Name of a variant to its function; the default is the pipeline itself, at one scale.
+VARIANTS: dict[str, Variant] = {
+    "default": make_map,
+    "no depth penalty": lambda image, found: make_map(image, found, _FREE),
     "matting Laplacian": spread_by_matting,
-    "connected edge filter": lambda found: spread(found, change=_smooth_edges),
-    "joint bilateral filter": lambda found: spread(found, change=_filter_bilaterally),
-    "argmax": lambda found: spread(found, read_out="argmax"),
-    "expectation": lambda found: spread(found, read_out="expectation"),
-    "paper's propagation": lambda found: spread(found, propagation=PropagationSettings.paper()),
-    "paper's, no depth penalty": lambda found: spread(
-        found, propagation=replace(PropagationSettings.paper(), depth_penalty=0.0)
-    ),
+    "connected edge filter": lambda image, found: make_map(image, smooth_edges(found)),
+    "joint bilateral filter": lambda image, found: make_map(image, filter_bilaterally(image, found)),
+    "argmax": lambda image, found: make_map(image, found.reread(read_out="argmax")),
+    "expectation": lambda image, found: make_map(image, found.reread(read_out="expectation")),
+    "paper's propagation": lambda image, found: make_map(image, found, _PAPER),
+    "paper's, no depth penalty": lambda image, found: make_map(image, found, _PAPER_FREE),
     "matting Laplacian of all edge points": spread_by_matting_all,
 }
 
@@ -199,56 +120,51 @@ def score_ablations(
     others: Mapping[str, EdgeNetworks] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[AblationScore]:
-    """Dense errors of all variants.
+    """Measure the errors of the maps of all variants.
 
     Parameters
     ----------
     scenes : iterable of DevelopmentScene
     networks : EdgeNetworks
     others : dict, optional
-        Name to networks: a last row for each, all else as in the default.
+        Names to other networks. Each adds a last row that is otherwise like the default.
     say : callable, optional
-        Called with a line for each scene that networks have no map for.
+        Called with a line for each scene for which networks have no map.
 
     Returns
     -------
     list of AblationScore
-        For each scene one of each variant.
+        One for each scene and variant.
     """
-    own = PointEstimator(networks)
-    rivals = {name: PointEstimator(rival) for name, rival in (others or {}).items()}
+    own = DenseEvaluator(networks)
+    rivals = {name: DenseEvaluator(rival) for name, rival in (others or {}).items()}
     scores: list[AblationScore] = []
     for scene in scenes:
         scores += _score_variants(scene, own, VARIANTS, say)
         for name, rival in rivals.items():
-            scores += _score_variants(scene, rival, {name: spread}, say)
+            scores += _score_variants(scene, rival, {name: make_map}, say)
     return scores
 
 
 def _score_variants(
-    scene: DevelopmentScene,
-    estimator: PointEstimator,
-    variants: dict[str, Callable[[PointBlur], FloatArray]],
-    say: Callable[[str], None],
+    scene: DevelopmentScene, evaluator: DenseEvaluator, variants: dict[str, Variant], say: Callable[[str], None]
 ) -> list[AblationScore]:
-    try:
-        found = estimator.estimate(scene.image)
-    except NoEdgesError as error:
-        say(f"{scene.name}: {error}")
-        return [AblationScore(name, scene.family, scene.name) for name in variants]
-    scores = []
+    """Run the networks on a scene and measure the error of each variant's map."""
+    found = measure(scene.image, evaluator, max_radius=MAX_RADIUS, keep_softmax=True).found
+    errors = dict.fromkeys(variants, NAN)
     for name, make in variants.items():
         try:
-            error_px = float(np.abs(make(found) - scene.radius).mean())
+            errors[name] = float(np.abs(make(scene.image, found) - scene.radius).mean())
+        except NoEdgesError as error:  # the first variant tells: without a pattern edge no other has a map
+            say(f"{scene.name}: {error}")
+            break
         except ValueError as error:  # the matting's equations may be too much for its solver
             say(f"{scene.name}, {name}: {error}")
-            error_px = NAN
-        scores.append(AblationScore(name, scene.family, scene.name, error_px))
-    return scores
+    return [AblationScore(name, scene.family, scene.name, error) for name, error in errors.items()]
 
 
 def summarize_ablations(scores: Sequence[AblationScore]) -> list[Row]:
-    """One row for each variant, one column for each family: mean of the dense error in px over its scenes.
+    """Average the error in px over the scenes of a family: one row for each variant, one column for each family.
 
     Parameters
     ----------
@@ -257,7 +173,7 @@ def summarize_ablations(scores: Sequence[AblationScore]) -> list[Row]:
     Returns
     -------
     list of dict
-        ``variant``, then the families in order of appearance; several families are followed by ``all``.
+        ``variant``, then the families in order of appearance; ``all`` follows if there are several.
     """
     rows: dict[str, Row] = {}
     for family, variant, members in group_by_family(scores):

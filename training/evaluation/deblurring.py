@@ -34,9 +34,10 @@ FloatArray = NDArray[np.float32]
 
 #: Rows that are always there: the picture as it is, and deblurred with the map that made it.
 BLURRY, TRUE_MAP = "blurry input", "true map"
-#: Pixels whose true radius is at least this, px, count as blurred.
-BLURRED_FROM = 1.0
-EVERYWHERE, BLURRED = "all", f"blur ≥ {BLURRED_FROM:g} px"
+#: Quality is also measured apart where the true radius is at least this, px: below, there is hardly anything to gain.
+#: What counts as blurred in masks is another thing, see `defocus_edge.blur_levels.BLURRED_ABOVE`.
+GAIN_FROM = 1.0
+EVERYWHERE, BLURRED = "all", f"blur ≥ {GAIN_FROM:g} px"
 #: Columns of the table.
 FIGURES = (
     "PSNR (dB)",
@@ -269,7 +270,7 @@ def _deblur_scene(
 
 def _compare(scene: DevelopmentScene, results: dict[str, FloatArray], sharp: FloatArray) -> list[DeblurringScore]:
     """Scores of all results, on all pixels and on the blurred ones if there are any."""
-    chosen = {EVERYWHERE: np.ones(scene.radius.shape, dtype=bool), BLURRED: scene.radius >= BLURRED_FROM}
+    chosen = {EVERYWHERE: np.ones(scene.radius.shape, dtype=bool), BLURRED: scene.radius >= GAIN_FROM}
     choices = {pixels: where for pixels, where in chosen.items() if where.any()}
     found = {method: measure_quality(result, sharp, list(choices.values())) for method, result in results.items()}
     return [

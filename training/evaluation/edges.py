@@ -1,4 +1,4 @@
-"""Errors of the blur map on the development set: our weights, the authors', and true radii, side by side."""
+"""Errors of the blur map on the development set, side by side for our weights, the authors' weights and true radii."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ from functools import partial
 import numpy as np
 
 from defocus_edge.estimation.edges import edge_points, find_edges
+from defocus_edge.estimation.point_blur import PointBlur
+from defocus_edge.estimation.pyramid import PyramidBlur
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.pipeline import BlurEstimator, spread_points
+from defocus_edge.pipeline import BlurEstimator, spread
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
 from training.runs.tables import Row, average_known, divide
 
-#: Name of the row whose edge points carry their true radius and label: what is left is the propagation's error.
+#: Name of the row whose edge points carry their true radius and label. Its error is that of the propagation alone.
 TRUE_RADII = "true radii"
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """Scores of one scene; all NaN where the estimator found no pattern edge and so made no map.
+    """Scores of one scene; all are NaN if the estimator found no pattern edge and so made no map.
 
     Attributes
     ----------
     weights, family, scene : str
+        Names of the weights, of the family of scenes and of the scene.
     sparse_mae : float
-        Mean absolute error in px at true pattern edge points, NaN where the scene has none.
+        Mean absolute error in px at true pattern edge points; NaN if the scene has none.
     dense_mae, dense_mae_no_penalty : float
         Mean absolute error in px of the whole map, with the depth-edge penalty and without it.
-    accuracy, precision, recall : float
-        Of E-NET at decided edge points; precision and recall of depth edges, NaN where the scene has none.
+    accuracy : float
+        Share of the decided edge points that E-NET labels right.
+    precision, recall : float
+        Precision and recall of depth edges at decided edge points; NaN if the scene has none.
     """
 
     weights: str
@@ -62,14 +67,14 @@ def score_estimators(
     estimators : dict
         Name of the weights to an estimator.
     settings : EstimatorSettings
-        Edges and propagation for the row with true radii.
+        Edges and propagation of the row with true radii.
     say : callable, optional
-        Called with a line for each scene that an estimator has no map for.
+        Called with a line for each scene for which an estimator has no map.
 
     Returns
     -------
     list of EdgeScore
-        For each scene one of each estimator, and one with true radii.
+        One for each scene and estimator, and one for each scene with true radii.
     """
     scores = []
     for scene in scenes:
@@ -82,7 +87,7 @@ def score_estimators(
 
 
 def try_estimate(make: Callable[[], BlurEstimate], name: str, say: Callable[[str], None]) -> BlurEstimate | None:
-    """Make an estimate; None, and a line with its name said, if no pattern edge was found."""
+    """Make an estimate. If no pattern edge was found, say so with its name and return None."""
     try:
         return make()
     except NoEdgesError as error:
@@ -91,14 +96,14 @@ def try_estimate(make: Callable[[], BlurEstimate], name: str, say: Callable[[str
 
 
 def estimate_with_truth(scene: DevelopmentScene, settings: EstimatorSettings) -> BlurEstimate:
-    """What the pipeline would give if the networks made no error: true radii and labels at the edge points."""
+    """Estimate the map that the pipeline would give if the networks made no error at the edge points."""
     points = edge_points(find_edges(scene.image, settings=settings.edges))
     truth = scene.radius[tuple(points.T)]
     certain = np.ones_like(truth)
     is_depth_edge = scene.edge_label[tuple(points.T)] != 0
-    radius, confidence = spread_points(scene.image, points, truth, certain, is_depth_edge, settings=settings)
-    scale = np.ones(len(points), dtype=np.int32)
-    return BlurEstimate(radius, confidence, points, truth, certain, is_depth_edge, settings, scale)
+    blur = PyramidBlur.at_one_scale(PointBlur(points, truth, certain, is_depth_edge))
+    radius, confidence = spread(scene.image, blur, settings=settings.propagation)
+    return BlurEstimate(radius, confidence, points, truth, certain, is_depth_edge, settings, blur.scale)
 
 
 def measure_sparse_error(scene: DevelopmentScene, estimate: BlurEstimate) -> float:
@@ -114,20 +119,15 @@ def measure_dense_error(scene: DevelopmentScene, estimate: BlurEstimate) -> floa
 
 
 def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate | None) -> EdgeScore:
+    """Compare an estimate with the truth of its scene."""
     if estimate is None:
         return EdgeScore(name, scene.family, scene.name)
     label = scene.edge_label[tuple(estimate.points.T)]
     decided = label != UNDECIDED
-    # The networks ran once: without the penalty only the last stage differs.
-    free = replace(estimate.settings, propagation=replace(estimate.settings.propagation, depth_penalty=0.0))
-    no_penalty, _ = spread_points(
-        scene.image,
-        estimate.points,
-        estimate.point_radius,
-        estimate.point_confidence,
-        estimate.is_depth_edge,
-        settings=free,
-    )
+    # Only the last stage runs again without the penalty. There, points of reduced pictures count like all others.
+    points = PointBlur(estimate.points, estimate.point_radius, estimate.point_confidence, estimate.is_depth_edge)
+    free = replace(estimate.settings.propagation, depth_penalty=0.0)
+    no_penalty, _ = spread(scene.image, PyramidBlur.at_one_scale(points), settings=free)
     found = estimate.is_depth_edge & decided
     hits = float((found & (label == 1)).sum())
     right = estimate.is_depth_edge == (label == 1)
@@ -145,19 +145,19 @@ def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate |
 
 
 def summarize_scores(scores: Sequence[EdgeScore], *, reference: str | None = None) -> list[Row]:
-    """Mean of each score over the scenes of a family, one row for each family and weights, in order of appearance.
+    """Average each score over the scenes of a family.
 
     Parameters
     ----------
     scores : sequence of EdgeScore
     reference : str, optional
-        Name of weights whose dense error in the same family the others' is divided by.
+        Name of the weights whose dense error, in the same family, is the divisor of ``dense_ratio``.
 
     Returns
     -------
     list of dict
-        ``family``, ``weights``, ``scenes`` (those with a map) and the scores of `EdgeScore`; NaN scores are left out of
-        their mean. With a reference ``dense_ratio`` comes last.
+        One row for each family and weights, in order of appearance: ``family``, ``weights``, ``scenes`` (those with a
+        map) and the scores of `EdgeScore`, averaged without NaN. With a reference ``dense_ratio`` comes last.
     """
     rows: list[Row] = []
     names = [field.name for field in fields(EdgeScore) if field.type == "float"]

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import richardson_lucy, wiener
 
-from defocus_edge.psf import decode_srgb, disk_kernel
+from defocus_edge.psf import blur_with_disk, decode_srgb, disk_kernel
 from defocus_edge.sharpening.deconvolution import deconvolve
-from synth.scenes import blur_with_disk
 from training.runs.tables import Row
 
 FloatArray = NDArray[np.float32]

@@ -12,7 +12,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
-from defocus_edge.networks.segmentation.ma_ganet import DiscriminatorConfig, build_discriminator
+from defocus_edge.networks.segmentation.patch_gan import DiscriminatorConfig, build_discriminator
 from defocus_edge.networks.segmentation.registry import build_segmentation_network
 from training.masks.losses import discriminator_loss, generator_loss, iou_loss, score_map_loss
 from training.masks.settings import MaskTrainingSettings

@@ -13,23 +13,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import RADIUS_STEP
-from defocus_edge.psf import decode_srgb
+from defocus_edge.blur_levels import BLURRED_ABOVE, RADIUS_STEP
+from defocus_edge.psf import blur_with_disk_fast, decode_srgb
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
 from synth.sharpness import measure_sharpness
 from training.data.camera import COLOUR_CAST, EXPOSURE_DEVIATION, REDUCTIONS
 from training.data.sources import Cutout, DepthPicture, Sources
-from training.masks.fast_blur import blur_fast
 
 Shape = tuple[int, int]
 T = TypeVar("T")
 
-#: A pixel is blurred from this radius on, px: a disk two pixels wide. A lens that is in focus has less once the picture
-#: is reduced to the size networks see, and people who draw masks begin to mark blur there.
-MASK_RADIUS = 1.0
-#: Some of the sharp pictures have a soft background of their own. Those with a larger radius in px once they are
-#: reduced are never shown in focus: what `measure_sharpness` reads is 1.1 to 1.3 times the true radius.
-SHARP_LIMIT = 1.2 * MASK_RADIUS
+#: Sharp pictures for which `measure_sharpness` reads more px than this, once they are reduced, are never shown in
+#: focus: some have a soft background. It reads 1.1 to 1.3 times the true radius; 1 px is the smallest blurred level.
+SHARP_LIMIT = 1.2
 #: Factors by which persons are reduced: more than other pictures, so that more than a part of a person is seen.
 PERSON_REDUCTIONS = (0.4, 0.8)
 #: Hand-drawn masks are of whole photographs and composed as such: this much of them or more is used, along each side.
@@ -77,9 +73,9 @@ class PartCutter:
     def cut_light(self, shape: Shape, rng: np.random.Generator, *, radius: float) -> NDArray[np.float32]:
         """Linear light of part of a sharp picture, reduced as far as its size allows, never enlarged.
 
-        What will have a `radius` in px below `MASK_RADIUS` comes from pictures that are in focus all over.
+        What will have a `radius` in px that does not count as blurred comes from pictures that are in focus all over.
         """
-        pictures = self._find_focused(shape) if radius < MASK_RADIUS else self._find_any(shape)
+        pictures = self._find_focused(shape) if radius <= BLURRED_ABOVE else self._find_any(shape)
         picture = _choose(pictures, rng)
         window = _choose_window(picture.shape, shape, REDUCTIONS, rng)
         return _mirror(_reduce(_LIGHT[picture[window]], shape), rng) * _draw_gain(rng)
@@ -152,19 +148,19 @@ def compose_shape(
         layers = [Layer(focused, whole, sharp), Layer(other, matte, blurred)]
     else:
         layers = [Layer(other, whole, blurred), Layer(focused, 1 - matte, sharp)]
-    return render_layers(layers, blur=blur_fast)
+    return render_layers(layers, blur=blur_with_disk_fast)
 
 
 def compose_person(cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator) -> Scene:
     """A person in front of another picture, with the radii `near` and `far` in px."""
     light, matte = cutter.cut_person(shape, rng)
     background = Layer(cutter.cut_light(shape, rng, radius=far), np.ones_like(matte), far)
-    return render_layers([background, Layer(light, matte, near)], blur=blur_fast)
+    return render_layers([background, Layer(light, matte, near)], blur=blur_with_disk_fast)
 
 
 def compose_uniform(cutter: PartCutter, shape: Shape, *, radius: float, rng: np.random.Generator) -> Scene:
     """One picture, all of it with the same `radius` in px."""
-    return render_uniform(cutter.cut_light(shape, rng, radius=radius), radius, blur=blur_fast)
+    return render_uniform(cutter.cut_light(shape, rng, radius=radius), radius, blur=blur_with_disk_fast)
 
 
 def compose_plane(
@@ -208,11 +204,11 @@ def compose_depth(light: NDArray[np.float32], disparity: NDArray[np.float32], *,
     low, high = (float(end) for end in np.percentile(disparity, _DEPTH_PERCENTILES))
     at = low + focus * (high - low)
     signed = lens_radius(disparity, at, largest, reach=max(high - at, at - low))
-    return render_depth(light, _round_radius(np.clip(signed, -largest, largest)), blur=blur_fast)
+    return render_depth(light, _round_radius(np.clip(signed, -largest, largest)), blur=blur_with_disk_fast)
 
 
 def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Scene:
-    return render_gradual(light, _round_radius(radius), blur=blur_fast)
+    return render_gradual(light, _round_radius(radius), blur=blur_with_disk_fast)
 
 
 def _round_radius(radius: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.blur_levels import BLURRED_ABOVE
 from synth.scenes import Scene
 from synth.sensor import Sensor, take_picture
 from training.data.camera import JPEG_QUALITIES, JPEG_SHARE, MEAN_NOISE, MOST_NOISE, NOISE_SHARE
 from training.data.development import load_motorcycle
 from training.data.sources import DepthPicture, Sources, load_sources
 from training.masks.parts import (
-    MASK_RADIUS,
     PartCutter,
     Shape,
     compose_depth,
@@ -34,7 +34,7 @@ SHARP_RADII = (0.0, 0.7)
 #: Radii of what is blurred, px, evenly distributed in their logarithm. Photographs with hand-drawn masks, 320 px wide,
 #: reach about 12 px (measured).
 BLURRED_RADII = (1.5, 12.0)
-#: Radii are multiples of this, px: what `blur_fast` keeps of a disk is of use again.
+#: Radii are multiples of this, px: what `blur_with_disk_fast` keeps of a disk is of use again.
 RADIUS_GRID = 0.125
 #: Families of scenes and their shares. Most real masks show a subject in front of its background. There are so few
 #: pictures with disparity that they would be learnt by heart.
@@ -145,12 +145,12 @@ class MaskSceneSampler:
         image : (side, side, 3) ndarray of float32
             RGB in [0, 1], with the steps of 8 bits.
         mask : (side, side) ndarray of bool
-            True = blurred by `MASK_RADIUS` or more.
+            True = blurred by more than `BLURRED_ABOVE`.
         """
         scene = self._draw[str(rng.choice(self._names, p=self._shares))](rng)
         quarters = int(rng.integers(4))  # the parts are mirrored already
         light = np.ascontiguousarray(np.rot90(scene.light, quarters))
-        mask = np.ascontiguousarray(np.rot90(scene.radius >= MASK_RADIUS, quarters))
+        mask = np.ascontiguousarray(np.rot90(scene.radius > BLURRED_ABOVE, quarters))
         picture = take_picture(light, _draw_sensor(rng), rng=rng)
         return picture.astype(np.float32) / np.float32(255), mask
 
@@ -265,7 +265,7 @@ def _space_radii(count: int) -> list[float]:
 
 def _photograph(scene: Scene, name: str, family: str, number: int, rng: np.random.Generator) -> MaskScene:
     picture = take_picture(scene.light, SCENE_SENSORS[number % len(SCENE_SENSORS)], rng=rng)
-    return MaskScene(name, family, picture.astype(np.float32) / np.float32(255), scene.radius >= MASK_RADIUS)
+    return MaskScene(name, family, picture.astype(np.float32) / np.float32(255), scene.radius > BLURRED_ABOVE)
 
 
 def _draw_sides(rng: np.random.Generator) -> tuple[float, float]:

@@ -1,1 +1,1 @@
-"""Folders of thousands of pictures: `planning` names what to do, an engine has it done, `tables` tells of it."""
+"""Folders of thousands of pictures: `planning` names the work, an engine does it, `tables` sum it up."""

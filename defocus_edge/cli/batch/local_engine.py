@@ -1,4 +1,4 @@
-"""The pictures of a batch on worker processes of this computer: one that dies costs one attempt at one picture."""
+"""Worker processes of this computer for a batch: a worker that dies costs one attempt at one picture."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
-from defocus_edge.cli.batch.records import MAX_DEATHS, EngineError, Item, Mortality, Record, Work, give_up
+from defocus_edge.cli.batch.records import MAX_DEATHS, EngineError, Item, Record, Work, end_process_on_error, give_up
 
-# A worker that was told that there is no more work has this long, in seconds, to end.
+# Seconds that a worker without more work has to end.
 _PATIENCE = 5.0
 
 
 @dataclass(eq=False)
 class _Worker:
-    """A process, our end of its pipe and the picture in its hands."""
+    """A process, our end of its pipe, and the picture that it works on."""
 
     process: SpawnProcess
     pipe: Connection
@@ -35,17 +35,17 @@ class LocalEngine:
     Parameters
     ----------
     work : callable
-        See `Work`; each process has a copy.
+        See `Work`; each process gets a copy.
     jobs : int
-        How many processes; also a single one is a process of its own, so that none of its crashes ends the run.
+        Number of processes. A single worker is a process of its own, too: its crashes do not end the run.
     environment : mapping of str to str, optional
         Environment variables of the workers.
 
     Notes
     -----
-    Processes are spawned, as TensorFlow does not survive a fork. Each has its own pipe, so that it is known which
-    picture was in the hands of one that died: it is given to a fresh process, `MAX_DEATHS` times in all. Workers end
-    when this process ends in whatever way, as their pipe closes.
+    Processes are spawned, as TensorFlow does not survive a fork. Each has its own pipe, which tells on which picture a
+    process died. That picture is given to a new process, until `MAX_DEATHS` processes died with it. Workers end when
+    this process ends, in whatever way, because their pipe closes.
     """
 
     def __init__(self, work: Work, *, jobs: int = 1, environment: Mapping[str, str] | None = None) -> None:
@@ -56,21 +56,9 @@ class LocalEngine:
         self._failed_starts = 0
 
     def run(self, items: Sequence[Item]) -> Generator[Record, None, None]:
-        """Have all pictures done.
+        """Have all pictures done; yield the result of each as it ends. Closing the iterator kills busy workers.
 
-        Parameters
-        ----------
-        items : sequence of Item
-
-        Yields
-        ------
-        Record
-            One for each picture, as they end. When the iterator is closed, busy workers are killed.
-
-        Raises
-        ------
-        EngineError
-            If processes end before they take a picture.
+        Raises an EngineError if processes end before they are ready for a picture.
         """
         self._waiting.extend(items)
         try:
@@ -94,12 +82,12 @@ class LocalEngine:
                 worker.item = self._waiting.popleft()
                 try:
                     worker.pipe.send(worker.item)
-                except OSError:  # it has just died, innocently: `_listen` finds its pipe closed
+                except OSError:  # it has just died, not of this picture; `_listen` will find its pipe closed
                     self._waiting.appendleft(worker.item)
                     worker.item = None
 
     def _listen(self, worker: _Worker) -> Record | None:
-        """What a worker has to say, which may be its end."""
+        """Take a message of a worker, which may be its end; return a record if it is one."""
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):
@@ -114,7 +102,7 @@ class LocalEngine:
         return None
 
     def _bury(self, worker: _Worker) -> Record | None:
-        """Take a dead worker off the list; its picture waits for another one, or is given up."""
+        """Remove a dead worker; its picture waits for another one, or is given up."""
         self._workers.remove(worker)
         worker.pipe.close()
         worker.process.join()
@@ -133,7 +121,7 @@ class LocalEngine:
         return None
 
     def _dismiss(self) -> None:
-        """End all workers, the busy ones at once."""
+        """End all workers; kill the busy ones at once."""
         for worker in self._workers:
             worker.pipe.close()
             if worker.item:
@@ -147,6 +135,7 @@ class LocalEngine:
 
 
 def _start_worker(work: Work, environment: dict[str, str]) -> _Worker:
+    """Start a process that waits for pictures."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, work, environment), daemon=True)
@@ -158,13 +147,13 @@ def _start_worker(work: Work, environment: dict[str, str]) -> _Worker:
 
 @contextmanager
 def _hold_ctrl_c() -> Iterator[None]:
-    """Start processes that Ctrl-C, which goes to all of a terminal, does not reach; ours comes when the block ends."""
+    """Keep Ctrl-C, which a terminal sends to all its processes, from those started in the block; ours gets it after."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # at its first start it would take the block off
+    resource_tracker.ensure_running()  # its first start would lift the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -173,17 +162,17 @@ def _hold_ctrl_c() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, work: Work, environment: dict[str, str]) -> None:
-    """Work on what comes through the pipe until it closes: the life of a worker."""
+    """Run a worker: work on the pictures from the pipe until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)
     try:
         pipe.send(None)
         while True:
             item = pipe.recv()
-            with Mortality(pipe.send):
+            with end_process_on_error(pipe.send):
                 record = work(item)
             pipe.send(record)
-    except (EOFError, ConnectionError):  # no more work, or nobody left who wants it
+    except (EOFError, ConnectionError):  # no more work, or the main process has ended
         return
 
 

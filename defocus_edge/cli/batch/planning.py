@@ -1,44 +1,25 @@
-"""Which pictures of a folder are to be done, and the names of what is written for them."""
+"""The pictures of a folder, and the names of the files to write for them."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from defocus_edge._extras import RAW
 from defocus_edge.cli.batch.records import Item
-from defocus_edge.files.kinds import looks_raw
-
-#: Suffixes of the pictures that are looked for unless patterns are given; those of raw files if they can be read.
-PICTURE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm")
-)
-# What `atomic_write` calls a file until it is whole; a process that was killed leaves it.
-_LEFTOVER = re.compile(r"\.defocus-edge-[0-9a-f]{12}(\.\w+)?")
+from defocus_edge.files.kinds import READABLE_SUFFIXES, looks_raw
 
 
 def find_pictures(folder: Path, *, patterns: Sequence[str] = (), excluded: Path | None = None) -> list[str]:
-    """Find the pictures of a folder and all folders below it.
+    """Find the pictures of a folder and all folders below it; return their paths below it, with slashes, sorted.
 
-    Parameters
-    ----------
-    folder : Path
-    patterns : sequence of str, optional
-        Pictures are the files that match one of these, instead of those with a known suffix. A pattern without a slash
-        is compared with the name, one with a slash with the path below `folder`; ``*`` matches slashes, too. Case does
-        not count.
-    excluded : Path, optional
-        This folder is not looked into.
-
-    Returns
-    -------
-    list of str
-        Paths below `folder`, with slashes, sorted. Files and folders whose names begin with a dot are left out, and
-        links to folders are not followed, so that no loop can form.
+    Pictures are the files with a known suffix or, if there are patterns, those that match one. A pattern without a
+    slash is compared with the name of the file, a pattern with a slash with its path below `folder`; ``*`` matches
+    slashes, too. Case does not count. Names that begin with a dot and the folder `excluded` are left out. Links to
+    folders are not followed, so that no loop can form.
     """
     left_out = None if excluded is None else os.path.realpath(excluded)
     lowered = [pattern.lower() for pattern in patterns]
@@ -56,38 +37,20 @@ def find_pictures(folder: Path, *, patterns: Sequence[str] = (), excluded: Path 
 
 
 def _is_wanted(path: str, patterns: Sequence[str]) -> bool:
-    """Whether a path is that of a picture; patterns are in lower case."""
+    """Whether a path names a picture; patterns are in lower case."""
     if not patterns:
         suffix = PurePosixPath(path).suffix.lower()
-        return suffix in PICTURE_SUFFIXES or (RAW.is_installed and looks_raw(b"", suffix))
+        return suffix in READABLE_SUFFIXES or (RAW.is_installed and looks_raw(b"", suffix))
     lowered = path.lower()
     name = lowered.rpartition("/")[2]
     return any(fnmatchcase(lowered if "/" in pattern else name, pattern) for pattern in patterns)
 
 
 def plan_items(folder: Path, pictures: Sequence[str], out: Path, endings: Mapping[str, str]) -> list[Item]:
-    """Name the files to write, in the same tree of folders as the pictures.
+    """Name the files to write, in the same tree of folders as the pictures, with absolute paths.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the pictures.
-    pictures : sequence of str
-        Paths below it, as `find_pictures` returns.
-    out : Path
-        Folder for the outputs.
-    endings : mapping of str to str
-        What each kind of output adds to the name of its picture.
-
-    Returns
-    -------
-    list of Item
-        In the order of `pictures`, with absolute paths.
-
-    Raises
-    ------
-    ValueError
-        If an output would replace a picture.
+    `pictures` are paths below `folder`, as from `find_pictures`; `endings` says what each kind of output adds to the
+    name of its picture. A ValueError says that an output would replace a picture.
     """
     by_folder: dict[PurePosixPath, list[str]] = defaultdict(list)
     for picture in pictures:
@@ -108,19 +71,11 @@ def plan_items(folder: Path, pictures: Sequence[str], out: Path, endings: Mappin
 
 
 def name_stems(names: Sequence[str]) -> dict[str, str]:
-    """Distinct beginnings for the outputs of the pictures of one folder.
+    """Distinct beginnings for the outputs of the pictures of one folder, by the pictures' names.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Distinct names of files.
-
-    Returns
-    -------
-    dict of str to str
-        For each name the name without its suffix or, where several are equal then, the whole name: ``IMG_1`` for
-        IMG_1.JPG alone, ``IMG_1.JPG`` and ``IMG_1.CR2`` for the pair. They differ by more than case, so that every file
-        system tells them apart: where whole names do not, all but the first get a number, such as ``a.jpg~2``.
+    The beginning is the name without its suffix; names that are equal without it keep it: ``IMG_1`` for IMG_1.JPG
+    alone, ``IMG_1.JPG`` and ``IMG_1.CR2`` for the pair. Some file systems ignore case: of names that differ in case
+    only, all but the first get a number, such as ``a.jpg~2``.
     """
     levels = dict.fromkeys(sorted(names), 0)
     while True:
@@ -140,28 +95,3 @@ def _name_stem(name: str, level: int) -> str:
     if level == 0:
         return PurePosixPath(name).stem
     return name if level == 1 else f"{name}~{level}"
-
-
-def remove_leftovers(folder: Path) -> int:
-    """Remove the unfinished files that a killed run left in a folder and below it.
-
-    Parameters
-    ----------
-    folder : Path
-        No other process may be writing there.
-
-    Returns
-    -------
-    int
-        How many there were.
-    """
-    count = 0
-    for path in _find_leftovers(folder):
-        path.unlink(missing_ok=True)
-        count += 1
-    return count
-
-
-def _find_leftovers(folder: Path) -> Iterator[Path]:
-    for place, _, names in os.walk(folder):
-        yield from (Path(place, name) for name in names if _LEFTOVER.fullmatch(name))

@@ -1,4 +1,4 @@
-"""The pictures of a batch on Ray Data: actors on one computer or a cluster, each of which loads the networks once."""
+"""Ray Data for a batch: actors on one computer or a cluster, each of which loads the networks once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from defocus_edge._extras import Extra
-from defocus_edge.cli.batch.records import MAX_DEATHS, EngineError, Item, Mortality, Record, Work, give_up
+from defocus_edge.cli.batch.records import MAX_DEATHS, EngineError, Item, Record, Work, end_process_on_error, give_up
 from defocus_edge.cli.batch.threads import count_cores
 from defocus_edge.cli.console import silence_stderr
 
 RAY = Extra("ray", "ray", "runs with --engine ray")
-# Most blocks that Ray Data has to keep count of. Pictures of one block come back together.
+# Largest number of blocks in Ray Data, which keeps count of them. Pictures of one block come back together.
 _MAX_BLOCKS = 10_000
-# Read by Ray when it is loaded: it writes to stderr and, unless told not to, to its makers.
+# Settings that Ray reads when it is loaded. Without them it writes to stderr and sends usage data to its makers.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
 
 
@@ -29,21 +29,21 @@ class RayEngine:
     Parameters
     ----------
     work : callable
-        See `Work`; each actor has a copy.
+        See `Work`; each actor gets a copy.
     jobs : int
-        How many actors.
+        Number of actors.
     num_gpus : float
-        GPUs of each actor, which may be a part of one; 0 for the CPU.
+        GPUs of each actor, such as 0.5; 0 for the CPU.
     address : str, optional
-        Of a cluster, all of whose computers see the same files; else this computer, for the time of the run.
+        Address of a cluster whose computers all see the same files. Without it Ray runs on this computer, for the time
+        of the run.
     environment : mapping of str to str, optional
         Environment variables of the actors.
 
     Notes
     -----
-    Ray restarts actors that die and repeats what they had in hand, without end. So that a picture that kills its actor
-    does not go on doing so, actors report the begin and end of each picture: one that `MAX_DEATHS` of them began and
-    did not end is given up.
+    Ray restarts actors that die and repeats their work, without end. Actors therefore report the begin and the end of
+    each picture. A picture that `MAX_DEATHS` actors began and did not end is given up.
     """
 
     def __init__(
@@ -59,26 +59,14 @@ class RayEngine:
         self._environment = dict(environment or {})
 
     def run(self, items: Sequence[Item]) -> Generator[Record, None, None]:
-        """Have all pictures done.
+        """Have all pictures done; yield the result of each as it ends.
 
-        Parameters
-        ----------
-        items : sequence of Item
-
-        Yields
-        ------
-        Record
-            One for each picture, as they end.
-
-        Raises
-        ------
-        EngineError
-            If Ray cannot be started or reached, or has too few GPUs.
+        Raises an EngineError if Ray cannot be started or reached, or has too few GPUs.
         """
         if not items:
             return
         with ExitStack() as stack:
-            # Ray prints there that a worker died; the command prints nothing there.
+            # Ray reports dead workers on stdout, where the command prints nothing.
             stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))))
             ray = self._start()
             stack.callback(ray.shutdown)
@@ -86,13 +74,13 @@ class RayEngine:
                 yield pickle.loads(row["record"])
 
     def _start(self) -> Any:
-        """Ray, started or connected to."""
+        """Start Ray or connect to it; return the module."""
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
         ray = RAY.load()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if self._address is None:
-            # Each actor asks for a core: also those that are more than the cores must get theirs.
+            # Each actor asks for a core: Ray must count at least one for each actor.
             options |= {"address": "local", "num_cpus": max(self._jobs, count_cores()), "include_dashboard": False}
         else:
             options["address"] = self._address
@@ -103,14 +91,14 @@ class RayEngine:
             msg = f"Ray cannot be {'started' if self._address is None else 'reached'}: {' '.join(str(error).split())}"
             raise EngineError(msg) from error
         gpus = ray.cluster_resources().get("GPU", 0)
-        if self._address is None and gpus < self._num_gpus * self._jobs:  # it would wait for them without end
+        if self._address is None and gpus < self._num_gpus * self._jobs:  # Ray would wait for them without end
             ray.shutdown()
             msg = f"{self._jobs} jobs with {self._num_gpus:g} GPUs each do not fit this computer. Got: {gpus:g} GPUs."
             raise EngineError(msg)
         return ray
 
     def _make_dataset(self, ray: Any, items: Sequence[Item]) -> Any:
-        """Records of all pictures, computed when they are asked for."""
+        """Ray data set of the records of all pictures, computed on demand."""
         from ray import data
 
         data.DataContext.get_current().enable_progress_bars = False
@@ -128,30 +116,32 @@ class RayEngine:
 
 
 class _Ledger:
-    """Which pictures were begun and not ended, how often, and what was raised; lives in a process of its own."""
+    """Pictures that were begun and not ended: how often, and the error. It runs in a process of its own."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
         self._faults: dict[str, str] = {}
 
     def begin(self, picture: str) -> tuple[int, str]:
-        """How often it was begun before and not ended, and why."""
+        """Count one begin of a picture; return how often it was begun before and not ended, and the error."""
         self._open[picture] += 1
         return self._open[picture] - 1, self._faults.get(picture, "")
 
     def end(self, picture: str) -> None:
+        """Forget a picture that is done."""
         del self._open[picture]
 
     def add_fault(self, picture: str, fault: str) -> None:
+        """Keep the error that ended an actor."""
         self._faults[picture] = fault
 
 
 class _Actor:
-    """What Ray Data calls with each batch; the networks stay loaded between the calls."""
+    """Worker that Ray Data calls with each batch; the networks stay loaded between the calls."""
 
     def __init__(self, work: bytes, environment: dict[str, str], folder: str, ledger: Any) -> None:
-        os.environ.update(environment)  # before the work loads what reads it
-        if Path(folder).is_dir():  # presets and the like may be named from there
+        os.environ.update(environment)  # before the work loads the libraries that read it
+        if Path(folder).is_dir():  # paths of presets may be relative to it
             os.chdir(folder)
         self._work, self._ledger = pickle.loads(work), ledger
 
@@ -159,12 +149,13 @@ class _Actor:
         return {"record": [pickle.dumps(self._attempt(pickle.loads(item))) for item in batch["item"]]}
 
     def _attempt(self, item: Item) -> Record:
+        """Do one picture, or give it up if too many actors died with it."""
         import ray
 
         deaths, fault = ray.get(self._ledger.begin.remote(item.picture))
         if deaths >= MAX_DEATHS:
             return give_up(item, fault or "it was killed or crashed")
-        with Mortality(lambda text: ray.get(self._ledger.add_fault.remote(item.picture, text))):
+        with end_process_on_error(lambda text: ray.get(self._ledger.add_fault.remote(item.picture, text))):
             record: Record = self._work(item)
         ray.get(self._ledger.end.remote(item.picture))
         return record

@@ -1,77 +1,55 @@
-"""What goes to a worker and what comes back: small things that can be pickled, never a picture or a map."""
+"""Messages to and from the workers of a batch. They can be pickled and are small: no pictures, no maps."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from defocus_edge.thresholds import MapSummary
 
 
 @dataclass(frozen=True)
 class Item:
-    """One picture and the files to write for it.
+    """One picture and the files to write for it."""
 
-    Attributes
-    ----------
-    picture : str
-        Path below the folder of the pictures, with slashes: its name in all tables.
-    source : Path
-        The picture.
-    outputs : dict of str to Path
-        By kind; ``map`` is always among them.
-    """
-
+    #: Path below the folder of the pictures, with slashes: the name of the picture in all tables.
     picture: str
     source: Path
+    #: Files to write, by kind; ``map`` is always among them.
     outputs: dict[str, Path]
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one picture.
-
-    Attributes
-    ----------
-    picture : str
-        As in `Item`.
-    summary : MapSummary, optional
-        Of its map, unless the picture failed.
-    error : str, optional
-        One line on why it failed.
-    seconds : float
-        What it took.
-    is_new : bool
-        False if its outputs were there before.
-    warning : str, optional
-        What is wrong with the computer, not with the picture.
-    is_fatal : bool
-        Whether all other pictures would fail in the same way.
-    """
+    """Result of one picture."""
 
     picture: str
+    #: Summary of its map; None if the picture failed.
     summary: MapSummary | None = None
+    #: One line on why it failed.
     error: str | None = None
     seconds: float = 0.0
+    #: False if its outputs existed before.
     is_new: bool = True
+    #: What is wrong with the computer, not with the picture.
     warning: str | None = None
+    #: Whether all other pictures would fail in the same way.
     is_fatal: bool = False
 
 
-#: The work on one picture. It can be pickled, and raises only what no other picture will answer for: a worker that it
-#: raises in is taken for dead.
+#: The work on one picture. It can be pickled. It reports in the record what is wrong with the picture; an error that it
+#: raises is a bug and ends its worker process.
 Work = Callable[[Item], Record]
 
-#: A picture with which this many workers died is given up: once may be bad luck, such as memory that ran out.
+#: A picture is given up after this many workers died with it. One death may be bad luck, such as memory that ran out.
 MAX_DEATHS = 2
 
 
 class EngineError(RuntimeError):
-    """Workers cannot be had at all."""
+    """Workers cannot be started."""
 
 
 def give_up(item: Item, reason: str) -> Record:
@@ -79,24 +57,14 @@ def give_up(item: Item, reason: str) -> Record:
     return Record(item.picture, error=f"worker died {MAX_DEATHS} times with this picture: {reason}")
 
 
-class Mortality:
-    """Ends the process if the block raises anything, without a traceback: what a bug leaves behind is not trusted.
+@contextmanager
+def end_process_on_error(report: Callable[[str], object]) -> Iterator[None]:
+    """End the process without a traceback if the block raises anything: a bug may have left it in a bad state.
 
-    Parameters
-    ----------
-    tell : callable
-        Given what was raised, in one line, before the end.
+    `report` is called with the error in one line before the end.
     """
-
-    def __init__(self, tell: Callable[[str], object]) -> None:
-        self._tell = tell
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self._tell(" ".join(f"{type(error).__name__}: {error}".split()))
-            os._exit(1)
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends
+        report(" ".join(f"{type(error).__name__}: {error}".split()))
+        os._exit(1)

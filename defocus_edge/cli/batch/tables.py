@@ -1,4 +1,4 @@
-"""The tables of a run: a summary of each map, and what failed. The same records give the same bytes, in any order."""
+"""Tables of a run: a summary of each map, and the failures. The order of the records does not change the bytes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from defocus_edge.choices import TableKind
 from defocus_edge.cli.batch.records import Record
+from defocus_edge.cli.console import DECIMALS
 from defocus_edge.thresholds import MapSummary
 
 FAILURES = "failures.csv"
-#: Columns of the summary and their types as NumPy and Arrow know them.
+#: Columns of the summary and their types in NumPy and Arrow.
 SUMMARY_COLUMNS = {
     "picture": "string",
     "height": "int64",
@@ -26,30 +28,13 @@ SUMMARY_COLUMNS = {
     "sharpest_width": "int64",
     "sharpest_radius_px": "float64",
 }
-# Decimals of shares and radii, as in the JSON document of `estimate`.
-_DECIMALS = 4
 
 
-def write_summary(folder: Path, records: Iterable[Record], *, kind: str = "csv") -> Path:
+def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = "csv") -> Path:
     """Write ``summary.csv`` or ``summary.parquet``: a row for each picture that has a map, sorted by picture.
 
-    Parameters
-    ----------
-    folder : Path
-    records : iterable of Record
-        In any order; failed ones are passed over.
-    kind : {'csv', 'parquet'}
-        Parquet needs pyarrow.
-
-    Returns
-    -------
-    Path
-        The file. A table of the other kind, of an earlier run, is removed.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; an existing one stays.
+    Removes a table of the other kind from an earlier run. If the file cannot be written, it raises OSError and leaves
+    an existing one.
     """
     rows = [_make_row(record.picture, record.summary) for record in _sort(records) if record.summary]
     path = folder / f"summary.{kind}"
@@ -63,22 +48,9 @@ def write_summary(folder: Path, records: Iterable[Record], *, kind: str = "csv")
 
 
 def write_failures(folder: Path, records: Iterable[Record]) -> Path | None:
-    """Write ``failures.csv``, a row of picture and error for each that failed; remove it if none did.
+    """Write ``failures.csv``: a row of picture and error for each that failed; if none did, remove it and return None.
 
-    Parameters
-    ----------
-    folder : Path
-    records : iterable of Record
-
-    Returns
-    -------
-    Path, optional
-        The file, if there is one.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; an existing one stays.
+    If the file cannot be written, it raises OSError and leaves an existing one.
     """
     path = folder / FAILURES
     rows = [(_make_text(record.picture), _make_text(record.error)) for record in _sort(records) if record.error]
@@ -90,6 +62,7 @@ def write_failures(folder: Path, records: Iterable[Record]) -> Path | None:
 
 
 def _sort(records: Iterable[Record]) -> list[Record]:
+    """Records in the order of their pictures."""
     return sorted(records, key=lambda record: record.picture)
 
 
@@ -99,18 +72,19 @@ def _make_row(picture: str, summary: MapSummary) -> tuple[str | int | float, ...
         _make_text(picture),
         summary.height,
         summary.width,
-        *(round(value, _DECIMALS) for value in (summary.blurred_share, summary.median_radius, summary.p95_radius)),
+        *(round(value, DECIMALS) for value in (summary.blurred_share, summary.median_radius, summary.p95_radius)),
         *summary.sharpest_box,
-        round(summary.sharpest_radius, _DECIMALS),
+        round(summary.sharpest_radius, DECIMALS),
     )
 
 
 def _make_text(text: str) -> str:
-    """Text that UTF-8 can hold: names of files need not."""
+    """Text that fits into UTF-8, which the names of files need not."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write a CSV file, whole or not at all."""
     from defocus_edge.files.atomic import atomic_write
 
     text = io.StringIO()
@@ -122,6 +96,7 @@ def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -
 
 
 def _write_parquet(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:
+    """Write a Parquet file, whole or not at all."""
     import pyarrow
     import pyarrow.parquet
 

@@ -1,26 +1,16 @@
-"""How many threads each of several workers starts."""
+"""Number of threads that each worker of a batch starts."""
 
 from __future__ import annotations
 
 import os
 
-#: What TensorFlow, Numba, OpenCV and OpenMP read from the environment when they are loaded. Maps do not depend on them:
-#: 1 to 16 threads of TensorFlow gave the same bytes, and 1, 2 and 8 of the others.
+#: Environment variables that TensorFlow, Numba, OpenCV and OpenMP read when loaded. Maps do not depend on them:
+#: 1 to 16 threads of TensorFlow and 1, 2 and 8 threads of the others gave the same bytes.
 THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "OMP_NUM_THREADS")
 
 
 def share_cores(jobs: int) -> dict[str, str]:
-    """Environment of each of some workers that divide the cores of this computer among them.
-
-    Parameters
-    ----------
-    jobs : int
-
-    Returns
-    -------
-    dict of str to str
-        Variables that the user has set are not among them.
-    """
+    """Environment variables that let workers share the cores of this computer, without those that the user has set."""
     count = str(max(1, count_cores() // jobs))
     return {name: count for name in THREAD_VARIABLES if name not in os.environ}
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from defocus_edge.cli.batch.records import Item, Record
-from defocus_edge.cli.console import Job, Screen, describe_error
+from defocus_edge.cli.console import Job, Screen, describe_error, list_file_errors
 from defocus_edge.cli.estimate import estimate_photo, open_estimator
 
 if TYPE_CHECKING:
-    from defocus_edge.cli.networks import LazyNetworks
+    from defocus_edge.cli.lazy_networks import LazyNetworks
     from defocus_edge.pipeline import BlurEstimator
     from defocus_edge.thresholds import MapSummary
 
-_WARNING = "Warning: "
 
-
-class _Silence(Screen):
-    """A screen that shows nothing, as a worker has none; it remembers warnings."""
+class _WorkerScreen(Screen):
+    """Screen of a worker: it shows nothing and remembers the last warning."""
 
     def __init__(self) -> None:
         self.warning: str | None = None
 
-    def say(self, text: str, *, style: str | None = None) -> None:  # noqa: ARG002 - of all screens
-        if text.startswith(_WARNING):
-            self.warning = text.removeprefix(_WARNING)
+    def say(self, text: str, *, style: str | None = None) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        self.warning = text
 
     def begin(self, text: str) -> None:
         pass
@@ -38,63 +39,46 @@ class _Silence(Screen):
 
 
 class PictureWork:
-    """Estimates pictures and writes what is wanted of them, as the command ``estimate`` does.
+    """Estimates pictures and writes the outputs of their items, as the command ``estimate`` does.
 
-    Parameters
-    ----------
-    preset : str, optional
-        Name or folder; that of the package if None.
-    choices : dict
-        Options of `BlurEstimator`.
-    propagation : str
-        What the maps name as such.
-    skips_existing : bool
-        Whether pictures are left alone whose outputs are all there, the map not older than the picture.
-
-    Notes
-    -----
-    The networks are loaded for the first picture that needs them, and kept. Each map is summarized as it stands in its
-    file: whoever reads it later finds the same numbers.
+    The preset and options are those of `open_estimator`. The networks are loaded for the first picture that needs them,
+    and kept. `skips_existing` skips pictures whose outputs all exist, with a map not older than the picture. Maps are
+    summarized as read back from their files, so that everybody who reads them finds the same numbers.
     """
 
-    def __init__(
-        self, preset: str | None, choices: dict[str, Any], propagation: str, *, skips_existing: bool = False
-    ) -> None:
-        self._preset, self._choices, self._propagation = preset, choices, propagation
+    def __init__(self, preset: str | None, options: Mapping[str, Any], *, skips_existing: bool = False) -> None:
+        self._preset, self._options = preset, options
         self._skips_existing = skips_existing
         self._networks: LazyNetworks[BlurEstimator] | None = None
 
     def __call__(self, item: Item) -> Record:
-        """Do one picture; what is wrong with it stands in the record."""
-        from defocus_edge.files.atomic import ImageReadError
-        from defocus_edge.propagation.propagate import NoEdgesError
-
-        started, screen = time.perf_counter(), _Silence()
+        """Do one picture; the record says what is wrong with it."""
+        started, screen = time.perf_counter(), _WorkerScreen()
         summary = self._find_finished(item) if self._skips_existing else None
         is_new, error, is_fatal = summary is None, None, False
         try:
             summary = summary or self._do(item, screen)
-        except (ImageReadError, NoEdgesError, OSError, MemoryError) as fault:
+        except list_file_errors() as fault:
             error = describe_error(fault, item.source).removeprefix(f"{item.source}: ")
-        except typer.Exit:  # the networks cannot be loaded, which has been said
+        except typer.Exit:  # from `LazyNetworks`, which has written why
             error, is_fatal = "the networks cannot be loaded", True
         seconds = round(time.perf_counter() - started, 3)
         return Record(item.picture, summary, error, seconds, is_new, screen.warning, is_fatal)
 
     def _find_finished(self, item: Item) -> MapSummary | None:
-        """Summary of the map of a picture that is done; None for one that must be done, or done again."""
+        """Summary of the map of a finished picture; None if the picture must be done, perhaps again."""
         from defocus_edge.files.atomic import ImageReadError
 
         try:
             is_newer = item.outputs["map"].stat().st_mtime_ns >= item.source.stat().st_mtime_ns
             if is_newer and all(output.is_file() for output in item.outputs.values()):
                 return _summarize_file(item.outputs["map"])
-        except (ImageReadError, OSError):  # not there, damaged, or not to be read: the work tells which
+        except (ImageReadError, OSError):  # missing, damaged or unreadable: the work finds out which
             return None
         return None
 
     def _do(self, item: Item, screen: Screen) -> MapSummary:
-        """Write the outputs of a picture, and see that its map is whole; the summary of the map."""
+        """Write the outputs of a picture, check that its map is whole, and return the map's summary."""
         from defocus_edge.files.atomic import ImageReadError
 
         for folder in {output.parent for output in item.outputs.values()}:
@@ -103,21 +87,20 @@ class PictureWork:
         path = item.outputs["map"]
         try:
             return _summarize_file(path)
-        except ImageReadError as error:  # not all systems tell of a full disk when a file is written
+        except ImageReadError as error:  # some systems do not report a full disk when a file is written
             path.unlink()
             msg = f"{path} was cut short as it was written. Is the disk full?"
             raise OSError(msg) from error
 
     def write_outputs(self, item: Item, screen: Screen) -> None:
-        """Write the outputs of a picture into folders that are there."""
+        """Write the outputs of a picture; their folders exist."""
         if self._networks is None:
-            self._networks = open_estimator(self._preset, self._choices)
-        job = Job(item.source, item.outputs)
-        estimate_photo(job, screen, networks=self._networks, propagation=self._propagation, scale_top=None)
+            self._networks = open_estimator(self._preset, self._options)
+        estimate_photo(Job(item.source, item.outputs), screen, networks=self._networks, options=self._options)
 
 
 def _summarize_file(path: Path) -> MapSummary:
-    """Summary of a map as it stands in its file."""
+    """Summary of a map, read from its file."""
     from defocus_edge.files.maps import read_map
     from defocus_edge.thresholds import summarize_map
 

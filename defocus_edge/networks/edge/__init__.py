@@ -1,1 +1,1 @@
-"""B-NET and E-NET: the networks, their dense evaluation, and weights of others."""
+"""B-NET and E-NET: the networks, their evaluation at edge points, and the authors' weights."""

@@ -14,23 +14,23 @@ from defocus_edge.networks.preset_files import PresetError
 if TYPE_CHECKING:
     from defocus_edge.networks.edge.networks import EdgeNetworks
 
-# The key of the array in each file.
+# Key of the array in each file.
 _AUTHORS_KEY = "weights"
 
 
 def import_authors_weights(folder: str | Path) -> EdgeNetworks:
-    """Networks with the weights that the authors of the TIP 2022 paper published.
+    """Build networks with the weights that the authors of the TIP 2022 paper published.
 
     Parameters
     ----------
     folder : str or Path
-        Holds the folders ``blur`` (0.mat to 21.mat) and ``edge`` (0.mat to 25.mat), one array under the key
+        Contains the folders ``blur`` (0.mat to 21.mat) and ``edge`` (0.mat to 25.mat), one array under the key
         ``weights`` in each file. Their licence is GPL-3.0; they are no part of this package.
 
     Returns
     -------
     EdgeNetworks
-        With ``crop_shift=1`` and inputs as they are, as those weights were trained.
+        Networks with ``crop_shift=1`` and unscaled inputs, as those weights were trained.
 
     Raises
     ------
@@ -59,6 +59,7 @@ def _conv_names(*groups: str) -> list[str]:
 
 
 def _dense_names(head: str) -> list[str]:
+    """Names of the dense layers of a head, in the order of the authors' files."""
     return [f"{head}_head_dense{number}" for number in (1, 2, 3)]
 
 
@@ -81,7 +82,7 @@ def _fill_layers(networks: EdgeNetworks, folder: Path, names: list[str]) -> None
 
 
 def _read_authors_array(path: Path) -> NDArray[np.float32]:
-    """The one array of a .mat file of the authors."""
+    """Read the one array of a .mat file."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 

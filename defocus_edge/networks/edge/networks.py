@@ -1,4 +1,4 @@
-"""B-NET and E-NET: which blur radius has an edge point, and is it a depth edge (Karaali et al. 2022)."""
+"""B-NET tells the blur radius at an edge point, E-NET whether depth jumps there (Karaali et al. 2022)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from defocus_edge.networks.edge.patches import PATCH_SIDE
 
 #: Sides in px of the patches of the three branches, all around one centre (Karaali et al. 2022, figure 3).
 BRANCH_SIDES = (PATCH_SIDE, 27, 15)
-#: What the layers of these branches are called.
+#: How the names of the layers of these branches begin.
 BRANCH_NAMES = ("b1", "b2", "b3")
-#: The three branches end in maps of 7×7 values.
+#: Side of the map, 7×7 values, in which each branch ends.
 BRANCH_OUTPUT = 7
 #: E-NET's classes.
 EDGE_CLASSES = ("pattern", "depth")
@@ -31,15 +31,15 @@ class EdgeNetworksConfig:
     dense_units : tuple of int
         Widths of the hidden dense layers of both heads.
     crop_shift : int
-        Shift in px, down and right, of the 27 and 15 px patches against the centre of the 41 px patch. 0, but 1 in
-        the networks that the authors of the paper published.
+        Shift in px, down and right, of the 27 and 15 px patches against the centre of the 41 px patch. Centred
+        patches have 0; the networks that the authors of the paper published have 1.
     input_mean, input_gain : float
         What enters the first convolution is ``(image - input_mean) * input_gain``.
     depth_threshold : float
-        Probability of E-NET above which a point counts as a depth edge; calibrated for the weights, see
-        `training.edges.calibration`. 0.5 is the more probable class.
+        Probability of E-NET above which a point counts as a depth edge. It is calibrated for the weights, see
+        `training.edges.calibration`; with 0.5 the more probable class counts.
     branch_sides : tuple of int
-        Sides in px of the patches that f1-NET sees: 41, and 27 or 15 or both after it. ``(41,)`` is the paper's
+        Sides in px of the patches that f1-NET sees: 41, then 27 or 15 or both or none. ``(41,)`` is the paper's
         ablation with patches of one scale.
     """
 
@@ -132,7 +132,7 @@ def build_edge_networks(config: EdgeNetworksConfig | None = None) -> EdgeNetwork
 
 
 def _crop_centre(tensor: keras.KerasTensor, side: int, shift: int) -> keras.KerasTensor:
-    """Square of `side` px around the centre of the 41 px patch, shifted down and right; the whole patch as it is."""
+    """Cut a square of `side` px out of the middle of the 41 px patch, shifted down and right."""
     margin = (PATCH_SIDE - side) // 2
     if not margin:
         return tensor
@@ -171,7 +171,7 @@ def _apply_small_branch(tensor: keras.KerasTensor, config: EdgeNetworksConfig, n
     return tensor
 
 
-#: In the order of `BRANCH_SIDES`.
+#: Functions that apply the branches, in the order of `BRANCH_SIDES`.
 _BRANCHES = (_apply_large_branch, _apply_middle_branch, _apply_small_branch)
 
 

@@ -1,55 +1,19 @@
-"""Patches around edge points: training data, and the slow twin of the dense evaluation."""
+"""Size of the patches around edge points, and a check of the points."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Side of the patch around an edge point in px; the networks crop their 27 and 15 px patches from it.
+#: Side in px of the patch around an edge point (Karaali et al. 2022, figure 3). The networks cut their 27 and 15 px
+#: patches out of it.
 PATCH_SIDE = 41
-#: Pixels around the centre of a patch, and the border that the image needs.
+#: Number of pixels on each side of the centre of a patch: the width in px of the border that an image needs.
 PATCH_RADIUS = PATCH_SIDE // 2
 
 
-def pad_border(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mirror 20 px at each border, the edge pixel repeated, so that each pixel has a whole patch.
-
-    Parameters
-    ----------
-    image : (H, W, C) ndarray
-
-    Returns
-    -------
-    (H + 40, W + 40, C) ndarray
-    """
-    return np.pad(image, ((PATCH_RADIUS, PATCH_RADIUS), (PATCH_RADIUS, PATCH_RADIUS), (0, 0)), mode="symmetric")
-
-
-def extract_patches(image: NDArray[np.float32], points: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Patches of 41×41 px centred on points.
-
-    Parameters
-    ----------
-    image : (H, W, C) ndarray of float32
-    points : (N, 2) ndarray of int
-        Row and column of each point.
-
-    Returns
-    -------
-    (N, 41, 41, C) ndarray of float32
-
-    Raises
-    ------
-    ValueError
-        If a point lies outside the image.
-    """
-    points = check_points(points, image.shape)
-    windows = np.lib.stride_tricks.sliding_window_view(pad_border(image), (PATCH_SIDE, PATCH_SIDE), axis=(0, 1))
-    return np.ascontiguousarray(np.moveaxis(windows[points[:, 0], points[:, 1]], 1, -1))
-
-
 def check_points(points: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.integer]:
-    """Points as (N, 2) array of int.
+    """Return points as an (N, 2) array of int.
 
     Raises
     ------

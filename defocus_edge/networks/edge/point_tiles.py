@@ -1,4 +1,4 @@
-"""Tiles of an image with the mirrored border that patches at its points need: no larger than the points ask for."""
+"""Tiles of an image around its edge points, with the mirrored border that the patches at these points need."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE
 
-# Sides of tiles are multiples of this, so that pictures of many sizes share few shapes.
+# Sides of tiles in px are multiples of this, so that pictures of many sizes share few shapes.
 _TILE_STEP = 8
-#: What is evaluated of a tile is a multiple of this, or several smaller parts, where its points leave the rest empty.
+#: Sides in px of the parts of a tile are multiples of this. Only parts that hold points are evaluated.
 CUT_STEP = 32
-# Parts of up to so many px are not divided further.
+# Parts with sides of at most this many px are not divided further.
 _LEAST_CUT = 64
-# What a part costs beyond its own area is as if each side were this much longer: most maps reach into the halo.
+# A part costs as much time as if each side were longer by this many px, since most maps reach into the border.
 _CUT_MARGIN = 25
 
 
@@ -32,17 +32,17 @@ def cut_tiles(
     tile_side : int
         Largest side of a tile in px, without its border.
     cut_step : int
-        Tiles are multiples of so many px, unless they are as large as they can be; the fewer, the more shapes. With
-        `tile_side` all have one shape.
+        Sides of smaller tiles are multiples of this, in px; a small step gives many shapes. With `tile_side` all tiles
+        have one shape.
 
     Yields
     ------
     tile : (1, h + 40, w + 40, C) ndarray of float32
-        Part of the mirror-padded image; 0 where that ends.
+        Part of the mirrored image; 0 beyond its end.
     corner : (2,) ndarray of int64
-        Row and column of the image at which it starts, without its border.
+        Row and column of the image at which the tile starts, without its border.
     members : (n,) ndarray of int64
-        Which points it is for. Each point comes once.
+        Numbers of the points in the tile. Each point comes once.
     """
     sides = np.array([_choose_side(size, tile_side) for size in image.shape[:2]])
     columns = int(image.shape[1] // sides[1] + 1)
@@ -61,7 +61,7 @@ def cut_tiles(
 def _find_box(
     points: NDArray[np.integer], largest: NDArray[np.int64], step: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Corner of the box around points and its sides, in steps up to the largest."""
+    """Corner and sides of the box around points; the sides are multiples of `step`, up to the largest."""
     corner, last = (choose(points, axis=0).astype(np.int64) for choose in (np.min, np.max))
     return corner, np.minimum(((last - corner) // step + 1) * step, largest)
 
@@ -69,7 +69,7 @@ def _find_box(
 def _divide(
     points: NDArray[np.integer], members: NDArray[np.int64], largest: NDArray[np.int64], step: int
 ) -> list[NDArray[np.int64]]:
-    """Halve the box around some of the points, again and again, as long as the boxes around the halves cost less."""
+    """Halve the box around some of the points as long as the boxes around both halves together cost less."""
     corner, shape = _find_box(points[members], largest, step)
     axis = int(shape.argmax())
     if shape[axis] <= max(_LEAST_CUT, step):
@@ -81,7 +81,7 @@ def _divide(
 
 
 def _choose_side(size: int, largest: int) -> int:
-    """Side of equal tiles along an axis: as few as `largest` allows, no longer than they must be."""
+    """Shortest side of equal tiles along an axis, for as few tiles as `largest` allows."""
     even = -(-size // -(-size // largest))
     return min(-(-even // _TILE_STEP) * _TILE_STEP, largest)
 
@@ -89,19 +89,9 @@ def _choose_side(size: int, largest: int) -> int:
 def read_padded_window(
     image: NDArray[np.float32], corner: NDArray[np.integer], shape: NDArray[np.integer]
 ) -> NDArray[np.float32]:
-    """Window of the mirror-padded image, without padding it all.
+    """Cut a window out of the mirrored image without mirroring all of it.
 
-    Parameters
-    ----------
-    image : (H, W, C) ndarray
-    corner : (2,) ndarray of int
-        Row and column in the padded image, which is 20 px larger at each border.
-    shape : (2,) ndarray of int
-        Height and width of the window; less comes back where the padded image ends.
-
-    Returns
-    -------
-    (<= height, <= width, C) ndarray
+    `corner` is a place in the mirrored image, which is 20 px larger at each border. A window beyond its end is smaller.
     """
     rows, cols = (
         _mirror(np.arange(start, min(start + length, size + 2 * PATCH_RADIUS)) - PATCH_RADIUS, size)
@@ -111,6 +101,6 @@ def read_padded_window(
 
 
 def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Index into an axis for positions beyond its ends, the end pixel repeated, as `numpy.pad(mode="symmetric")`."""
+    """Index for positions beyond the ends of an axis, as `numpy.pad(mode="symmetric")`: the end pixel is repeated."""
     index = index % (2 * size)
     return np.where(index < size, index, 2 * size - 1 - index)

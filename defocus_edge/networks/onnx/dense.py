@@ -1,10 +1,10 @@
-"""The dense evaluation of the edge networks as an ONNX graph, made from the networks on patches.
+"""Dense evaluation of the edge networks as an ONNX graph, made from the networks on patches.
 
-What `networks.edge.dense` does by hand follows from the patch networks by one rule, applied layer by layer. Two
-neighbouring values of a patch's map lie `step` px apart in the picture: 1 px at first, 3 times as many after a pooling
-with stride 3. On the whole picture a layer therefore becomes the same layer with its stride 1 and the dilation `step`.
-The first convolution of a head joins maps of different steps; it is the sum of its parts on each of them, gathered at
-the points. From there on all is done at points, as on patches.
+One rule turns each layer of the patch networks into one on the whole picture; `networks.edge.features` applies it by
+hand. Two neighbouring values of a patch's map lie `step` px apart in the picture: first 1 px, after a pooling with
+stride 3 three times as far. On the whole picture a layer therefore has stride 1 and dilation `step`. The first
+convolution of a head joins maps of different steps. It is the sum of its parts on each of them, gathered at the points.
+The layers after it work at points, as on patches.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from defocus_edge.networks.onnx.layers import (
     read_weight,
 )
 
-#: End of the name of the convolutions that join the branches.
+#: End of the names of the convolutions that join the branches.
 HEAD_START = "_head_conv1"
 
 
 @dataclass(frozen=True)
 class _Map:
-    """What a patch's map is on the whole picture."""
+    """Map of the whole picture that stands for a map of patches."""
 
     name: str
     channels: int
@@ -48,11 +48,11 @@ def add_dense_model(graph: GraphBuilder, joint: keras.Model, image: str, points:
     ----------
     graph : GraphBuilder
     joint : keras.Model
-        Of `EdgeNetworks`.
+        The `joint` model of `EdgeNetworks`.
     image : str
-        (B, T+40, T+40, 3) tiles with their border.
+        Name of the input of tiles with their border, (B, T+40, T+40, 3).
     points : str
-        (N, 3) int32: number of the tile, row and column in it.
+        Name of the input of points, (N, 3) int32: number of the tile, row and column in it.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def add_dense_model(graph: GraphBuilder, joint: keras.Model, image: str, points:
     Raises
     ------
     TypeError
-        If a layer before the heads is not one of those that the networks had when this was written.
+        If the rule does not cover a layer before the heads.
     """
     source = graph.add("Transpose", [image], f"{image}/channels_first", perm=CHANNELS_FIRST)
     corners = _add_corners(graph, points)
@@ -83,14 +83,14 @@ def add_dense_model(graph: GraphBuilder, joint: keras.Model, image: str, points:
 
 
 def _add_corners(graph: GraphBuilder, points: str) -> str:
-    """Points as (N, 1, 3) indices: a patch's corner in a tile with its border is its point in the tile without."""
+    """Corners of the patches as (N, 1, 3) indices: in the tile with its border they are the points without it."""
     index = graph.add("Cast", [points], f"{points}/int64", to=TensorProto.INT64)
     axis = graph.add_constant(f"{points}/axis", np.array([1], np.int64))
     return graph.add("Unsqueeze", [index, axis], f"{points}/corners")
 
 
 def _add_on_picture(graph: GraphBuilder, layer: keras.layers.Layer, before: _Map) -> _Map:
-    """One layer of a branch."""
+    """Add one layer of a branch on the whole picture."""
     channels, step = layer.output.shape[-1], before.step
     if isinstance(layer, layers.Rescaling):
         return _Map(add_layer(graph, layer, [before.name]), channels, step)
@@ -110,7 +110,7 @@ def _add_on_picture(graph: GraphBuilder, layer: keras.layers.Layer, before: _Map
 
 
 def _add_head_start(graph: GraphBuilder, layer: layers.Conv2D, parts: list[_Map], corners: str) -> str:
-    """First convolution of a head at points: (N, C, 5, 5)."""
+    """Add the first convolution of a head at points, (N, C, 5, 5)."""
     kernel, name = read_weight(layer.kernel), layer.name
     _, side, _, channels = layer.output.shape
     ends = np.cumsum([part.channels for part in parts])

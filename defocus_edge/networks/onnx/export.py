@@ -1,4 +1,4 @@
-"""The networks as ONNX files: the same numbers in onnxruntime and other programs, without Keras.
+"""Networks as ONNX files, which give the same numbers in onnxruntime and other programs, without Keras.
 
 Nothing heavy is imported with this module; the export itself needs the package `onnx`.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from defocus_edge._extras import ONNX
 from defocus_edge._version import __version__
+from defocus_edge.choices import ONNX_SUFFIX
 from defocus_edge.networks.preset_files import (
     CONFIG_FILE,
     EDGE_NETWORKS,
@@ -27,19 +28,17 @@ if TYPE_CHECKING:
 
     from defocus_edge.networks.onnx.layers import GraphBuilder
 
-#: Version of ONNX' operators: that of 2022, so that older runtimes know them, too.
+#: Version of ONNX' operators. It is of 2022, so that older runtimes know it, too.
 OPSET = 17
-# Version of the file format that came with it.
+# Version of the file format that came with these operators.
 _FORMAT = 8
-#: How the file's name must end.
-SUFFIX = ".onnx"
-# What all networks take.
+# Input of all networks.
 _PIXELS = "RGB in [0, 1], encoded as in the picture's file"
 
 
 @dataclass(frozen=True)
 class _Tensor:
-    """An input or output; a name in the shape stands for any length."""
+    """Input or output of the graph; a name in the shape stands for any length."""
 
     name: str
     dtype: str
@@ -52,12 +51,12 @@ class _Tensor:
 
 @dataclass(frozen=True)
 class _Design:
-    """A graph and what is to be said of it."""
+    """Graph and its description."""
 
     title: str
     graph: GraphBuilder
     inputs: list[_Tensor]
-    outputs: dict[str, _Tensor]  # by the name of what the graph computes
+    outputs: dict[str, _Tensor]  # by the name of the tensor in the graph
     properties: Mapping[str, Any]
 
 
@@ -71,21 +70,21 @@ def export_onnx(preset: str | Path, path: str | Path, *, patches: bool = False) 
     path : str or Path
         The file, ``.onnx``. It is written whole or not at all; an existing one is replaced.
     patches : bool
-        Of the edge networks: a graph of 41 px patches in place of one of pictures, which is many times faster where
-        there are many points.
+        Whether the graph of the edge networks takes 41 px patches instead of pictures. Pictures are many times faster
+        with many points.
 
     Returns
     -------
     dict of str to str
-        What the file's ``metadata_props`` say: inputs and outputs, the preset and its checksum, and what is needed to
-        use the outputs.
+        The file's ``metadata_props``: inputs and outputs, the preset and its checksum, and values for the use of the
+        outputs.
 
     Raises
     ------
     PresetError
         If the preset is unknown or damaged.
     ValueError
-        If `path` does not end in ``.onnx``, or `patches` is asked of a segmentation network.
+        If `path` does not end in ``.onnx``, or `patches` is true for a segmentation network.
     OSError
         If the file cannot be written.
     ImportError
@@ -93,11 +92,13 @@ def export_onnx(preset: str | Path, path: str | Path, *, patches: bool = False) 
 
     Notes
     -----
-    The edge networks have the inputs ``image`` (tiles, height, width, 3) float32, RGB in [0, 1], with a border of 20 px
-    as `numpy.pad` makes it with ``mode="symmetric"``, and ``points`` (points, 3) int32, the tile, row and column of
-    each edge point without that border; the outputs ``blur`` (points, 23) and ``edge`` (points, 2). With `patches` the
-    input is ``patches`` (points, 41, 41, 3). The segmentation networks have the input ``image`` (pictures, height,
-    width, 3), sides multiples of ``stride`` in the metadata, and the output ``probability`` (pictures, height, width).
+    The edge networks have two inputs. ``image`` (tiles, height, width, 3) is float32 RGB in [0, 1] with a border of
+    20 px, made by `numpy.pad` with ``mode="symmetric"``. ``points`` (points, 3) is int32: the tile, row and column of
+    each edge point, without that border. The outputs are ``blur`` (points, 23) and ``edge`` (points, 2). With `patches`
+    the only input is ``patches`` (points, 41, 41, 3).
+
+    The segmentation networks have the input ``image`` (pictures, height, width, 3), whose height and width are
+    multiples of the metadata's ``stride``, and the output ``probability`` (pictures, height, width).
     """
     path = Path(path)
     check_export(preset, path, patches=patches)
@@ -105,7 +106,7 @@ def export_onnx(preset: str | Path, path: str | Path, *, patches: bool = False) 
 
     folder = find_preset(preset)
     is_edge = read_config(folder / CONFIG_FILE)["network"] == EDGE_NETWORKS
-    with atomic_write(path) as temporary:  # before the networks are loaded: a place that cannot be written to is said
+    with atomic_write(path) as temporary:  # first: an unwritable place fails before the networks are loaded
         design = _design_edge_networks(folder, patches=patches) if is_edge else _design_segmentation(folder)
         properties = _describe(folder, design)
         temporary.write_bytes(_assemble(design, properties).SerializeToString())
@@ -114,8 +115,8 @@ def export_onnx(preset: str | Path, path: str | Path, *, patches: bool = False) 
 
 def check_export(preset: str | Path, path: Path, *, patches: bool = False) -> None:
     """Raise what `export_onnx` would raise before it loads anything heavy; the parameters are the same."""
-    if path.suffix.lower() != SUFFIX:
-        msg = f"path must end in {SUFFIX}. Got: {path}."
+    if path.suffix.lower() != ONNX_SUFFIX:
+        msg = f"path must end in {ONNX_SUFFIX}. Got: {path}."
         raise ValueError(msg)
     folder = find_preset(preset)
     network = read_config(folder / CONFIG_FILE)["network"]
@@ -127,7 +128,7 @@ def check_export(preset: str | Path, path: Path, *, patches: bool = False) -> No
 
 
 def _design_edge_networks(folder: Path, *, patches: bool) -> _Design:
-    """B-NET and E-NET."""
+    """Graph of B-NET and E-NET."""
     networks = load_edge_networks(folder)
     from defocus_edge.blur_levels import BLUR_LEVELS
     from defocus_edge.networks.edge.networks import EDGE_CLASSES
@@ -170,7 +171,7 @@ def _design_edge_networks(folder: Path, *, patches: bool) -> _Design:
 
 
 def _design_segmentation(folder: Path) -> _Design:
-    """A network that detects blur, with the sigmoid of its last map."""
+    """Graph of a network that detects blur, with the sigmoid of its last map."""
     preset = load_segmentation_preset(folder)
     from defocus_edge.networks.onnx.layers import CHANNELS, GraphBuilder, add_model
     from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
@@ -198,7 +199,7 @@ def _design_segmentation(folder: Path) -> _Design:
 
 
 def _describe(folder: Path, design: _Design) -> dict[str, str]:
-    """What the file says of itself, as ONNX wants it: strings; numbers and lists are JSON."""
+    """The file's metadata. ONNX allows strings only, so numbers and lists are JSON."""
     metadata = read_metadata(folder)
     about = {
         "preset": folder.resolve().name,
@@ -214,7 +215,7 @@ def _describe(folder: Path, design: _Design) -> dict[str, str]:
 
 
 def _assemble(design: _Design, properties: dict[str, str]) -> ModelProto:
-    """The file's content, checked."""
+    """The content of the file, checked."""
     from onnx import TensorProto, checker, helper
 
     tensors = [*design.inputs, *design.outputs.values()]

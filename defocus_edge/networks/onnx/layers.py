@@ -1,7 +1,7 @@
 """Keras layers as nodes of an ONNX graph, channels before rows and columns. Needs the package `onnx`.
 
-A converter of whole TensorFlow graphs would spare this table of a dozen layers. The one there is, tf2onnx 1.17, turns
-each dilated convolution of a picture of any size into some sixty nodes and gave other probabilities for MSDU-net.
+A converter of whole TensorFlow graphs would make this table of a dozen layers needless. But tf2onnx 1.17 turns each
+dilated convolution of a picture of any size into some sixty nodes, and it gave other probabilities for MSDU-net.
 """
 
 from __future__ import annotations
@@ -21,30 +21,24 @@ from defocus_edge.networks.segmentation.msdu_net import ClassDifference
 
 #: Axes of maps in the graph.
 CHANNELS, ROWS, COLUMNS = 1, 2, 3
-#: Axes of a map with its channels last in the order of the graph, and back.
+#: Permutations of the axes from channels last, as in Keras, to channels first, as in the graph, and back.
 CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
-# Keras' kernel (rows, columns, inputs, outputs) in ONNX' order; the same one for (…, outputs, inputs) of ConvTranspose.
+# Permutation of Keras' kernel (rows, columns, inputs, outputs) to ONNX' order, also for ConvTranspose.
 _KERNEL_AXES = (3, 2, 0, 1)
-# "To the end" for Slice.
+# Stop of a Slice that goes to the end of an axis.
 _END = np.iinfo(np.int64).max
 _ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
 
 
 class GraphBuilder:
-    """Nodes and constants of a graph in the order in which they are added.
-
-    Attributes
-    ----------
-    nodes : list of NodeProto
-    constants : list of TensorProto
-    """
+    """Nodes and constants of a graph, in the order in which they are added."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
 
     def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
-        """Add a node with one output, which is called like the node, and return that name."""
+        """Add a node with one output of the same name, and return that name."""
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
@@ -54,7 +48,7 @@ class GraphBuilder:
         return name
 
     def add_slice(self, source: str, cuts: Mapping[int, tuple[int, int]], name: str) -> str:
-        """Add a cut of a tensor from start to stop along axes; a stop of 0 is the end of the axis."""
+        """Add a slice of a tensor, given as axis: (start, stop); a stop of 0 is the end of the axis."""
         bounds = [(start, stop or _END, axis) for axis, (start, stop) in cuts.items()]
         values = dict(zip(("starts", "ends", "axes"), np.array(bounds, np.int64).T, strict=True))
         return self.add("Slice", [source, *(self.add_constant(f"{name}/{key}", values[key]) for key in values)], name)
@@ -78,7 +72,7 @@ class GraphBuilder:
         return self.add("Conv", [source, *constants], name, kernel_shape=kernel.shape[:2], **options)
 
     def add_activation(self, source: str, layer: keras.layers.Layer) -> str:
-        """Add what comes after a layer's sum, if anything does."""
+        """Add the activation of a layer, if it has one."""
         activation = layer.activation.__name__
         if activation == "linear":
             return source
@@ -87,20 +81,20 @@ class GraphBuilder:
 
 
 def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:
-    """Add all layers of a functional model that uses each of them once.
+    """Add all layers of a functional model that uses each layer once.
 
     Parameters
     ----------
     graph : GraphBuilder
     model : keras.Model
-        With one input.
+        Model with one input.
     source : str
-        The input, channels last.
+        Name of the input, channels last.
 
     Returns
     -------
     str, or dict of str to str
-        Names of the outputs, in the structure of ``model.output``; maps come with their channels first.
+        Names of the outputs, in the structure of ``model.output``; maps have their channels first.
     """
     names = {id(model.inputs[0]): graph.add("Transpose", [source], f"{source}/channels_first", perm=CHANNELS_FIRST)}
     for layer in model.layers:
@@ -116,7 +110,7 @@ def add_layer(graph: GraphBuilder, layer: keras.layers.Layer, inputs: list[str])
     Raises
     ------
     TypeError
-        If the layer has no form in ONNX here.
+        If the table of layers lacks the kind of layer.
     """
     if type(layer) not in _FORMS:
         msg = f"layer must be one of {sorted(kind.__name__ for kind in _FORMS)}. Got: {type(layer).__name__}."
@@ -125,7 +119,7 @@ def add_layer(graph: GraphBuilder, layer: keras.layers.Layer, inputs: list[str])
 
 
 def list_inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
-    """What a layer of a functional model is applied to."""
+    """Inputs of a layer of a functional model."""
     return layer.input if isinstance(layer.input, list) else [layer.input]
 
 
@@ -136,7 +130,7 @@ def read_weight(variable: Any) -> NDArray[np.float32]:
 
 def _add_conv(graph: GraphBuilder, layer: layers.Conv2D, inputs: list[str]) -> str:
     size, stride, dilation = layer.kernel_size[0], layer.strides[0], layer.dilation_rate[0]
-    # As TensorFlow pads an axis whose length is a multiple of the stride, which pictures' sides must be.
+    # TensorFlow's padding of an axis whose length is a multiple of the stride, as those of pictures must be.
     total = max((size - 1) * dilation + 1 - stride, 0) if layer.padding == "same" else 0
     before, after = total // 2, total - total // 2
     output = graph.add_convolution(
@@ -231,7 +225,7 @@ def _add_joining(kind: str, **attributes: Any) -> Callable[[GraphBuilder, Any, l
     return lambda graph, layer, inputs: graph.add(kind, inputs, layer.name, **attributes)
 
 
-def _pass_on(graph: GraphBuilder, layer: Any, inputs: list[str]) -> str:  # noqa: ARG001 - has the form of the others
+def _pass_on(graph: GraphBuilder, layer: Any, inputs: list[str]) -> str:  # noqa: ARG001 - same arguments as the others
     return inputs[0]
 
 

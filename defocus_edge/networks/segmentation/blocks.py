@@ -1,4 +1,4 @@
-"""What the blur detection networks are built from: convolutions, the VGG16 encoder, exact bilinear upsampling."""
+"""Blocks that the blur detection networks share: convolutions, the VGG16 encoder, exact bilinear upsampling."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-#: Fewest filters of a layer, however small the width; score maps and other single channels are not scaled.
+#: Smallest number of filters of a layer, however small the width. Score maps are not scaled. Chosen by us.
 MIN_FILTERS = 4
 NORMALIZATIONS = ("none", "batch")
-#: Mean of R, G and B in ImageNet, divided by 255; and what the centred input is multiplied with. Centred inputs of
-#: about unit spread suit training from scratch, and are what VGG16's weights expect, but for a factor.
+#: Mean of R, G and B in ImageNet, as in `keras.applications.VGG16`, divided by 255; and the gain of the centred input.
+#: Centred inputs of about unit spread suit training from scratch; up to the gain they are what VGG16's weights expect.
 INPUT_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 INPUT_GAIN = 4.0
 #: Filters of VGG16's convolutions, block by block (Simonyan & Zisserman 2015, table 1, configuration D).
 VGG16_FILTERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-#: Name of each convolution here: its name in `keras.applications.VGG16`. At width 1 the shapes are the same, so
-#: ImageNet's weights fit: all as they are, but for the kernel of ``vgg_conv1_1``, whose input is RGB times `INPUT_GAIN`
+#: Stride of the layers of VGG16 that the networks use.
+VGG16_STRIDES = {"conv1_2": 1, "conv2_2": 2, "conv3_3": 4, "conv4_3": 8, "conv5_3": 16, "pool5": 32}
+#: Our name of each convolution to its name in `keras.applications.VGG16`. At width 1 the shapes are equal, and
+#: ImageNet's weights fit. One kernel must be changed, because the input of ``vgg_conv1_1`` is RGB times `INPUT_GAIN`
 #: here and BGR times 255 there: reverse its input channels (axis 2) and multiply it by ``255 / INPUT_GAIN``. With batch
 #: normalization the convolutions have no bias, and only the kernels fit.
 VGG16_NAMES = {
@@ -28,13 +30,13 @@ VGG16_NAMES = {
     for block, filters in enumerate(VGG16_FILTERS, start=1)
     for number in range(1, len(filters) + 1)
 }
-# The running mean of Keras (0.99) lags by hundreds of steps; trainings from scratch are evaluated after few.
+# Keras' default of 0.99 lags by hundreds of steps, too many for trainings that are evaluated early. Chosen by us.
 _NORMALIZATION_MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
 class SegmentationConfig:
-    """What the blur detection networks have in common.
+    """Architecture options that the blur detection networks share.
 
     Parameters
     ----------
@@ -42,8 +44,8 @@ class SegmentationConfig:
         Factor on the number of filters of each layer; 1 is the paper's network. No layer has fewer than
         `MIN_FILTERS`.
     normalization : {'none', 'batch'}
-        Batch normalization between each convolution and its ReLU. The papers' networks have none; it is our addition
-        for training from scratch.
+        ``batch`` puts batch normalization between each convolution and its ReLU: our addition for training from
+        scratch, which the papers' networks lack.
     """
 
     width: float = 1.0
@@ -71,7 +73,7 @@ def scale_filters(filters: int, width: float) -> int:
 def apply_input_scaling(image: keras.KerasTensor) -> keras.KerasTensor:
     """Centre RGB in [0, 1]: ``(image - INPUT_MEAN) * INPUT_GAIN``."""
     offset = [-mean * INPUT_GAIN for mean in INPUT_MEAN]
-    # float32 under every policy: 8 bits of mantissa would lose fine texture before it is centred. The next layer casts.
+    # float32 under every dtype policy: bfloat16 would lose fine texture before it is centred. The next layer casts.
     return layers.Rescaling([INPUT_GAIN] * 3, offset, dtype="float32", name="scaling")(image)
 
 
@@ -85,18 +87,18 @@ def apply_conv(
     strides: int = 1,
     dilation: int = 1,
 ) -> keras.KerasTensor:
-    """Convolution that keeps the size, normalization if the config asks for it, ReLU.
+    """Apply a convolution with padding, normalization if the config asks for it, and ReLU.
 
     Parameters
     ----------
     tensor : (B, H, W, C) KerasTensor
     filters : int
-        As in the paper; the config's width scales it.
+        Number of filters in the paper; the config's width scales it.
     config : SegmentationConfig
     name : str
-        Of the convolution; ``{name}_norm`` and ``{name}_relu`` follow it.
+        Name of the convolution; the other layers are ``{name}_norm`` and ``{name}_relu``.
     size, strides, dilation : int
-        Of the kernel.
+        Side, stride and dilation of the kernel.
 
     Returns
     -------
@@ -118,34 +120,42 @@ def apply_conv(
     return layers.ReLU(name=f"{name}_relu")(tensor)
 
 
+def apply_double_conv(
+    tensor: keras.KerasTensor, filters: int, config: SegmentationConfig, name: str
+) -> keras.KerasTensor:
+    """Apply two 3×3 convolutions, named ``{name}_conv1`` and ``{name}_conv2``."""
+    for number in (1, 2):
+        tensor = apply_conv(tensor, filters, config, f"{name}_conv{number}")
+    return tensor
+
+
 def apply_score_conv(tensor: keras.KerasTensor, name: str, maps: int = 1) -> keras.KerasTensor:
-    """Logits of score maps: a 1×1 convolution without activation."""
+    """Apply a 1×1 convolution without activation, which gives the logits of score maps."""
     return layers.Conv2D(maps, 1, name=name)(tensor)
 
 
 def apply_logits_output(logits: keras.KerasTensor) -> keras.KerasTensor:
-    """End of a network: logits in float32 under every dtype policy, where losses are safe."""
+    """End a network: logits in float32 under every dtype policy, which losses need."""
     return layers.Activation("linear", dtype="float32", name="logits")(logits)
 
 
 def apply_vgg16(
     tensor: keras.KerasTensor, config: SegmentationConfig, *, with_pool5: bool
 ) -> dict[str, keras.KerasTensor]:
-    """VGG16 up to its last convolution or pooling.
+    """Apply VGG16 up to its last convolution or pooling.
 
     Parameters
     ----------
     tensor : (B, H, W, 3) KerasTensor
-        What `apply_input_scaling` returns; H and W multiples of 16, or 32 with the last pooling.
+        Result of `apply_input_scaling`; H and W are multiples of 16, or 32 with the last pooling.
     config : SegmentationConfig
     with_pool5 : bool
-        Whether the fifth pooling is there.
+        Whether to apply the fifth pooling.
 
     Returns
     -------
-    dict
-        Taps after their ReLU: ``conv1_2`` (stride 1), ``conv2_2`` (2), ``conv3_3`` (4), ``conv4_3`` (8), ``conv5_3``
-        (16), and ``pool5`` (32) if asked for.
+    dict of str to KerasTensor
+        The layers of `VGG16_STRIDES` after their ReLU; ``pool5`` only if asked for.
 
     References
     ----------
@@ -170,14 +180,14 @@ class BilinearUpsampling(keras.layers.Layer):
     Parameters
     ----------
     factor : int
-        1 or more; 1 changes nothing.
+        Factor on height and width, 1 or more; 1 changes nothing.
     **kwargs
-        Of `keras.layers.Layer`.
+        Arguments of `keras.layers.Layer`.
 
     Raises
     ------
     ValueError
-        If the factor is not positive.
+        If the factor is less than 1.
 
     Notes
     -----
@@ -200,7 +210,7 @@ class BilinearUpsampling(keras.layers.Layer):
         return _interpolate(_interpolate(maps, self.factor, axis=2), self.factor, axis=1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Shape of the output, with None for what is not known."""
+        """Shape of the output; unknown sizes are None."""
         batch, height, width, channels = input_shape
         height, width = (None if size is None else size * self.factor for size in (height, width))
         return batch, height, width, channels
@@ -209,8 +219,9 @@ class BilinearUpsampling(keras.layers.Layer):
 def _interpolate(maps: Any, factor: int, *, axis: int) -> Any:
     """Linear interpolation along axis 1 or 2.
 
-    Between two neighbouring centres lie `factor` samples, at k / factor when the factor is odd and half a step further
-    when it is even. With the borders repeated once, all intervals together hold the result and some samples around it.
+    There are `factor` samples between two neighbouring pixel centres, at k / factor when the factor is odd and half a
+    step further when it is even. The borders are repeated once. The samples of all intervals are then the result with
+    some more on both sides, which are cut off.
     """
     first, last = _slice_axis(maps, axis, None, 1), _slice_axis(maps, axis, -1, None)
     padded = ops.concatenate([first, maps, last], axis=axis)

@@ -8,26 +8,28 @@ import keras
 from keras import layers
 
 from defocus_edge.networks.segmentation.blocks import (
+    VGG16_STRIDES,
     BilinearUpsampling,
     SegmentationConfig,
     apply_conv,
+    apply_double_conv,
     apply_input_scaling,
     apply_logits_output,
     apply_score_conv,
     apply_vgg16,
 )
 
-#: VGG16's layers that have a side branch, with their strides. The first three are shallow, the others deep.
-SIDE_STRIDES = {"conv1_2": 1, "conv2_2": 2, "conv3_3": 4, "conv4_3": 8, "conv5_3": 16, "pool5": 32}
+#: Layers of VGG16 that have a side branch: all of `VGG16_STRIDES`. The first three are shallow, the others deep.
+SIDES = tuple(VGG16_STRIDES)
 SHALLOW_SIDES = 3
 #: Recurrent steps; the paper found no gain in more.
 STEPS = 3
-#: Filters of the side branches, of the fused features and of the refined ones.
+#: Filters of the side branches, the fused features and the refined features. Chosen by us.
 SIDE_FILTERS = 64
 #: Height and width of a picture must be multiples of it.
-STRIDE = 32
-#: Supervised score maps: one for each side and step, and the fused one.
-SCORE_MAPS = STEPS * len(SIDE_STRIDES) + 1
+STRIDE = max(VGG16_STRIDES.values())
+#: Number of supervised score maps: one for each side and step, and the fused one.
+SCORE_MAPS = STEPS * len(SIDES) + 1
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class DefusionNetConfig(SegmentationConfig):
     width, normalization
         See `SegmentationConfig`.
     refine_size : int
-        Side of the kernels that refine a side's features, odd. They work at full size, six in each step: 1 in place of
-        3 makes the whole network about three times cheaper.
+        Size of the kernels that refine the features of a side, odd. Each step has six of them at full size: size 1
+        instead of 3 makes the whole network about three times cheaper.
     """
 
     refine_size: int = 3
@@ -63,8 +65,8 @@ def build_defusion_net(config: DefusionNetConfig | None = None) -> keras.Model:
     -------
     keras.Model
         (B, H, W, 3) float32 RGB in [0, 1], H and W multiples of 32, to (B, H, W, 19) float32 logits: the six sides
-        after step 1, after step 2, after step 3, and the fused map. The sigmoid of the last is the probability that a
-        pixel is blurred; the others are there to be supervised.
+        after step 1, after step 2, after step 3, and the fused map. The sigmoid of the fused map is the probability
+        that a pixel is blurred; the other maps are supervised in training only.
 
     Notes
     -----
@@ -73,13 +75,13 @@ def build_defusion_net(config: DefusionNetConfig | None = None) -> keras.Model:
         F_i^j = relu(conv[F_i^{j-1}, FSEF^{j-1}])  for the shallow sides i = 1, 2, 3,
         F_i^j = relu(conv[F_i^{j-1}, FSHF^{j-1}])  for the deep sides i = 4, 5, 6,
 
-    and fuses anew: FSHF = relu(conv 1×1 [F_1, F_2, F_3]), FSEF = relu(conv 1×1 [F_4, F_5, F_6]). All weights are those
-    of one step only.
+    and fuses anew: FSHF = relu(conv 1×1 [F_1, F_2, F_3]), FSEF = relu(conv 1×1 [F_4, F_5, F_6]). Each step has
+    its own weights.
 
     This is the network of the conference paper, without the channel attention and the feature adaptation that the
-    journal paper adds. The papers leave open, and we chose: 64 filters, 3×3, in the two convolutions of a side, which
-    work at the side's own size; bilinear upsampling after them; 3×3 kernels that refine; 1×1 kernels, one for each
-    side and step, that make score maps; a 1×1 convolution of the last six maps, which starts as their mean.
+    journal paper adds. We chose what the papers leave open: a side has two 3×3 convolutions of 64 filters at the size
+    of its layer, then bilinear upsampling; the refining kernels are 3×3; each side and step has a 1×1 convolution for
+    its score map; the fused map is a 1×1 convolution of the last six maps, which starts as their mean.
 
     References
     ----------
@@ -91,12 +93,12 @@ def build_defusion_net(config: DefusionNetConfig | None = None) -> keras.Model:
     config = config or DefusionNetConfig()
     image = keras.Input((None, None, 3), name="image")
     taps = apply_vgg16(apply_input_scaling(image), config, with_pool5=True)
-    sides = [_apply_side(taps[name], stride, config, f"side_{name}") for name, stride in SIDE_STRIDES.items()]
+    sides = [_apply_side(taps[name], VGG16_STRIDES[name], config, f"side_{name}") for name in SIDES]
     maps = []
     for step in range(1, STEPS + 1):
         shallow = _apply_fusion(sides[:SHALLOW_SIDES], config, f"step{step}_fshf")
         deep = _apply_fusion(sides[SHALLOW_SIDES:], config, f"step{step}_fsef")
-        names = [f"step{step}_{name}" for name in SIDE_STRIDES]
+        names = [f"step{step}_{name}" for name in SIDES]
         others = [deep] * SHALLOW_SIDES + [shallow] * (len(sides) - SHALLOW_SIDES)
         sides = [
             _apply_refinement(side, other, config, name) for side, other, name in zip(sides, others, names, strict=True)
@@ -110,10 +112,8 @@ def build_defusion_net(config: DefusionNetConfig | None = None) -> keras.Model:
 
 
 def _apply_side(tap: keras.KerasTensor, stride: int, config: DefusionNetConfig, name: str) -> keras.KerasTensor:
-    """Two convolutions on one of VGG16's layers, at the size of the picture."""
-    for number in (1, 2):
-        tap = apply_conv(tap, SIDE_FILTERS, config, f"{name}_conv{number}")
-    return BilinearUpsampling(stride, name=f"{name}_up")(tap)
+    """Two convolutions on a layer of VGG16, upsampled to the size of the picture."""
+    return BilinearUpsampling(stride, name=f"{name}_up")(apply_double_conv(tap, SIDE_FILTERS, config, name))
 
 
 def _apply_fusion(sides: list[keras.KerasTensor], config: DefusionNetConfig, name: str) -> keras.KerasTensor:
@@ -124,6 +124,6 @@ def _apply_fusion(sides: list[keras.KerasTensor], config: DefusionNetConfig, nam
 def _apply_refinement(
     side: keras.KerasTensor, fused: keras.KerasTensor, config: DefusionNetConfig, name: str
 ) -> keras.KerasTensor:
-    """Features of one side, refined with the fused ones of the other depth."""
+    """Features of one side, refined with the fused features of the other depth."""
     joined = layers.Concatenate(name=f"{name}_concat")([side, fused])
     return apply_conv(joined, SIDE_FILTERS, config, f"{name}_refine", size=config.refine_size)

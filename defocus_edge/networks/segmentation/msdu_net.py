@@ -11,6 +11,7 @@ from keras import layers
 from defocus_edge.networks.segmentation.blocks import (
     SegmentationConfig,
     apply_conv,
+    apply_double_conv,
     apply_input_scaling,
     apply_logits_output,
     apply_score_conv,
@@ -20,14 +21,14 @@ from defocus_edge.networks.segmentation.blocks import (
 #: Filters of the contracting stages and of the bottom, those of U-net (Ronneberger et al. 2015).
 STAGE_FILTERS = (64, 128, 256, 512)
 BOTTOM_FILTERS = 1024
-#: Filters of all convolutions of the extractors.
+#: Filters of all convolutions of the extractors. Chosen by us: the dilated ones work at full size.
 EXTRACTOR_FILTERS = 64
 #: Dilations of an extractor's first convolutions, and the stride of the one after them, one for each stage.
 EXTRACTOR_DILATIONS = (1, 2, 2, 2)
 EXTRACTOR_STRIDES = (1, 2, 4, 8)
 #: Height and width of a picture must be multiples of it.
-STRIDE = 16
-#: Supervised score maps.
+STRIDE = 2 ** len(STAGE_FILTERS)
+#: Number of supervised score maps.
 SCORE_MAPS = 1
 
 
@@ -51,14 +52,14 @@ def build_msdu_net(config: MsduNetConfig | None = None) -> keras.Model:
 
     Notes
     -----
-    A U-net of four stages: two 3×3 convolutions and a 2×2 max-pooling each, a bottom, and 2×2 transposed convolutions
-    on the way up. Four extractors with weights of their own see the picture: 3×3 convolutions of dilation 1, 2, 2, 2,
-    one of stride 1, 2, 4 or 8, and one that smooths. The paper ends in a softmax over sharp and blurred; its second
-    probability is the sigmoid of the difference of the two logits, which is what this network returns.
+    A U-net of four stages with two 3×3 convolutions and a 2×2 max-pooling each, a bottom, and 2×2 transposed
+    convolutions on the way up. Four extractors, each with its own weights, see the picture: 3×3 convolutions of
+    dilation 1, 2, 2, 2, one of stride 1, 2, 4 or 8, and one that smooths. The paper ends in a softmax over sharp and
+    blurred. The network returns the difference of these two logits; its sigmoid is the softmax probability of blurred.
 
-    The paper leaves open, and we chose: convolutions keep the size; all convolutions of an extractor have 64
-    filters and a ReLU, as the dilated ones work at full size; an extractor joins its stage behind the two convolutions,
-    so that the skip connection and the next stage both see it; no ReLU after transposed convolutions, as in U-net.
+    We chose what the paper leaves open. Convolutions keep the size. All convolutions of an extractor have 64 filters
+    and a ReLU. An extractor joins its stage after the two convolutions, so that the skip connection and the next stage
+    both see it. Transposed convolutions have no ReLU, as in U-net.
 
     References
     ----------
@@ -71,14 +72,14 @@ def build_msdu_net(config: MsduNetConfig | None = None) -> keras.Model:
     image = keras.Input((None, None, 3), name="image")
     scaled = apply_input_scaling(image)
     tensor, skips = _apply_contracting_path(scaled, config)
-    tensor = _apply_double_conv(tensor, BOTTOM_FILTERS, config, "bottom")
+    tensor = apply_double_conv(tensor, BOTTOM_FILTERS, config, "bottom")
     for stage in range(len(STAGE_FILTERS), 0, -1):
         filters = STAGE_FILTERS[stage - 1]
         tensor = layers.Conv2DTranspose(
             scale_filters(filters, config.width), 2, strides=2, kernel_initializer="he_normal", name=f"up{stage}_deconv"
         )(tensor)
         tensor = layers.Concatenate(name=f"up{stage}_concat")([skips[stage - 1], tensor])
-        tensor = _apply_double_conv(tensor, filters, config, f"up{stage}")
+        tensor = apply_double_conv(tensor, filters, config, f"up{stage}")
     classes = apply_score_conv(tensor, "classes", maps=2)
     logits = apply_logits_output(ClassDifference(name="difference")(classes))
     return keras.Model(image, logits, name="msdu_net")
@@ -87,10 +88,10 @@ def build_msdu_net(config: MsduNetConfig | None = None) -> keras.Model:
 def _apply_contracting_path(
     scaled: keras.KerasTensor, config: MsduNetConfig
 ) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
-    """The pooled output of the last stage and what each stage hands across."""
+    """Pooled output of the last stage, and the skip connection of each stage."""
     tensor, skips = scaled, []
     for stage, filters in enumerate(STAGE_FILTERS, start=1):
-        tensor = _apply_double_conv(tensor, filters, config, f"down{stage}")
+        tensor = apply_double_conv(tensor, filters, config, f"down{stage}")
         texture = _apply_extractor(scaled, EXTRACTOR_STRIDES[stage - 1], config, f"extractor{stage}")
         tensor = layers.Concatenate(name=f"down{stage}_concat")([tensor, texture])
         skips.append(tensor)
@@ -107,14 +108,8 @@ def _apply_extractor(scaled: keras.KerasTensor, strides: int, config: MsduNetCon
     return apply_conv(tensor, EXTRACTOR_FILTERS, config, f"{name}_smooth")
 
 
-def _apply_double_conv(tensor: keras.KerasTensor, filters: int, config: MsduNetConfig, name: str) -> keras.KerasTensor:
-    for number in (1, 2):
-        tensor = apply_conv(tensor, filters, config, f"{name}_conv{number}")
-    return tensor
-
-
 class ClassDifference(keras.layers.Layer):
-    """Logit of the second of two classes: what its softmax probability is the sigmoid of."""
+    """Difference of two logits; its sigmoid is the softmax probability of the second class."""
 
     def call(self, classes: Any) -> Any:
         """(B, H, W, 2) logits of sharp and blurred to (B, H, W, 1)."""

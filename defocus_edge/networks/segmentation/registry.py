@@ -1,15 +1,13 @@
-"""The networks that detect blur, by name: how to build them, what they need and what they cost."""
+"""The networks that detect blur, by name: how to build them, and which pictures they take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 from types import MappingProxyType
 from typing import Any
 
 import keras
-from keras import layers
 
 from defocus_edge.networks.segmentation import defusion_net, ma_ganet, msdu_net
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
@@ -22,20 +20,20 @@ class SegmentationNetwork:
     Attributes
     ----------
     name : str
-        What presets and commands call it.
+        Name of the network in presets and commands.
     title : str
-        What its paper calls it.
+        Name of the network in its paper.
     reference : str
         The paper.
     config_class : type
-        Frozen dataclass of its architecture; the defaults are the paper's.
+        Frozen dataclass of the architecture; the defaults are the paper's.
     build : callable
-        Config to `keras.Model`: (B, H, W, 3) float32 RGB in [0, 1] to (B, H, W, score_maps) float32 logits. The sigmoid
-        of the last map is the probability that a pixel is blurred.
+        Takes the config and returns a `keras.Model`: (B, H, W, 3) float32 RGB in [0, 1] to (B, H, W, score_maps)
+        float32 logits. The sigmoid of the last map is the probability that a pixel is blurred.
     stride : int
-        Height and width of a picture must be multiples of it.
+        Height and width of a picture must be multiples of it, px.
     score_maps : int
-        Maps that are supervised in training.
+        Number of maps that training supervises.
     """
 
     name: str
@@ -73,7 +71,7 @@ SEGMENTATION_NETWORKS: Mapping[str, SegmentationNetwork] = MappingProxyType(
             SegmentationNetwork(
                 name="maganet",
                 title="MA-GANet",
-                reference="Jiang et al., IEEE Transactions on Image Processing",
+                reference="Jiang et al., IEEE Transactions on Image Processing 30, 2021",
                 config_class=ma_ganet.MaGanetConfig,
                 build=ma_ganet.build_ma_ganet,
                 stride=ma_ganet.STRIDE,
@@ -91,7 +89,7 @@ def build_segmentation_network(name: str, config: SegmentationConfig | None = No
     ----------
     name : {'msdu', 'defusion', 'maganet'}
     config : SegmentationConfig, optional
-        Of the network's `config_class`; the paper's architecture without it.
+        An instance of the network's `config_class`; the paper's architecture unless given.
 
     Returns
     -------
@@ -114,26 +112,3 @@ def build_segmentation_network(name: str, config: SegmentationConfig | None = No
         msg = f"config of {name!r} must be a {network.config_class.__name__}. Got: {type(config).__name__}."
         raise TypeError(msg)
     return network.build(config)
-
-
-def count_multiply_adds(model: keras.Model, height: int, width: int) -> int:
-    """Multiply-adds of a network's convolutions for one picture.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Functional graph of one input and one output, in which each layer is used once.
-    height, width : int
-        Of the picture, multiples of the network's stride.
-
-    Returns
-    -------
-    int
-        Products of kernel values and inputs, padding included. Biases, normalization, pooling, upsampling and
-        attention are not counted.
-    """
-    convs = [layer for layer in model.layers if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose)]
-    # A transposed convolution applies its whole kernel once for each position of its input.
-    places = [conv.input if isinstance(conv, layers.Conv2DTranspose) else conv.output for conv in convs]
-    sizes = keras.Model(model.inputs, places).compute_output_shape((1, height, width, model.inputs[0].shape[-1]))
-    return sum(prod(conv.kernel.shape) * prod(size[1:3]) for conv, size in zip(convs, sizes, strict=True))

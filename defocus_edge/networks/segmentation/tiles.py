@@ -1,4 +1,4 @@
-"""Networks of maps on pictures of any size: padded to the stride, in overlapping tiles above a size limit."""
+"""Segmentation networks on pictures of any size: padded to the stride, large ones in overlapping tiles."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from defocus_edge.networks.edge.dense import compile_inference
+from defocus_edge.networks.inference import compile_inference
 
 if TYPE_CHECKING:
     import keras
 
-#: Side in px above which a picture is cut into tiles.
+#: Side in px above which a picture is cut into tiles; it bounds the memory. Chosen by us.
 LARGEST_SIDE = 1024
-#: px by which neighbouring tiles overlap, at least: the border of a tile sees less of the picture and counts little.
+#: Smallest overlap of neighbouring tiles in px: the border of a tile sees less of the picture and has little weight.
+#: Chosen by us.
 OVERLAP = 128
 
 
@@ -26,13 +27,14 @@ class MapEvaluator:
     Parameters
     ----------
     model : keras.Model
-        (B, H, W, 3) RGB in [0, 1] to (B, H, W, K) logits, the last of them the answer; H and W multiples of `stride`.
+        (B, H, W, 3) RGB in [0, 1] to (B, H, W, K) logits, of which the last is the answer; H and W are multiples of
+        `stride`.
     stride : int
-        px, see `SegmentationNetwork`.
+        See `SegmentationNetwork`, px.
     largest_side : int
-        Side in px above which the picture is cut into tiles; bounds the memory. Rounded down to the stride.
+        Side in px above which the picture is cut into tiles, rounded down to the stride. It bounds the memory.
     overlap : int
-        px by which tiles overlap, at least; less than half of `largest_side`.
+        Smallest overlap of tiles in px, less than half of `largest_side`.
 
     Raises
     ------
@@ -42,8 +44,8 @@ class MapEvaluator:
     Notes
     -----
     The picture is continued below and to the right by its mirror image. Tiles begin at multiples of the stride, so that
-    pooling sees the same grid in each. Where two overlap, the weight passes from one to the other along a straight
-    line.
+    pooling sees the same grid in each. Across an overlap the weight of one tile falls linearly while that of the other
+    rises.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class MapEvaluator:
         return np.clip(probability, 0, 1)
 
     def _cut_axis(self, size: int) -> list[tuple[slice, NDArray[np.float32]]]:
-        """Where tiles lie along an axis that is padded to the stride, and the weights of their pixels."""
+        """Position of each tile along an axis that is padded to the stride, and the weights of its pixels."""
         padded = -(-size // self._stride) * self._stride
         if padded <= self._side:
             return [(slice(0, padded), np.ones(padded, dtype=np.float32))]
@@ -96,7 +98,7 @@ class MapEvaluator:
         return [(slice(start, start + self._side), self._weigh(start, starts)) for start in starts.tolist()]
 
     def _weigh(self, start: int, starts: NDArray[np.int_]) -> NDArray[np.float32]:
-        """1, falling along a straight line to nearly 0 where the tile before or after it overlaps."""
+        """Weights of a tile: 1, and falling linearly to nearly 0 where another tile overlaps."""
         position = np.arange(self._side) + 0.5
         weight = np.ones(self._side)
         for other in starts[np.abs(starts - start) < self._side]:
@@ -108,6 +110,7 @@ class MapEvaluator:
     def _blend(
         self, image: NDArray[np.float32], tiles: list[Any], progress: Callable[[int, int], None] | None
     ) -> NDArray[np.float32]:
+        """Weighted mean of all tiles."""
         height, width = image.shape[:2]
         total = np.zeros((height, width), dtype=np.float32)
         weights = np.zeros((height, width), dtype=np.float32)
@@ -122,6 +125,7 @@ class MapEvaluator:
         return total / weights
 
     def _predict_tile(self, image: NDArray[np.float32], *axes: tuple[slice, Any]) -> NDArray[np.float32]:
+        """Probability of each pixel of one tile."""
         rows, cols = (
             _mirror(np.arange(part.start, part.stop), size) for (part, _), size in zip(axes, image.shape, strict=False)
         )
@@ -130,7 +134,7 @@ class MapEvaluator:
 
 
 def _mirror(index: NDArray[np.int_], size: int) -> NDArray[np.int_]:
-    """Index for positions beyond the end of an axis, as `numpy.pad(mode="reflect")`; the end pixel is not repeated."""
+    """Index with positions beyond the end of an axis mirrored, as by `numpy.pad(mode="reflect")`."""
     period = max(2 * (size - 1), 1)
     index = index % period
     return np.minimum(index, period - index) if size > 1 else np.zeros_like(index)

@@ -19,13 +19,10 @@ from defocus_edge.files.maps import write_map
 from defocus_edge.files.photos import Photo, read_photo, write_photo
 from defocus_edge.sharpening.deblurring import ESTIMATE_ERROR
 from synth.scenes import render_uniform
+from tests.defocus_edge.cli.cli_cases import HEIGHT, WIDTH, list_names
 
-HEIGHT, WIDTH = 96, 120
 ORIENTATION, MAKE = 0x0112, 271
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-# Keras on TensorFlow, with NumPy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +61,6 @@ def run(capsys):
         return code, captured.out, captured.err.splitlines()
 
     return run_command
-
-
-def list_names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 # From a map

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from defocus_edge.cli import export as cli_export
 from defocus_edge.cli.app import main
-from defocus_edge.networks.onnx import export as onnx_export
 from defocus_edge.networks.preset_files import WEIGHTS_FILE
+from tests.defocus_edge.cli.cli_cases import list_names
 
 
 @pytest.fixture
@@ -26,10 +24,6 @@ def run(capsys):
         return code, captured.out, captured.err.splitlines()
 
     return run_command
-
-
-def list_names(folder):
-    return sorted(path.name for path in Path(folder).iterdir())
 
 
 def test_edge_networks_on_pictures(run, rng, small_preset, tmp_path):
@@ -101,8 +95,3 @@ def test_a_missing_package_is_one_line(run, small_preset, tmp_path, monkeypatch)
     code, _, err = run(small_preset, "--onnx", tmp_path / "x.onnx")
     assert code == 1
     assert err == ["Error: exports to ONNX need the package onnx: pip install 'defocus-edge[onnx]'."]
-
-
-def test_the_ending_is_that_of_the_library():
-    """It is written twice, as help must not import the library."""
-    assert cli_export._SUFFIX == onnx_export.SUFFIX

@@ -1,11 +1,12 @@
-"""Several scales: what is reduced and how, where a finer scale is looked at, and whose radius counts."""
+"""Several scales: what is reduced and how, where a finer scale is measured, and whose radius counts."""
 
 import numpy as np
 import pytest
 
+from defocus_edge import pipeline
 from defocus_edge.estimation import pyramid
 from defocus_edge.estimation.point_blur import PointBlur
-from defocus_edge.estimation.pyramid import choose_scales, measure_pyramid, reduce_any, reduce_image
+from defocus_edge.estimation.reduction import choose_scales, reduce_any, reduce_image
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
 
 
@@ -23,18 +24,29 @@ def grid(height, width, step=4):
     return np.stack([rows.ravel(), columns.ravel()], axis=1)
 
 
-def run(shape, answers, *, close=False):
-    """The pyramid over a grey picture, given the points of each scale; also where each scale was looked at."""
-    looked = {}
+@pytest.fixture
+def run(monkeypatch):
+    """`measure` on a grey picture, given the points of each scale; also where each scale was measured."""
 
-    def measure(picture, look_at, scale):
-        looked[scale] = look_at
-        found = answers[scale]
-        assert (found.points < picture.shape[:2]).all()
-        return found if look_at is None else found.select(look_at[tuple(found.points.T)])
+    def measure(shape, answers):
+        looked = {}
+        scales = iter(sorted(answers, reverse=True))
 
-    image = np.full((*shape, 3), 0.5, dtype=np.float32)
-    return measure_pyramid(image, sorted(answers), measure, close=close), looked
+        def answer(picture, edges, *_, **__):
+            scale = next(scales)
+            looked[scale] = edges
+            found = answers[scale]
+            assert (found.points < picture.shape[:2]).all()
+            return found.select(edges[tuple(found.points.T)])
+
+        monkeypatch.setattr(pipeline, "choose_scales", lambda *_: sorted(answers))
+        monkeypatch.setattr(pipeline, "measure_points", answer)
+        everywhere = np.ones(shape, dtype=bool)
+        image = np.full((*shape, 3), 0.5, dtype=np.float32)
+        blur = pipeline.measure(image, None, edges=everywhere, depth_threshold=0.5, close_boundaries=False)
+        return blur, looked
+
+    return measure
 
 
 @pytest.mark.parametrize(
@@ -90,18 +102,17 @@ def test_a_reduced_mask_has_any_pixel_of_the_block(scale, rng):
     np.testing.assert_array_equal(reduce_any(marked, scale), expected)
 
 
-def test_a_single_scale_is_passed_on():
+def test_a_single_scale_is_passed_on(run):
     found = make_points([[3, 4], [9, 9]], [6.0, 2.0], depth=[1])
     blur, looked = run((40, 40), {1: found})
-    assert looked == {1: None}
-    assert blur.found.points is not None
+    assert looked[1].all()
     np.testing.assert_array_equal(blur.found.points, found.points)
     np.testing.assert_array_equal(blur.found.radius, found.radius)
     assert blur.scale.tolist() == [1, 1]
     assert blur.boundaries is None
 
 
-def test_strong_blur_is_not_looked_at_again():
+def test_strong_blur_is_not_looked_at_again(run):
     """The left half is blurred by 10 px, the right half is sharp."""
     coarse = grid(50, 100)
     radius = np.where(coarse[:, 1] < 50, 5.0, 0.5)
@@ -118,7 +129,7 @@ def test_strong_blur_is_not_looked_at_again():
 
 @pytest.mark.parametrize(("side", "is_skipped"), [(12, False), (60, True)])
 @pytest.mark.parametrize("corner", [0, 30])
-def test_little_strong_blur_is_looked_at_again(side, is_skipped, corner):
+def test_little_strong_blur_is_looked_at_again(run, side, is_skipped, corner):
     """The finer scale contradicts: it was a cloud."""
     coarse = grid(100, 100)
     inside = ((coarse >= corner) & (coarse < corner + side)).all(axis=1)
@@ -130,7 +141,7 @@ def test_little_strong_blur_is_looked_at_again(side, is_skipped, corner):
     assert blur.scale.max() == (2 if is_skipped else 1)
 
 
-def test_what_is_not_looked_at_stays_so_at_finer_scales():
+def test_what_is_not_looked_at_stays_so_at_finer_scales(run):
     answers = {
         4: make_points(grid(60, 60), 5.0),
         2: make_points(grid(120, 120), 1.0),
@@ -143,7 +154,7 @@ def test_what_is_not_looked_at_stays_so_at_finer_scales():
     np.testing.assert_array_equal(blur.found.radius, 20)
 
 
-def test_of_weak_blur_the_next_scale_is_passed_over():
+def test_of_weak_blur_the_next_scale_is_passed_over(run):
     """The left half is blurred by 2 px, the right half by 8 px, which only the scale between them tells well."""
     coarse, middle = grid(60, 60), grid(120, 120)
     answers = {
@@ -160,7 +171,7 @@ def test_of_weak_blur_the_next_scale_is_passed_over():
     assert set(blur.scale[blur.found.points[:, 1] >= 4 * 40]) == {2}
 
 
-def test_weak_blur_beside_a_little_strong_one_is_looked_at():
+def test_weak_blur_beside_a_little_strong_one_is_looked_at(run):
     points = grid(60, 60)
     radius = np.where(np.arange(len(points)) % 3 == 0, 2.0, 0.5)
     _, looked = run((240, 240), {1: make_points([], 1.0), 2: make_points([], 1.0), 4: make_points(points, radius)})
@@ -168,24 +179,24 @@ def test_weak_blur_beside_a_little_strong_one_is_looked_at():
     assert looked[1].all()
 
 
-def test_the_picture_itself_is_never_passed_over():
+def test_the_picture_itself_is_never_passed_over(run):
     _, looked = run((100, 100), {1: make_points([], 1.0), 2: make_points(grid(50, 50), 0.5)})
     assert looked[1].all()
 
 
-def test_where_nothing_is_known_the_finer_scale_is_looked_at():
+def test_where_nothing_is_known_the_finer_scale_is_looked_at(run):
     _, looked = run((100, 100), {1: make_points(grid(100, 100), 1.0), 2: make_points([], 1.0)})
     assert looked[1].all()
 
 
-def test_a_little_sharpness_opens_the_finer_scale():
+def test_a_little_sharpness_opens_the_finer_scale(run):
     points = grid(50, 50)
     radius = np.where(np.arange(len(points)) % 2 == 0, 1.0, 5.0)
     _, looked = run((100, 100), {1: make_points([], 1.0), 2: make_points(points, radius)})
     assert looked[1].all()
 
 
-def test_sharp_parts_of_a_reduced_picture_do_not_count():
+def test_sharp_parts_of_a_reduced_picture_do_not_count(run):
     """They are sharper than the coarse scale can tell: 0.5 px there are anything up to 1 px."""
     blur, _ = run((100, 100), {1: make_points([[10, 10]], 0.75), 2: make_points(grid(50, 50), 0.5)})
     assert blur.scale.tolist() == [1]
@@ -202,7 +213,7 @@ def test_sharp_parts_of_a_reduced_picture_do_not_count():
         (6.0, 1.0, 6.0),  # but not if it contradicts
     ],
 )
-def test_blending(fine, coarse, expected):
+def test_blending(run, fine, coarse, expected):
     # Most of the coarse points around are sharp, so that the finer scale is looked at.
     sharp = np.stack([np.full(7, 24), np.arange(24, 37, 2)], axis=1)
     points = np.concatenate([[[30, 30]], sharp])
@@ -215,12 +226,12 @@ def test_blending(fine, coarse, expected):
     assert blur.found.radius[here] == pytest.approx(expected)
 
 
-def test_at_the_ceiling_without_a_coarser_point_a_radius_stays():
+def test_at_the_ceiling_without_a_coarser_point_a_radius_stays(run):
     blur, _ = run((100, 100), {1: make_points([[60, 60]], 6.0), 2: make_points([[5, 5]], 1.0)})
     assert blur.found.radius[blur.scale == 1].tolist() == [6.0]
 
 
-def test_coarse_depth_edges_are_boundaries_before_their_block():
+def test_coarse_depth_edges_are_boundaries_before_their_block(run):
     answers = {
         1: make_points([], 1.0),
         4: make_points([[3, 2], [8, 8]], [4.0, 4.0], depth=[0]),
@@ -234,14 +245,14 @@ def test_coarse_depth_edges_are_boundaries_before_their_block():
     assert blur.found.is_depth_edge.tolist() == [True, False]
 
 
-def test_depth_edges_of_the_picture_itself_supersede_coarse_ones():
+def test_depth_edges_of_the_picture_itself_supersede_coarse_ones(run):
     answers = {1: make_points([[24, 24]], 1.0, depth=[0]), 2: make_points([[12, 12]], 4.0, depth=[0])}
     blur, _ = run((48, 48), answers)
     assert blur.boundaries is None
     assert blur.scale.tolist() == [1]
 
 
-def test_points_of_the_last_block_stay_inside():
+def test_points_of_the_last_block_stay_inside(run):
     found = make_points([[20, 20]], 5.0)
     blur, _ = run((41, 41), {1: make_points([], 1.0), 2: found})
     assert blur.found.points.tolist() == [[40, 40]]

@@ -204,21 +204,13 @@ def test_kernels_compile_without_a_place_for_the_cache():
     assert _kernels.compile_kernel(namespace["double"])(21) == 42
 
 
-def test_importing_the_package_loads_no_heavy_library():
+def test_importing_the_modules_loads_no_heavy_library():
     program = (
-        "import sys; from defocus_edge.propagation import NoEdgesError, PropagationSettings, propagate_blur;"
+        "import sys; from defocus_edge.propagation import domain_transform, propagate, settings;"
         "sys.exit(', '.join({'numba', 'scipy', 'cv2', 'tensorflow'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_unknown_names_of_the_package_are_refused():
-    import defocus_edge.propagation as package
-
-    assert "propagate_blur" in dir(package)
-    with pytest.raises(AttributeError, match="has no attribute 'guided_filter'"):
-        _ = package.guided_filter
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft
 
-from defocus_edge.psf import disk_kernel
+from defocus_edge.psf import blur_with_disk, disk_kernel, find_transfer
 from defocus_edge.sharpening import deconvolution
 from defocus_edge.sharpening.deconvolution import (
     LEAST_NOISE,
@@ -15,7 +15,6 @@ from defocus_edge.sharpening.deconvolution import (
     deconvolve,
     shrink_gradients,
 )
-from synth.scenes import blur_with_disk
 
 SKEW = np.float32([[0, 1, 2], [0, 3, 1], [0, 0, 1]]) / 8
 
@@ -121,7 +120,7 @@ def test_blur_is_undone(rng, radius):
 
 def test_an_asymmetric_psf_is_not_mirrored(rng):
     sharp = make_picture(rng)[..., 0]
-    transfer = deconvolution._find_transfer(SKEW, sharp.shape)
+    transfer = find_transfer(SKEW, sharp.shape)
     blurred = fft.irfft2(fft.rfft2(sharp) * transfer, s=sharp.shape)
     inside = (slice(4, -4), slice(4, -4))
     right = deconvolve(blurred, SKEW)

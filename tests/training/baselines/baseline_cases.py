@@ -9,8 +9,7 @@ import numpy as np
 import skimage.data
 from scipy.special import erf
 
-from defocus_edge.psf import decode_srgb, encode_srgb
-from training.masks.fast_blur import blur_fast
+from defocus_edge.psf import blur_with_disk_fast, decode_srgb, encode_srgb
 
 SIDE = 160
 
@@ -36,7 +35,7 @@ def load_photograph(name):
 
 def blur_photograph(picture, radius):
     """What a camera does: a disk on light, not on encoded values; 8 bits."""
-    return quantize(encode_srgb(np.clip(blur_fast(decode_srgb(picture), radius), 0, 1)))
+    return quantize(encode_srgb(np.clip(blur_with_disk_fast(decode_srgb(picture), radius), 0, 1)))
 
 
 def quantize(picture):

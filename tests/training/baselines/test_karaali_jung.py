@@ -5,7 +5,7 @@ import pytest
 from baseline_cases import make_colour, make_step
 
 from defocus_edge.blur_levels import sigma_to_radius
-from defocus_edge.propagation import NoEdgesError
+from defocus_edge.propagation.propagate import NoEdgesError
 from training.baselines.karaali_jung import (
     COARSE_SHARE,
     CONSISTENT_SCALES,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from baseline_cases import make_colour, make_step
 
-from defocus_edge.propagation import NoEdgesError
+from defocus_edge.propagation.propagate import NoEdgesError
 from training.baselines.pictures import LEAST_CONTRAST, LUMA_601, check_picture, convert_to_grey, stretch
 
 

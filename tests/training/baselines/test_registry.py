@@ -8,7 +8,7 @@ import pytest
 from baseline_cases import SIDE, blur_photograph, load_photograph, make_composite, make_strips
 from sklearn.metrics import roc_auc_score
 
-from defocus_edge.propagation import NoEdgesError
+from defocus_edge.propagation.propagate import NoEdgesError
 from training.baselines import BASELINES
 
 NAMES = list(BASELINES)

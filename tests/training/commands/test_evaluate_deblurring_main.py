@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from defocus_edge.arrays import as_image
 from defocus_edge.files.images import read_image
-from synth.scenes import blur_with_disk
+from defocus_edge.psf import blur_with_disk
 from training.__main__ import app
 from training.data import development
 from training.data.development import DevelopmentScene

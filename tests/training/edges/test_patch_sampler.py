@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE, extract_patches
+from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE
+from tests.defocus_edge.networks.edge.patch_oracle import extract_patches
 from training.data.sources import load_sources
 from training.edges.batches import PatchBatch
 from training.edges.crops import CropSampler

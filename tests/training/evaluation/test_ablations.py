@@ -2,15 +2,16 @@
 
 import csv
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from defocus_edge.arrays import as_image
-from defocus_edge.networks.edge.dense import EdgePrediction
+from defocus_edge.networks.edge.dense import DenseEvaluator, EdgePrediction
 from defocus_edge.networks.presets import load_edge_networks
-from defocus_edge.pipeline import BlurEstimator
-from defocus_edge.propagation import NoEdgesError
+from defocus_edge.pipeline import BlurEstimator, measure
 from defocus_edge.propagation.settings import PropagationSettings
 from training.data.development import DevelopmentScene
 from training.evaluation import ablations
@@ -18,10 +19,9 @@ from training.evaluation.ablations import (
     SHORT_TRAININGS,
     VARIANTS,
     AblationScore,
-    PointBlur,
-    PointEstimator,
+    make_map,
     score_ablations,
-    spread,
+    smooth_edges,
     spread_by_matting,
     summarize_ablations,
     write_ablations,
@@ -40,21 +40,25 @@ def scene(image):
     return DevelopmentScene("one", "uniform", image, np.full(image.shape[:2], 2.0, dtype=np.float32), label)
 
 
+def measure_one_scale(image, networks):
+    return measure(image, DenseEvaluator(networks), max_radius=6, keep_softmax=True).found
+
+
 @pytest.fixture
 def found(image, small_networks):
     """Points of which the networks are rather sure, and a random third are depth edges, so that walls matter."""
-    points = PointEstimator(small_networks).estimate(image)
-    blur = points.prediction.blur**8
-    sure = EdgePrediction(blur / blur.sum(axis=1, keepdims=True), points.prediction.edge)
-    is_depth_edge = np.random.default_rng(3).random(len(points.points)) < 1 / 3
-    return PointBlur(image, points.points, sure, is_depth_edge)
+    points = measure_one_scale(image, small_networks)
+    blur = points.softmax.blur**8
+    sure = EdgePrediction(blur / blur.sum(axis=1, keepdims=True), points.softmax.edge)
+    is_depth_edge = np.random.default_rng(3).random(len(points)) < 1 / 3
+    return replace(points, softmax=sure, is_depth_edge=is_depth_edge).reread(read_out="median")
 
 
 @pytest.fixture
 def no_matting(monkeypatch):
     """Matting takes a second; here it gives the default."""
     for name in ("matting Laplacian", "matting Laplacian of all edge points"):
-        monkeypatch.setitem(ablations.VARIANTS, name, spread)
+        monkeypatch.setitem(ablations.VARIANTS, name, make_map)
 
 
 @pytest.mark.parametrize(
@@ -69,35 +73,28 @@ def no_matting(monkeypatch):
 )
 def test_variants_with_a_switch_are_what_the_switch_does(image, small_networks, variant, options):
     estimate = BlurEstimator(small_networks, **options).estimate(image)
-    points = PointEstimator(small_networks).estimate(image)
+    points = measure_one_scale(image, small_networks)
     np.testing.assert_array_equal(points.points, estimate.points)
     np.testing.assert_array_equal(points.is_depth_edge, estimate.is_depth_edge)
-    np.testing.assert_allclose(VARIANTS[variant](points), estimate.radius, rtol=1e-5)
+    np.testing.assert_allclose(VARIANTS[variant](image, points), estimate.radius, rtol=1e-5)
 
 
-def test_each_variant_differs_from_the_default(found):
-    default = VARIANTS["default"](found)
+def test_each_variant_differs_from_the_default(image, found):
+    default = VARIANTS["default"](image, found)
     for name, make in VARIANTS.items():
-        blur_map = make(found)
+        blur_map = make(image, found)
         assert blur_map.shape == default.shape
         assert np.isfinite(blur_map).all()
         assert (name == "default") == bool((blur_map == default).all()), name
 
 
 def test_filters_see_pattern_edges_only(found):
-    seen = {}
-
-    def spy(points, radius, confidence):
-        changed = ablations._smooth_edges(points, radius, confidence)
-        seen["changed"] = changed != radius
-        return changed
-
-    spread(found, change=spy)
-    assert not seen["changed"][found.is_depth_edge].any()
-    assert seen["changed"][~found.is_depth_edge].any()
+    changed = smooth_edges(found).radius != found.radius
+    assert not changed[found.is_depth_edge].any()
+    assert changed[~found.is_depth_edge].any()
 
 
-def test_matting_takes_the_weights_of_the_pipeline(found, monkeypatch):
+def test_matting_takes_the_weights_of_the_pipeline(image, found, monkeypatch):
     taken = {}
 
     def propagate(values, weight, guide):
@@ -105,21 +102,23 @@ def test_matting_takes_the_weights_of_the_pipeline(found, monkeypatch):
         return values
 
     monkeypatch.setattr(ablations, "propagate_by_matting", propagate)
-    spread_by_matting(found)
-    pattern = found.points[~found.is_depth_edge]
-    radius, confidence = found.read("median")
+    spread_by_matting(image, found)
+    pattern = found.select(~found.is_depth_edge)
+    at = tuple(pattern.points.T)
     assert (taken["weight"] > 0).sum() == len(pattern)
-    np.testing.assert_array_equal(taken["values"][tuple(pattern.T)], radius[~found.is_depth_edge])
+    np.testing.assert_array_equal(taken["values"][at], pattern.radius)
     power = PropagationSettings().confidence_power
-    np.testing.assert_allclose(taken["weight"][tuple(pattern.T)], confidence[~found.is_depth_edge] ** power, rtol=1e-6)
-    assert taken["guide"] is found.image
+    np.testing.assert_allclose(taken["weight"][at], pattern.positive_confidence**power, rtol=1e-6)
+    assert taken["guide"] is image
 
 
 @pytest.mark.usefixtures("no_matting")
 def test_networks_run_once_for_each_scene(scene, small_networks, monkeypatch):
     runs = []
-    estimate = PointEstimator.estimate
-    monkeypatch.setattr(PointEstimator, "estimate", lambda self, image: runs.append(1) or estimate(self, image))
+    predict = DenseEvaluator.predict
+    monkeypatch.setattr(
+        DenseEvaluator, "predict", lambda self, *points, **options: runs.append(1) or predict(self, *points, **options)
+    )
     scores = score_ablations([scene, scene], small_networks)
     assert len(runs) == 2
     assert [score.method for score in scores] == [*VARIANTS] * 2
@@ -140,11 +139,11 @@ def test_scene_without_edges_has_no_scores_and_is_said(scene, small_networks):
     scores = score_ablations([plain], small_networks, say=lines.append)
     assert len(scores) == len(VARIANTS)
     assert np.isnan([score.error for score in scores]).all()
-    assert lines == ["plain: No edges found."]
+    assert lines == ["plain: No edges found in the image of 64×80 px: nothing shows how blurred it is."]
 
 
 def test_a_variant_that_cannot_be_solved_is_left_open_and_said(scene, small_networks, monkeypatch):
-    def fail(_):
+    def fail(*_):
         msg = "Conjugate gradient descent did not converge."
         raise ValueError(msg)
 
@@ -155,15 +154,16 @@ def test_a_variant_that_cannot_be_solved_is_left_open_and_said(scene, small_netw
     assert lines == ["one, matting Laplacian: Conjugate gradient descent did not converge."]
 
 
-def test_picture_of_depth_edges_alone_is_refused(image, small_networks, monkeypatch):
-    estimator = PointEstimator(small_networks)
-
-    def predict(_, points):
+def test_scene_of_depth_edges_alone_has_no_scores_and_is_said(scene, small_networks, monkeypatch):
+    def predict(_, __, points, **___):
         return EdgePrediction(np.full((len(points), 23), 1 / 23), np.tile([0.0, 1.0], (len(points), 1)))
 
-    monkeypatch.setattr(estimator._evaluator, "predict", predict)
-    with pytest.raises(NoEdgesError, match=r"All \d+ edge points are depth edges"):
-        estimator.estimate(image)
+    monkeypatch.setattr(DenseEvaluator, "predict", predict)
+    lines = []
+    scores = score_ablations([scene], small_networks, say=lines.append)
+    assert np.isnan([score.error for score in scores]).all()
+    (line,) = lines
+    assert re.match(r"one: All \d+ edge points of the image are depth edges", line)
 
 
 def test_summary_has_families_side_by_side():

@@ -8,9 +8,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
 from defocus_edge.files.images import read_image
-from defocus_edge.propagation import NoEdgesError
-from defocus_edge.psf import decode_srgb, encode_srgb
-from synth.scenes import blur_with_disk
+from defocus_edge.propagation.propagate import NoEdgesError
+from defocus_edge.psf import blur_with_disk, decode_srgb, encode_srgb
 from tests.conftest import make_texture
 from training.data.development import DevelopmentScene
 from training.evaluation.deblurring import (

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from defocus_edge.propagation import NoEdgesError
+from defocus_edge.propagation.propagate import NoEdgesError
 from training.data.development import DevelopmentScene
 from training.evaluation.map_methods import MapMethod
 from training.evaluation.maps import (

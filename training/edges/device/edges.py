@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from defocus_edge.blur_levels import MIN_RADIUS, N_LEVELS, RADIUS_STEP
-from defocus_edge.estimation.edges import LUMA, EdgeSettings
+from defocus_edge.estimation.edges import EdgeSettings
+from defocus_edge.psf import LUMA
 from synth.scenes import DEPTH_EDGE_JUMP
 from training.data.camera import LARGEST_RADIUS
 from training.data.labels import UNDECIDED

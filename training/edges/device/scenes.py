@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from defocus_edge.psf import disk_kernel
+from defocus_edge.psf import LINEAR_END, SRGB_GAMMA, SRGB_LINEAR_END, SRGB_OFFSET, SRGB_SLOPE, disk_kernel
 from training.data.camera import LARGEST_RADIUS
 from training.edges.device.atlas import MARGIN, SIDE, index_dtype
 
@@ -19,8 +19,6 @@ LARGEST_STEP = round(LARGEST_RADIUS * STEPS_PER_PIXEL)
 #: Number of blurred versions that a ramp is blended from. The steepest ramp has 4.4 px of radius from corner to corner
 #: of a crop, so the versions are at most 5/16 px apart.
 VERSIONS = 16
-# IEC 61966-2-1, as in `defocus_edge.psf`.
-_SRGB_END, _LINEAR_END, _SLOPE, _OFFSET, _GAMMA = 0.04045, 0.0031308, 12.92, 0.055, 2.4
 
 
 class Optics(NamedTuple):
@@ -55,14 +53,14 @@ def build_optics() -> Optics:
 
 def decode_light(encoded: Any) -> Any:
     """`defocus_edge.psf.decode_srgb` of tensors."""
-    curve = ((ops.maximum(encoded, _SRGB_END) + _OFFSET) / (1 + _OFFSET)) ** _GAMMA
-    return ops.where(encoded <= _SRGB_END, encoded / _SLOPE, curve)
+    curve = ((ops.maximum(encoded, SRGB_LINEAR_END) + SRGB_OFFSET) / (1 + SRGB_OFFSET)) ** SRGB_GAMMA
+    return ops.where(encoded <= SRGB_LINEAR_END, encoded / SRGB_SLOPE, curve)
 
 
 def encode_light(light: Any) -> Any:
     """`defocus_edge.psf.encode_srgb` of tensors."""
-    curve = (1 + _OFFSET) * ops.maximum(light, _LINEAR_END) ** (1 / _GAMMA) - _OFFSET
-    return ops.where(light <= _LINEAR_END, light * _SLOPE, curve)
+    curve = (1 + SRGB_OFFSET) * ops.maximum(light, LINEAR_END) ** (1 / SRGB_GAMMA) - SRGB_OFFSET
+    return ops.where(light <= LINEAR_END, light * SRGB_SLOPE, curve)
 
 
 def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSIONS) -> Any:

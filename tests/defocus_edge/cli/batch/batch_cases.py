@@ -31,7 +31,7 @@ class ScriptedWork(PictureWork):
     skips_existing: bool = False
 
     def __post_init__(self):
-        super().__init__(None, {}, "default", skips_existing=self.skips_existing)
+        super().__init__(None, {}, skips_existing=self.skips_existing)
 
     def write_outputs(self, item, screen):  # noqa: ARG002 - of the method that it replaces
         script = item.source.read_text(encoding="utf-8")

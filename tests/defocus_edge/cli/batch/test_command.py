@@ -1,4 +1,4 @@
-"""cli_batch.py: what a folder becomes, and that nothing which goes wrong on the way changes it."""
+"""cli.batch.command: what a folder becomes, and that nothing which goes wrong on the way changes it."""
 
 import csv
 import fcntl

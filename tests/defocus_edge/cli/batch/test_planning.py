@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defocus_edge._extras import RAW
-from defocus_edge.cli.batch import planning
-from defocus_edge.cli.batch.planning import find_pictures, name_stems, plan_items, remove_leftovers
-from defocus_edge.files.atomic import atomic_write
+from defocus_edge.cli.batch.planning import find_pictures, name_stems, plan_items
+from defocus_edge.files.kinds import READABLE_SUFFIXES
 
 ENDINGS = {"map": "_blur.tif", "preview": "_blur.png"}
 
@@ -131,17 +130,7 @@ def test_names_of_outputs_differ_by_more_than_case_and_do_not_depend_on_order(na
     assert name_stems(shuffled) == stems
 
 
-def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path):
-    (tmp_path / "a").mkdir()
-    with atomic_write(tmp_path / "a" / "map.tif") as temporary:
-        name = temporary.name
-    with atomic_write(tmp_path / "plain") as temporary:
-        other = temporary.name
-    make_files(tmp_path, f"a/{name}", other, ".defocus-edge-notes.tif", "a/.hidden")
-    assert remove_leftovers(tmp_path) == 2
-    assert list_names(tmp_path / "a") == [".hidden", "map.tif"]
-    assert list_names(tmp_path) == [".defocus-edge-notes.tif", "a", "plain"]
-
-
-def test_all_suffixes_are_in_lower_case():
-    assert all(suffix == suffix.lower() for suffix in planning.PICTURE_SUFFIXES)
+@pytest.mark.parametrize("suffix", READABLE_SUFFIXES)
+def test_each_kind_of_picture_is_found_whatever_its_case(tmp_path, suffix):
+    make_files(tmp_path, f"a{suffix}", f"B{suffix.upper()}")
+    assert find_pictures(tmp_path) == [f"B{suffix.upper()}", f"a{suffix}"]

@@ -6,9 +6,10 @@ import pytest
 
 from defocus_edge.files.images import read_image
 from defocus_edge.networks.edge.authors_weights import import_authors_weights
-from defocus_edge.networks.edge.dense import DenseEvaluator, PatchEvaluator
+from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.settings import PropagationSettings
+from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator
 
 LARGEST_RADIUS = 6.0  # their grey level 255
 

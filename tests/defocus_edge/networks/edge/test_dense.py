@@ -13,13 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defocus_edge.networks.edge.dense import (
-    PATCH_CHUNK,
-    POINT_CHUNK,
-    DenseEvaluator,
-    PatchEvaluator,
-)
+from defocus_edge.networks.edge.dense import POINT_CHUNK, DenseEvaluator
 from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from tests.defocus_edge.networks.edge.patch_oracle import PATCH_CHUNK, PatchEvaluator
 
 TOLERANCE = 1e-4
 SIZES = [(20, 20), (41, 41), (21, 67), (53, 37), (97, 130), (20, 150)]

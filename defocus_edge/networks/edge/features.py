@@ -1,0 +1,163 @@
+"""The layers of B-NET and E-NET on a whole image at once: the same numbers as patch by patch, most work done once.
+
+Neighbouring patches share most of their pixels. On one patch, a branch pools with stride 3 and goes on with plain
+convolutions. On the image, that is a pooling with stride 1 and convolutions with dilation 3. So each branch is a fixed
+chain of maps. The first convolution of a head is linear in the concatenated branches and can be split: its part on the
+branches with dilation 3 gives the map ``coarse``, its part on the 15 px branch the map ``fine``. For a patch with its
+corner at p and each d with 0 <= d <= 4
+
+    head1(p, d) = relu(coarse[p + 3 d] + fine[p + d]).
+
+These 25 positions are gathered for each edge point; the rest of the head works on them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from defocus_edge.networks.edge.networks import BRANCH_NAMES, BRANCH_OUTPUT, BRANCH_SIDES, EdgeNetworks
+from defocus_edge.networks.edge.patches import PATCH_SIDE
+
+# Stride of the poolings, and so the dilation of the convolutions after them.
+_STRIDE = 3
+# Positions along one axis after the first 3×3 convolution of a head: 7 - 2.
+_HEAD_SIDE = BRANCH_OUTPUT - 2
+# px by which the map `coarse` is wider than `fine`: its grid of positions reaches 3 times as far.
+_COARSE_MARGIN = (_HEAD_SIDE - 1) * (_STRIDE - 1)
+
+
+class DenseFeatures(keras.layers.Layer):
+    """The maps `coarse` and `fine` of one or both heads, on tiles with their border.
+
+    Parameters
+    ----------
+    networks : EdgeNetworks
+    heads : tuple of {'blur', 'edge'}
+        Heads whose maps are computed, stacked as channels in this order.
+    **kwargs
+        Options of `keras.layers.Layer`; ``dtype="mixed_bfloat16"`` computes the convolutions in bfloat16.
+    """
+
+    def __init__(self, networks: EdgeNetworks, heads: tuple[str, ...] = ("blur", "edge"), **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)  # the input is scaled before it loses precision
+        self.config = networks.config
+        self.heads = heads
+        sides = dict(zip(BRANCH_NAMES, BRANCH_SIDES, strict=True))
+        names = [name for name, side in sides.items() if side in self.config.branch_sides]
+        names += ["f2"] if "edge" in heads else []
+        self.branches = {
+            name: [networks.joint.get_layer(f"{name}_conv{number}") for number in (1, 2, 3, 4)] for name in names
+        }
+        self.head_convs = {head: networks.joint.get_layer(f"{head}_head_conv1") for head in heads}
+
+    def call(self, tiles: Any) -> tuple[Any, Any]:
+        """(B, T+40, T+40, 3) tiles to ``coarse`` (B, T+12, T+12, C) and ``fine`` (B, T+4, T+4, C)."""
+        config = self.config
+        scaled = ops.cast((tiles - config.input_mean) * config.input_gain, self.compute_dtype)
+        large = {name: self._apply_large(scaled, name) for name in ("b1", "f2") if name in self.branches}
+        middle = [self._apply_middle(self._crop(scaled, BRANCH_SIDES[1]))] if "b2" in self.branches else []
+        small = self._apply_small(self._crop(scaled, BRANCH_SIDES[2])) if "b3" in self.branches else None
+        coarse, fine = [], []
+        for head in self.heads:
+            kernel = self.head_convs[head].kernel
+            inputs = [*([] if head == "blur" else [large["f2"]]), large["b1"], *middle]
+            split = len(inputs) * config.filters
+            coarse.append(
+                ops.conv(ops.concatenate(inputs, axis=-1), kernel[:, :, :split], padding="valid", dilation_rate=_STRIDE)
+            )
+            if small is None:
+                fine.append(ops.zeros_like(coarse[-1])[:, _COARSE_MARGIN:, _COARSE_MARGIN:])
+            else:
+                fine.append(ops.conv(small, kernel[:, :, split:], padding="valid"))
+        return ops.concatenate(coarse, axis=-1), ops.concatenate(fine, axis=-1)
+
+    def _crop(self, scaled: Any, branch_side: int) -> Any:
+        """Cut off what the patches of one branch do not reach at the border of a tile."""
+        margin = (PATCH_SIDE - branch_side) // 2
+        start, stop = margin + self.config.crop_shift, self.config.crop_shift - margin
+        return scaled[:, start:stop, start:stop, :]
+
+    def _apply_large(self, tensor: Any, name: str) -> Any:
+        """Branch 1 or f2: conv, pool, three convolutions with dilation 3."""
+        first, *others = self.branches[name]
+        tensor = _convolve(tensor, first.kernel)
+        tensor = ops.max_pool(tensor, _STRIDE, strides=1, padding="valid")
+        for layer in others:
+            tensor = _convolve(tensor, layer.kernel, _STRIDE)
+        return tensor
+
+    def _apply_middle(self, tensor: Any) -> Any:
+        """Branch 2: three convolutions, pool, conv 1×1."""
+        *first, last = self.branches["b2"]
+        for layer in first:
+            tensor = _convolve(tensor, layer.kernel)
+        tensor = ops.max_pool(tensor, _STRIDE, strides=1, padding="valid")
+        return _convolve(tensor, last.kernel)
+
+    def _apply_small(self, tensor: Any) -> Any:
+        """Branch 3: four convolutions."""
+        for layer in self.branches["b3"]:
+            tensor = _convolve(tensor, layer.kernel)
+        return tensor
+
+
+class PointHead(keras.layers.Layer):
+    """One head at points, from its second convolution on.
+
+    Parameters
+    ----------
+    networks : EdgeNetworks
+    head : {'blur', 'edge'}
+    """
+
+    def __init__(self, networks: EdgeNetworks, head: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.convs = [networks.joint.get_layer(f"{head}_head_conv{number}") for number in (2, 3, 4)]
+        count = len(networks.config.dense_units) + 1
+        self.denses = [networks.joint.get_layer(f"{head}_head_dense{number}") for number in range(1, count + 1)]
+
+    def call(self, grid: Any) -> Any:
+        """(N, 5, 5, filters) output of the head's first convolution to (N, classes) softmax."""
+        for layer in self.convs:
+            grid = layer(grid)
+        values = ops.reshape(grid, (-1, grid.shape[-1]))
+        for layer in self.denses:
+            values = layer(values)
+        return values
+
+
+def gather_head_input(coarse: Any, fine: Any, points: Any) -> Any:
+    """Values of the heads' first convolution at points.
+
+    Parameters
+    ----------
+    coarse, fine : tensor
+        What `DenseFeatures` returns.
+    points : (N, 3) tensor of int32
+        Number of the tile, row and column in it.
+
+    Returns
+    -------
+    (N, 5, 5, C) tensor
+        ``relu(coarse[p + 3 d] + fine[p + d])``; C is the number of heads times the filters.
+    """
+    return ops.relu(_gather_grid(coarse, points, _STRIDE) + _gather_grid(fine, points, 1))
+
+
+def _convolve(tensor: Any, kernel: Any, dilation: int = 1) -> Any:
+    """Valid convolution without bias, with ReLU."""
+    return ops.relu(ops.conv(tensor, kernel, padding="valid", dilation_rate=dilation))
+
+
+def _gather_grid(maps: Any, points: Any, step: int) -> Any:
+    """(N, 5, 5, C) values at point + step · d, d in {0…4}²."""
+    _, height, width, channels = ops.shape(maps)
+    grid = np.arange(_HEAD_SIDE, dtype=np.int32) * step
+    offsets = grid[:, None] * width + grid[None, :]
+    corner = (points[:, 0] * height + points[:, 1]) * width + points[:, 2]
+    flat = ops.reshape(maps, (-1, channels))
+    return ops.take(flat, corner[:, None, None] + offsets, axis=0)

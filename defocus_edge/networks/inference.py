@@ -1,0 +1,50 @@
+"""Functions of tensors, compiled for the backend of Keras that is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def compile_inference(
+    function: Callable[..., Any], signature: list[tuple[tuple[int | None, ...], str]]
+) -> Callable[..., Any]:
+    """Compile a function of tensors for the backend in use, once, with a fixed signature.
+
+    Parameters
+    ----------
+    function : callable
+        Takes positional tensors; written with `keras.ops` and Keras layers.
+    signature : list of (shape, dtype)
+        One pair for each argument; None in a shape stands for an axis of any length.
+
+    Returns
+    -------
+    callable
+        It takes arrays or tensors and returns tensors of the backend.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        specs = [tf.TensorSpec(shape, dtype) for shape, dtype in signature]
+        return tf.function(function, input_signature=specs, jit_compile=False)
+    if backend == "jax":
+        import jax
+
+        return jax.jit(function)
+    return _without_gradient(function)
+
+
+def _without_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a torch function so that it takes arrays and records no gradients."""
+    import torch
+
+    def run(*arguments: Any) -> Any:
+        with torch.no_grad():
+            return function(*(ops.convert_to_tensor(argument) for argument in arguments))
+
+    return run
