@@ -19,8 +19,9 @@ evaluate = typer.Typer(no_args_is_help=True, help="Score networks on pictures th
 app.command("bnet")(train_bnet)
 app.command("enet")(train_enet)
 app.command("edges")(train_edges)
-for _network, _title in (("msdu", "MSDU-net"), ("defusion", "DeFusionNET"), ("maganet", "MA-GANet")):
-    app.command(_network)(make_mask_command(_network, _title))
+app.command("msdu")(make_mask_command("msdu", "MSDU-net"))
+app.command("defusion")(make_mask_command("defusion", "DeFusionNET"))
+app.command("maganet")(make_mask_command("maganet", "MA-GANet"))
 app.command("example")(draw_example)
 app.command("example-masks")(draw_masks_example)
 app.command("tables")(write_tables)

@@ -17,8 +17,8 @@ from training.data.labels import share_levels
 from training.edges.batches import CropBatch, PatchBatch
 from training.edges.config import read_config
 from training.edges.model import PointModel, build_model, compile_model
-from training.edges.patch_sampler import PATCHES_PER_CROP, cut_patches
-from training.edges.settings import TrainingSettings
+from training.edges.patch_sampler import cut_patches
+from training.edges.settings import PATCHES_PER_CROP, TrainingSettings
 
 #: Patches of one step, as in the paper.
 PATCHES = 256

@@ -39,7 +39,7 @@ ROOMS = {
     },
     "training": {
         "data": set(),
-        "runs": set(),
+        "runs": {"data"},
         "baselines": set(),
         "edges": {"data", "runs"},
         "masks": {"data", "runs"},

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.commands.edges import Out, Resume, Seed, Start
-from training.commands.tools import explain_faults, format_command, make_folder
+from training.commands.training import Call, Out, Resume, Seed, Start, Steps
+from training.masks.choices import Dataset, Network
 
 if TYPE_CHECKING:
-    from training.masks.config import MaskTrainingConfig
     from training.masks.stages import MaskRun
-
-
-class Dataset(StrEnum):
-    """`mask_stages.DATASETS`, without loading Keras for it."""
-
-    SYNTHETIC = "synthetic"
-    CUHK = "cuhk"
-    DUT = "dut"
-    PAIRS = "pairs"
-
 
 Root = Annotated[
     Path,
@@ -40,10 +28,9 @@ Data = Annotated[Dataset, typer.Option(help="What to learn from.")]
 Unlabelled = Annotated[
     Path | None, typer.Option(help="Folder of photographs without masks, for unlabelled_from.", show_default=False)
 ]
-Steps = Annotated[int | None, typer.Option(min=1, help="Instead of those of the configuration.")]
 
 
-def make_mask_command(network: str, title: str) -> Callable[..., None]:
+def make_mask_command(network: Network, title: str) -> Callable[..., None]:
     """The command that trains one network."""
 
     def train(
@@ -57,69 +44,38 @@ def make_mask_command(network: str, title: str) -> Callable[..., None]:
         seed: Seed = None,
         resume: Resume = False,
     ) -> None:
-        options: dict[str, Any] = {"config": config, "dataset": dataset.value, "root": root, "out": out}
+        options: dict[str, Any] = {"config": config, "dataset": dataset, "root": root, "out": out}
         options |= {"unlabelled": unlabelled, "start": start, "steps": steps, "seed": seed, "resume": resume}
-        _train(network, options)
+        call = Call(network, options)
+        with call.explain_faults():
+            run = _open_run(call, network)
+            call.write_preset(run, run.train_network())
 
     train.__doc__ = f"Train {title}, calibrate its threshold, and write a preset that BlurDetector loads."
     return train
 
 
-def _train(network: str, options: dict[str, Any]) -> None:
-    started = time.monotonic()
-    with explain_faults(format_command(network, {**options, "resume": True})):
-        plan = _read_plan(network, options)
-        run = _open_run(plan, options)
-        crops = run.train()
-        named = {name: options[name] and Path(options[name]).name for name in ("config", "out", "unlabelled", "start")}
-        command = format_command(network, {**options, **named, "root": "DATA", "resume": False})
-        typer.echo(str(run.write_preset(crops, command=command, hours=(time.monotonic() - started) / 3600)))
-
-
-def _read_plan(network: str, options: dict[str, Any]) -> MaskTrainingConfig:
+def _open_run(call: Call, network: Network) -> MaskRun:
+    """Read configuration and pictures."""
     from training.masks.config import read_mask_config
 
-    start = options["start"] and Path(options["start"]).name
-    try:
-        plan = read_mask_config(network, options["config"])
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--config") from error
-    return plan.change(seed=options["seed"], steps=options["steps"], start=start)
-
-
-def _open_run(plan: MaskTrainingConfig, options: dict[str, Any]) -> MaskRun:
-    """Look at checkpoint and folder first, then load: what is wrong is said at once."""
-    import cv2
-
-    from training.runs.checkpoints import check_new, check_resumable, describe_run, find_checkpoint
-
-    out, root = options["out"], options["root"]
-    checkpoint = find_checkpoint(out, plan.settings.network)
-    if options["resume"]:
-        check_resumable(checkpoint, describe_run(plan.settings, plan.network))
-    else:
-        check_new(checkpoint)
-    from training.masks.stages import open_mask_run
-
-    cv2.setNumThreads(1)  # scenes are drawn in one thread beside the training, which needs the other cores
-    make_folder(out)
-    if plan.settings.unlabelled_from and options["unlabelled"] is None:
-        msg = (
-            f"the configuration {plan.name} wants photographs without masks from step {plan.settings.unlabelled_from}."
-        )
+    config, options = call.read_config(partial(read_mask_config, network)), call.options
+    first = config.settings.unlabelled_from
+    if first and options["unlabelled"] is None:
+        msg = f"the configuration {config.name} wants photographs without masks from step {first}."
         raise typer.BadParameter(msg, param_hint="--unlabelled")
-    try:
-        run = open_mask_run(
-            plan,
+
+    def open_run() -> MaskRun:
+        from training.masks.stages import open_mask_run
+
+        return open_mask_run(
+            config,
             dataset=options["dataset"],
-            root=root,
-            folder=out,
+            root=options["root"],
+            folder=options["out"],
             resume=options["resume"],
             unlabelled=options["unlabelled"],
             say=lambda line: typer.echo(line, err=True),
         )
-    except (OSError, ValueError) as error:  # missing or broken pictures
-        raise typer.BadParameter(str(error), param_hint="--root") from error
-    if options["start"] is not None:
-        run.start_from(options["start"])
-    return run
+
+    return call.open_run(config, [network], open_run)

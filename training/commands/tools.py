@@ -1,4 +1,4 @@
-"""What the training commands share: a command line as given, one line for what goes wrong, folders, columns."""
+"""What all commands of `training` share: command lines, errors of one line, folders, columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 
 def format_command(command: str, options: dict[str, Any]) -> str:
-    """The command line of some options; those that are None or False are left out."""
+    """Command line with some options; options that are None or False are left out."""
     words = ["python", "-m", "training", command]
     for name, value in options.items():
         if value is not None and value is not False:
@@ -23,7 +23,7 @@ def format_command(command: str, options: dict[str, Any]) -> str:
 
 @contextmanager
 def explain_faults(go_on: str) -> Iterator[None]:
-    """One line for what is wrong with checkpoint or preset, and for Ctrl-C: the command line that goes on."""
+    """Say in one line what is wrong with a checkpoint or preset, and after Ctrl-C with which command line to go on."""
     from defocus_edge.networks.preset_files import PresetError
     from training.runs.checkpoints import CheckpointError
 
@@ -37,7 +37,7 @@ def explain_faults(go_on: str) -> Iterator[None]:
 
 
 def make_folder(out: Path) -> None:
-    """Make the folder of a run or a report, before minutes of work and not after."""
+    """Make the folder of a run or a report before minutes of work, not after."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -51,7 +51,7 @@ def split_words(text: str) -> list[str]:
 
 
 def hide_columns(figures: str | None, known: Sequence[str]) -> set[str]:
-    """Columns that the table leaves out; a wrong name is wrong usage."""
+    """Columns that the table leaves out; a wrong name is an error of usage."""
     if figures is None:
         return set()
     chosen = split_words(figures)
@@ -63,7 +63,7 @@ def hide_columns(figures: str | None, known: Sequence[str]) -> set[str]:
 
 
 def check_matting(what: str) -> None:
-    """Refuse what needs pymatting, an optional package, before minutes of work and not after."""
+    """Refuse what needs the optional package pymatting before minutes of work, not after."""
     if importlib.util.find_spec("pymatting") is None:
         msg = f"{what} needs pymatting. Got: none. Install it with: pip install 'defocus-edge[evaluation]'."
         raise typer.BadParameter(msg)

@@ -13,8 +13,8 @@ from defocus_edge.blur_levels import radius_to_class
 from training.data.labels import UNDECIDED
 from training.edges.settings import Head, TrainingSettings
 
-#: What the points of a crop are balanced over: the blur levels of its pattern edges, or pattern and depth edges. Sharp
-#: parts have more edge points than blurred ones.
+#: Points of a crop are chosen evenly from the blur levels of its pattern edges, or from pattern and depth edges: sharp
+#: parts have more edge points than blurred parts.
 Balance = Literal["radius", "depth edges"]
 
 
@@ -25,15 +25,15 @@ class PointBatch(ABC):
     Attributes
     ----------
     levels : (P, 23) ndarray of float32
-        Share of each level: the radius lies between two.
+        Share of each level; a radius lies between two levels.
     radius : (P,) ndarray of float32
         px, within the levels.
     is_depth : (P,) ndarray of int8
         1 depth edge, 0 pattern edge, -1 undecided.
     valid : (P,) ndarray of float32
-        0 for padding.
+        1 for points, 0 for padding.
     family : (P,) ndarray of str
-        Family of the scene that a point lies in.
+        Family of the scene that the point lies in.
     """
 
     levels: NDArray[np.float32]
@@ -45,7 +45,7 @@ class PointBatch(ABC):
     @property
     @abstractmethod
     def inputs(self) -> dict[str, NDArray[Any]]:
-        """What the model is given."""
+        """Inputs of the model."""
 
     def weigh(self, head: Head) -> NDArray[np.float32]:
         """(P,) 1 for the points that a head learns from: for B-NET all but depth edges, for E-NET the decided ones."""
@@ -53,7 +53,7 @@ class PointBatch(ABC):
         return (chosen & (self.valid > 0)).astype(np.float32)
 
     def make_target(self, settings: TrainingSettings) -> NDArray[Any]:
-        """What the loss compares the output with: (P, 23) shares of levels, or (P, 1) numbers of classes."""
+        """Target of the loss: (P, 23) shares of levels, or (P, 1) numbers of classes."""
         if settings.loss == "levels":
             return self.levels
         classes = radius_to_class(self.radius) if settings.head == "blur" else np.maximum(self.is_depth, 0)
@@ -62,7 +62,7 @@ class PointBatch(ABC):
 
 @dataclass(frozen=True)
 class CropBatch(PointBatch):
-    """Points in crops that they share.
+    """Points that share crops.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class CropBatch(PointBatch):
 
 @dataclass(frozen=True)
 class PatchBatch(PointBatch):
-    """Points with a patch each.
+    """Points with one patch each.
 
     Attributes
     ----------
@@ -99,24 +99,10 @@ class PatchBatch(PointBatch):
         return {"patches": self.patches}
 
 
-class TrainingBatch(Protocol):
-    """What a step of training needs of a batch, whose arrays may be NumPy's or the backend's."""
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """What the model is given."""
-
-    def weigh(self, head: Head) -> Any:
-        """(P,) 1 for the points that a head learns from, 0 for the others."""
-
-    def make_target(self, settings: TrainingSettings) -> Any:
-        """What the loss compares the output with."""
-
-
 class BatchSampler(Protocol):
     """Draws batches without end."""
 
     def draw_batch(
         self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
-    ) -> TrainingBatch:
-        """At most `points_per_crop` points of each of so many crops; the rest of the room is padding."""
+    ) -> PointBatch:
+        """Draw `crops` crops with at most `points_per_crop` points each; the rest of the room is padding."""

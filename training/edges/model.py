@@ -13,6 +13,7 @@ from defocus_edge.networks.edge.networks import BRANCH_NAMES, EdgeNetworks
 from training.edges.settings import Head, TrainingSettings
 from training.runs.optimizers import KernelMuon, make_rate
 
+# Smaller probabilities count as this in the loss, so that its logarithm stays finite; as Keras does.
 _SMALLEST_PROBABILITY = 1e-7
 
 
@@ -25,7 +26,7 @@ class PointModel(keras.Model):
         Their layer objects are trained. With ``head="edge"`` the f1 layers are frozen: they are B-NET's.
     head : {'blur', 'edge'}
     precision : {'float32', 'mixed_bfloat16'}
-        Of the convolutions over the crops; weights and heads stay float32.
+        Precision of the convolutions over the crops; weights and heads stay float32.
     """
 
     def __init__(self, networks: EdgeNetworks, head: Head, *, precision: str = "float32") -> None:
@@ -46,7 +47,7 @@ class PointModel(keras.Model):
 class PatchModel(PointModel):
     """The same head on patches, each computed on its own as in the paper.
 
-    It has the variables of `PointModel` in the same order: a checkpoint of one fits the other.
+    Its variables are those of `PointModel` in the same order, so that a checkpoint of one model fits the other.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def build_model(networks: EdgeNetworks, settings: TrainingSettings) -> PointMode
 
 
 def blur_level_loss(shares: Any, probabilities: Any) -> Any:
-    """Cross entropy against the shares of the levels, plus the absolute error in px of the expected radius.
+    """Cross entropy with the shares of the levels, plus the absolute error in px of the expected radius.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Independent patches as in the paper: few points of many crops, so that one step sees many pictures."""
+"""Independent patches as in the paper: a few points from each of many crops, so that a step sees many pictures."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from defocus_edge.networks.edge.patches import PATCH_SIDE
 from training.edges.batches import Balance, PatchBatch
 from training.edges.crops import CropSampler
 
-#: Patches that are taken from one crop. A batch of 256 then holds 32 crops, each of a picture, a scene and a camera of
-#: its own; drawing them takes a fraction of the step. Fewer per crop would mix more and render longer.
-PATCHES_PER_CROP = 8
-
 
 class PatchSampler:
     """Draws batches of patches from the crops of a `CropSampler`.
 
-    A shuffle buffer would mix as well, but its content is a state that a resumed run would have to restore. Here a
-    batch comes from fresh crops and the generator of its step alone, so that a run resumes exactly.
+    Each batch comes from new crops and the generator of its step alone, so that a run resumes exactly. The content of a
+    shuffle buffer would be a state to restore.
 
     Parameters
     ----------
@@ -31,7 +27,7 @@ class PatchSampler:
     def draw_batch(
         self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
     ) -> PatchBatch:
-        """At most `points_per_crop` patches of each of so many fresh crops, as `CropSampler.draw_batch`."""
+        """At most `points_per_crop` patches of each of `crops` new crops, see `CropSampler.draw_batch`."""
         batch = self.crops.draw_batch(crops, points_per_crop, rng=rng, balance=balance)
         return PatchBatch(
             levels=batch.levels,

@@ -1,4 +1,4 @@
-"""Pictures of how a training went."""
+"""Plots of the scores of a training."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import RADIUS_STEP
 
+# Width and height of the plot in inches, and px per inch.
 _INCHES = (7.2, 6.4)
 _DPI = 100
 
 
 def plot_confusion(counts: NDArray[np.integer], levels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Draw which level is taken for which: a row for each true level, its points shared out over the predicted ones.
+    """Draw which level is taken for which.
 
     Parameters
     ----------
     counts : (L, L) ndarray of int
-        Points by true and predicted level.
+        Number of points by true level (rows) and predicted level (columns).
     levels : (L,) ndarray of float
         px, evenly spaced.
 
     Returns
     -------
     (640, 720, 3) ndarray of uint8
-        RGB. A level without points has a row of zeros.
+        RGB. Each row of cells shows the shares of the points of one true level; zeros for a level without points.
     """
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor="white", layout="constrained")

@@ -1,4 +1,4 @@
-"""Scores on crops of pictures that are never trained on: by blur level for B-NET, by family for E-NET."""
+"""Scores on crops of pictures that are never trained on: for each blur level of B-NET, for each family of E-NET."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ from training.edges.plots import plot_confusion
 from training.edges.settings import Head
 from training.runs.log import write_rows
 
-#: What the points of a crop are balanced over, for training and for scores.
+#: What the points of a crop are balanced over, in training and in scores.
 BALANCE: dict[Head, Balance] = {"blur": "radius", "edge": "depth edges"}
+# Seed of the held-back crops.
 _SEED = 20_26
-# Crops of one batch, and points of one crop at most.
+# Number of crops of one batch, and largest number of points of one crop.
 _CROPS, _POINTS = 8, 256
+# Probability above which a point counts as a depth edge here: the more probable class.
+_DEPTH_FROM = 0.5
+# Percentile of the error that is reported beside its mean.
+_PERCENTILE = 95
 
 
 @dataclass(frozen=True)
 class PointScores:
-    """What a network said at P labelled points, and the truth.
+    """Output of a network at P labelled points, and the truth.
 
     Attributes
     ----------
@@ -50,7 +55,7 @@ class PointScores:
 
 
 def draw_validation(sampler: CropSampler, head: Head, crops: int) -> list[PointBatch]:
-    """At least `crops` crops, the same each time; the first ones of a larger number."""
+    """Draw at least `crops` crops, the same ones each time; with more crops these come first."""
     return [
         sampler.draw_batch(
             min(_CROPS, crops), _POINTS, rng=np.random.default_rng((_SEED, number)), balance=BALANCE[head]
@@ -75,18 +80,18 @@ def score_points(model: PointModel, head: Head, batches: Sequence[PointBatch]) -
 
 
 def summarize(scores: PointScores, head: Head) -> dict[str, float]:
-    """Scores in one line.
+    """Summarize the scores of a network.
 
     Returns
     -------
     dict
-        For B-NET the mean absolute error of the median radius in px at pattern edges, and its 95th percentile; for
-        E-NET accuracy, and precision and recall of depth edges.
+        For B-NET the mean and the 95th percentile of the absolute error of the radius (the median, see `read_radius`)
+        at pattern edges, px; for E-NET accuracy, and precision and recall of depth edges.
     """
     if head == "blur":
         error = np.abs(read_radius(scores.output) - scores.radius)
-        return {"mae_px": round(float(error.mean()), 4), "p95_px": round(float(np.percentile(error, 95)), 4)}
-    found = scores.output[:, 1] > 0.5
+        return {"mae_px": round(float(error.mean()), 4), "p95_px": round(float(np.percentile(error, _PERCENTILE)), 4)}
+    found = scores.output[:, 1] > _DEPTH_FROM
     hits = float((found & scores.is_depth).sum())
     return {
         "accuracy": round(float((found == scores.is_depth).mean()), 4),
@@ -98,7 +103,7 @@ def summarize(scores: PointScores, head: Head) -> dict[str, float]:
 def validate_network(networks: EdgeNetworks, head: Head, development: CropSampler, *, folder: Path, crops: int) -> None:
     """Write ``bnet_levels.csv`` and ``bnet_confusion.png``, or ``enet_scores.csv``, into a folder.
 
-    The network is run as the library runs it, dense and in float32, however it was trained.
+    The network runs as in the library, dense and in float32, however it was trained.
     """
     scores = score_points(PointModel(networks, head), head, draw_validation(development, head, crops))
     if head == "blur":
@@ -114,8 +119,8 @@ def tabulate_levels(scores: PointScores) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``level_px``, ``count`` of points nearest to the level, ``mae_px`` and ``bias_px`` of their median radius;
-        the last two are empty where there is no point.
+        ``level_px``, ``count`` of points whose radius is nearest to the level, ``mae_px`` and ``bias_px`` of the radius
+        that is read there; the last two are empty where there is no point.
     """
     error = read_radius(scores.output) - scores.radius
     truth = radius_to_class(scores.radius)
@@ -130,21 +135,21 @@ def tabulate_levels(scores: PointScores) -> list[dict[str, Any]]:
 
 
 def count_confusion(scores: PointScores) -> NDArray[np.int64]:
-    """(23, 23) numbers of points by true level, nearest to their radius, and most probable level."""
+    """(23, 23) numbers of points: true level (nearest to the radius) by most probable level."""
     cells = radius_to_class(scores.radius) * N_LEVELS + scores.output.argmax(axis=-1)
     return np.bincount(cells, minlength=N_LEVELS**2).reshape(N_LEVELS, N_LEVELS)
 
 
 def tabulate_families(scores: PointScores) -> list[dict[str, Any]]:
-    """One row for all points and one for those of each family.
+    """One row for all points, and one for the points of each family.
 
     Returns
     -------
     list of dict
-        ``family``, ``count`` and ``depth_edges`` (how many of them), ``accuracy``, and ``precision`` and ``recall`` of
-        depth edges, empty where none was found or none is there.
+        ``family``, ``count``, ``depth_edges`` (their number), ``accuracy``, and ``precision`` and ``recall`` of depth
+        edges; ``precision`` is empty where none was found, ``recall`` where there is none.
     """
-    found = scores.output[:, 1] > 0.5
+    found = scores.output[:, 1] > _DEPTH_FROM
     rows: list[dict[str, Any]] = []
     for name in ("all", *FAMILIES):
         here = np.ones_like(found) if name == "all" else scores.family == name

@@ -1,4 +1,4 @@
-"""Losses of the networks that detect blur: score maps, overlap with the mask, and the adversarial pair."""
+"""Losses of the networks that detect blur: score maps, overlap with the mask, and the two adversarial losses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from keras import ops
 
-# Pixels added to intersection and union: two empty masks are equal, not undefined.
+# Number of pixels added to intersection and union, so that two empty masks are equal.
 _EMPTY_OVERLAP = 1e-6
+# Smallest sum of weights that a mean is divided by.
+_LEAST_WEIGHT = 1e-6
 
 
 def score_map_loss(masks: Any, logits: Any, weights: Any = None) -> Any:
@@ -18,9 +20,9 @@ def score_map_loss(masks: Any, logits: Any, weights: Any = None) -> Any:
     masks : (B, H, W, 1) tensor
         1 where a pixel is blurred, 0 where it is sharp; values between are shares.
     logits : (B, H, W, K) tensor
-        What a network of `defocus_edge.networks.segmentation.registry` returns.
+        Output of a network of `defocus_edge.networks.segmentation.registry`.
     weights : (B,) tensor, optional
-        How much each picture counts; 0 for one without a mask.
+        Weight of each picture; 0 for a picture without a mask.
 
     Returns
     -------
@@ -41,15 +43,15 @@ def iou_loss(masks: Any, probability: Any, weights: Any = None) -> Any:
     masks : (B, H, W, 1) tensor
         1 where a pixel is blurred, 0 where it is sharp.
     probability : (B, H, W, 1) tensor
-        Of being blurred: the sigmoid of a network's last map.
+        Probability that a pixel is blurred: the sigmoid of a network's last map.
     weights : (B,) tensor, optional
-        How much each picture counts; 0 for one without a mask.
+        Weight of each picture; 0 for a picture without a mask.
 
     Returns
     -------
     scalar tensor
-        0 for equal binary maps, two empty ones included; 1 for disjoint ones. With an empty mask and a map that is not
-        empty it is 1 with hardly any gradient, so it wants a cross entropy beside it.
+        0 for equal binary maps, also if both are empty; 1 for disjoint maps. An empty mask and a map that is not empty
+        give 1 with hardly any gradient, so a cross entropy is needed beside it.
     """
     masks = ops.cast(masks, probability.dtype)
     overlap = ops.sum(masks * probability, axis=(1, 2, 3))
@@ -58,40 +60,40 @@ def iou_loss(masks: Any, probability: Any, weights: Any = None) -> Any:
 
 
 def generator_loss(map_logits: Any) -> Any:
-    """What the generator minimizes: how surely the discriminator finds its maps.
+    """Loss of the generator: how surely the discriminator recognizes its maps.
 
     Parameters
     ----------
     map_logits : (B, h, w, 1) tensor
-        The discriminator's logits for pictures and the generator's maps.
+        Logits of the discriminator for pictures with the generator's maps.
 
     Returns
     -------
     scalar tensor
-        Mean binary cross entropy against "mask": the form that keeps its gradient when the discriminator wins.
+        Mean binary cross entropy with the answer "mask": this form keeps its gradient when the discriminator wins.
     """
     return ops.mean(ops.softplus(-map_logits))
 
 
 def discriminator_loss(mask_logits: Any, map_logits: Any) -> Any:
-    """What the discriminator minimizes: taking maps for masks and masks for maps.
+    """Loss of the discriminator: taking maps for masks and masks for maps.
 
     Parameters
     ----------
     mask_logits, map_logits : (B, h, w, 1) tensor
-        Its logits for pictures with their masks, and with the generator's maps.
+        Logits of the discriminator for pictures with their masks, and with the generator's maps.
 
     Returns
     -------
     scalar tensor
-        Mean of the two mean binary cross entropies; log 2 when it cannot tell.
+        Mean of both mean binary cross entropies; log 2 if the discriminator cannot tell.
     """
     return (ops.mean(ops.softplus(-mask_logits)) + ops.mean(ops.softplus(map_logits))) / 2
 
 
 def _average(losses: Any, weights: Any) -> Any:
-    """Mean of (B,) losses, weighted if there are weights; 0 if all of them are."""
+    """Mean of (B,) losses, weighted if there are weights; 0 if all weights are 0."""
     if weights is None:
         return ops.mean(losses)
     weights = ops.cast(weights, losses.dtype)
-    return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1e-6)
+    return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), _LEAST_WEIGHT)

@@ -1,4 +1,4 @@
-"""A blur-detection network with its losses and optimizer, alone or against a discriminator, as Keras trains it."""
+"""A network that detects blur with its losses and optimizer, trained alone or against a discriminator."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from training.masks.losses import discriminator_loss, generator_loss, iou_loss, 
 from training.masks.settings import MaskTrainingSettings
 from training.runs.optimizers import KernelMuon, make_rate
 
-#: What stands in the mask of a picture that has none.
+#: Value of all pixels in the mask of a picture without mask.
 UNLABELLED = -1.0
-# Adam's first moment for both sides of an adversarial training, as in Isola et al. 2017 (and Radford et al. 2016).
+# Decay of Adam's first moment for both sides of an adversarial training (Isola et al. 2017, Radford et al. 2016).
 _ADVERSARIAL_BETA_1 = 0.5
+# The same otherwise: Keras' own default (Kingma & Ba 2015).
+_BETA_1 = 0.9
 
 
 class AdversarialModel(keras.Model):
-    """A network that is trained through a discriminator, which stays as it is.
+    """A network that is trained through a discriminator; the discriminator itself stays as it is.
 
     Parameters
     ----------
@@ -36,8 +38,8 @@ class AdversarialModel(keras.Model):
 
     Notes
     -----
-    The discriminator's weights count as not trainable here, though they are trained by a step of their own: switching
-    `trainable` on and off would depend on when a backend compiles which step.
+    The discriminator's weights count as not trainable here, though another step trains them. Switching `trainable` on
+    and off would depend on when a backend compiles which step.
     """
 
     def __init__(self, network: keras.Model, discriminator: keras.Model) -> None:
@@ -53,38 +55,37 @@ class AdversarialModel(keras.Model):
 
     @property
     def trainable_variables(self) -> list[Any]:
-        """Those of the network."""
+        """See `keras.Model`: the network's."""
         return list(self.network.trainable_variables)
 
     @property
     def non_trainable_variables(self) -> list[Any]:
-        """The other ones of the network, and all of the discriminator."""
+        """See `keras.Model`: the other ones of the network, and all of the discriminator."""
         return [*self.network.non_trainable_variables, *self.discriminator.variables]
 
     @property
     def trainable_weights(self) -> list[Any]:
-        """Those of the network."""
+        """See `keras.Model`: the network's."""
         return list(self.network.trainable_weights)
 
     @property
     def non_trainable_weights(self) -> list[Any]:
-        """The other ones of the network, and all of the discriminator."""
+        """See `keras.Model`: the other ones of the network, and all of the discriminator."""
         return [*self.network.non_trainable_weights, *self.discriminator.weights]
 
 
 class MaskTrainer:
-    """Takes the steps of a training.
+    """A network that detects blur, and how it takes a step of training.
 
     Parameters
     ----------
     settings : MaskTrainingSettings
     config : SegmentationConfig
-        Of the network.
+        Architecture of the network.
 
     Attributes
     ----------
     network : keras.Model
-        What is trained.
     """
 
     def __init__(self, settings: MaskTrainingSettings, config: SegmentationConfig) -> None:
@@ -99,6 +100,7 @@ class MaskTrainer:
         self._compile()
 
     def _compile(self) -> None:
+        """Give network and discriminator their losses and optimizers."""
         settings = self.settings
 
         def measure_loss(masks: Any, logits: Any) -> Any:
@@ -128,20 +130,20 @@ class MaskTrainer:
 
     @property
     def variables(self) -> list[Any]:
-        """All that a checkpoint must hold."""
+        """All variables that a checkpoint must hold."""
         parts = [self.network] if self._discriminator is None else [self.network, self._discriminator]
         optimizers = [model.optimizer for model in (self._model, self._discriminator) if model is not None]
         return [variable for part in (*parts, *optimizers) for variable in part.variables]
 
     def take_step(self, images: NDArray[np.float32], masks: NDArray[np.float32]) -> float:
-        """One step of the optimizer; against a discriminator, one of its own follows.
+        """Take one step of the optimizer, and then one of the discriminator's, if there is one.
 
         Parameters
         ----------
         images : (B, S, S, 3) ndarray of float32
             RGB in [0, 1].
         masks : (B, S, S, 1) ndarray of float32
-            1 = blurred, 0 = sharp; `UNLABELLED` all over for a picture without mask.
+            1 = blurred, 0 = sharp; `UNLABELLED` everywhere for a picture without mask.
 
         Returns
         -------
@@ -172,7 +174,7 @@ def make_optimizer(settings: MaskTrainingSettings) -> keras.optimizers.Optimizer
     if settings.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=settings.momentum, weight_decay=decay or None)
     if settings.optimizer == "adam":
-        beta_1 = _ADVERSARIAL_BETA_1 if settings.adversarial_weight else 0.9
+        beta_1 = _ADVERSARIAL_BETA_1 if settings.adversarial_weight else _BETA_1
         return keras.optimizers.Adam(rate, beta_1=beta_1, weight_decay=decay or None)
     return KernelMuon(learning_rate=rate, weight_decay=decay, adam_weight_decay=decay)
 
@@ -184,7 +186,7 @@ def find_labelled(masks: Any) -> Any:
 
 @contextmanager
 def use_precision(precision: str) -> Iterator[None]:
-    """Build layers with a precision."""
+    """Give the layers that are built in the block a precision."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:

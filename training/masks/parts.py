@@ -27,19 +27,20 @@ T = TypeVar("T")
 #: Sharp pictures for which `measure_sharpness` reads more px than this, once they are reduced, are never shown in
 #: focus: some have a soft background. It reads 1.1 to 1.3 times the true radius; 1 px is the smallest blurred level.
 SHARP_LIMIT = 1.2
-#: Persons are reduced by more than other pictures, so that more than a part of one is seen.
+#: Factors by which persons are reduced: more than other pictures, so that more than a part of a person is seen.
 PERSON_REDUCTIONS = (0.4, 0.8)
 #: Hand-drawn masks are of whole photographs and composed as such: this much of them or more is used, along each side.
 SHAPE_WINDOWS = (0.6, 1.0)
-#: A matte covers at least this share of a scene, and leaves as much; if not it is drawn again, so often.
+#: A matte covers at least this share of a scene, and leaves at least as much; if not, it is drawn again, up to
+#: `_TRIES` times.
 _LEAST_COVER = 0.04
 _TRIES = 6
-# Depth beyond these percentiles is taken as noise; it is blurred like them.
+# Depth beyond these percentiles is taken as noise and blurred like them. Chosen by hand.
 _DEPTH_PERCENTILES = (1, 99)
 
 
 class PartCutter:
-    """Cuts random windows of random pictures; only what is cut is converted.
+    """Cuts random windows from random pictures; only the window is converted to light.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ class PartCutter:
         return _mirror(_reduce(find_light(picture[window]), shape), rng) * draw_gain(rng)
 
     def cut_person(self, shape: Shape, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Linear light of part of a photograph of a person, and the share of each pixel that the person covers."""
+        """Linear light of a part of a person's photograph, and the share of each pixel that the person covers."""
         cutouts = self._find_cutouts(shape)
 
         def cut() -> tuple[Cutout, tuple[slice, slice], NDArray[np.float32]]:
@@ -90,11 +91,11 @@ class PartCutter:
         return np.ascontiguousarray(both[..., :3]) * draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
     def cut_shape(self, shape: Shape, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Share of each pixel that is blurred in part of a hand-drawn mask of a real photograph."""
+        """Share of each pixel that is blurred in a part of a hand-drawn mask of a photograph."""
 
         def cut() -> NDArray[np.float32]:
             mask = _choose(self.sources.shapes, rng)
-            whole = max(shape[0] / mask.shape[0], shape[1] / mask.shape[1])  # the factor at which all of it is seen
+            whole = max(shape[0] / mask.shape[0], shape[1] / mask.shape[1])  # with this factor all of it is seen
             window = _choose_window(mask.shape, shape, (whole / SHAPE_WINDOWS[1], whole / SHAPE_WINDOWS[0]), rng)
             return _reduce((mask[window] >= WHITE_FROM).astype(np.float32), shape)
 
@@ -109,7 +110,7 @@ class PartCutter:
         return np.ascontiguousarray(both[..., :3]) * draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
     def _choose_focused(self, shape: Shape) -> list[NDArray[np.uint8]]:
-        """Pictures that fit and whose edges are sharp all over after the least reduction they get."""
+        """Pictures that fit, and whose edges are all sharp after the least reduction that they get."""
         fitting = self._find_any(shape)
         least = [
             max(REDUCTIONS[1], *(want / have for want, have in zip(shape, one.shape, strict=False))) for one in fitting
@@ -125,7 +126,7 @@ class PartCutter:
         return focused
 
     def _measure(self, picture: NDArray[np.uint8]) -> float:
-        """Radius in px of the softer edges of a source, measured once; NaN without edges."""
+        """Radius of the softer edges of a source, px, measured once; NaN without edges."""
         if id(picture) not in self._radii:
             self._radii[id(picture)] = measure_sharpness(picture.astype(np.float32) / np.float32(255)).radius
         return self._radii[id(picture)]
@@ -169,7 +170,7 @@ def compose_plane(
     cutter : PartCutter
     shape : (int, int)
     focus : float
-        Where it is in focus along `angle`, 0 to 1 from one end of the picture to the other.
+        Place of the focus along `angle`, 0 to 1 from one end of the picture to the other.
     angle : float
         Radians from the columns' axis.
     largest : float
@@ -194,7 +195,7 @@ def compose_slope(
 
 
 def compose_depth(light: NDArray[np.float32], disparity: NDArray[np.float32], *, focus: float, largest: float) -> Scene:
-    """A picture with disparity through a thin lens, in focus at a share of its range, at most `largest` px blurred."""
+    """A picture with disparity through a thin lens: `focus` is a share of the range, `largest` a radius in px."""
     low, high = (float(end) for end in np.percentile(disparity, _DEPTH_PERCENTILES))
     at = low + focus * (high - low)
     signed = lens_radius(disparity, at, largest, reach=max(high - at, at - low))
@@ -211,7 +212,7 @@ def _round_radius(radius: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _find_fitting(parts: Sequence[T], find_size: Callable[[T], tuple[int, ...]], name: str, shape: Shape) -> list[T]:
-    """Those that need not be enlarged."""
+    """Parts that need not be enlarged to a shape."""
     fitting = [part for part in parts if find_size(part)[0] >= shape[0] and find_size(part)[1] >= shape[1]]
     if not fitting:
         msg = f"shape must not be larger than each {name} of the sources. Got: {shape[0]}×{shape[1]}."
@@ -220,13 +221,14 @@ def _find_fitting(parts: Sequence[T], find_size: Callable[[T], tuple[int, ...]],
 
 
 def _choose(parts: Sequence[T], rng: np.random.Generator) -> T:
+    """Choose one at random."""
     return parts[int(rng.integers(len(parts)))]
 
 
 def _choose_window(
     size: tuple[int, ...], shape: Shape, factors: tuple[float, float], rng: np.random.Generator
 ) -> tuple[slice, slice]:
-    """Window that becomes `shape` when reduced by a factor of a range, or by as much less as the picture needs."""
+    """Window that becomes `shape` when reduced by a random factor, or by less if the picture is too small for it."""
     factor = max(float(rng.uniform(*factors)), shape[0] / size[0], shape[1] / size[1])
     lengths = [min(round(want / factor), have) for want, have in zip(shape, size, strict=False)]
     first = [int(rng.integers(have - length + 1)) for have, length in zip(size, lengths, strict=False)]
@@ -234,7 +236,7 @@ def _choose_window(
 
 
 def _repeat(cut: Callable[[], T], find_matte: Callable[[T], NDArray[np.float32]]) -> T:
-    """Cut until the matte covers a part of the scene, not all and not nothing; the last one is taken as it is."""
+    """Cut until the matte covers a part of the scene, neither all nor nothing; take the last try as it is."""
     for _ in range(_TRIES):
         part = cut()
         if _LEAST_COVER <= find_matte(part).mean() <= 1 - _LEAST_COVER:
@@ -243,12 +245,12 @@ def _repeat(cut: Callable[[], T], find_matte: Callable[[T], NDArray[np.float32]]
 
 
 def _reduce(values: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
-    """Area averages; mattes that must be enlarged become soft instead of blocky."""
+    """Resize by area averages; mattes that must be enlarged become soft, not blocky."""
     smaller = values.shape[0] >= shape[0] and values.shape[1] >= shape[1]
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(values, shape[::-1], interpolation=method), dtype=np.float32)
 
 
 def _mirror(values: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Left and right exchanged, or not."""
+    """Exchange left and right, or not."""
     return np.ascontiguousarray(values[:, ::-1]) if rng.random() < 0.5 else values

@@ -1,4 +1,4 @@
-"""What a blur-detection network learns from: synthetic scenes, photographs with masks, photographs without."""
+"""What a network that detects blur learns from: photographs with masks, and photographs without masks."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from defocus_edge.files.images import read_image
 from training.data.mask_datasets import MaskPair, read_pair
 from training.data.sources import list_pictures
 
+# Value of a resized 8-bit mask from which a pixel counts as blurred: half of white.
+_WHITE_FROM = 128
+
 
 class MaskSampler(Protocol):
-    """Draws pictures with masks without end; what is drawn depends on nothing but the generator."""
+    """Draws pictures with masks without end; they depend on nothing but the generator."""
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Pictures (count, side, side, 3), RGB in [0, 1], and masks (count, side, side), True = blurred."""
+        """Draw pictures (count, side, side, 3), RGB in [0, 1], and masks (count, side, side), True = blurred."""
 
 
 class PairSampler:
-    """Random parts of photographs with hand-drawn masks: resized, turned, cropped, mirrored.
+    """Draws random parts of photographs with hand-drawn masks: resized, turned, cropped, mirrored.
 
     Parameters
     ----------
     pairs : sequence of MaskPair
-        Read at once and kept, resized.
+        All are read at once, resized and kept.
     side : int
-        Of the crops, px.
+        Side of the crops, px.
     resized : int
-        Side in px that whole photographs are resized to, aspect ratio and all, as the papers do; 0 for `side`.
+        Side in px of the squares that whole photographs are resized to, as in the papers; 0 for `side`.
     rotation : float
         Largest turn either way, in rad.
     scaling : float
-        They are enlarged by a random factor from 1 to this.
+        Photographs are enlarged by a random factor from 1 to this.
 
     Raises
     ------
@@ -62,19 +65,19 @@ class PairSampler:
             self._pictures.append(np.dstack([small, matte]))
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """As `MaskSampler`."""
+        """See `MaskSampler`."""
         parts = [self._cut(self._pictures[rng.integers(len(self._pictures))], rng) for _ in range(count)]
         both = np.stack(parts)
-        return both[..., :3].astype(np.float32) / np.float32(255), both[..., 3] >= 128
+        return both[..., :3].astype(np.float32) / np.float32(255), both[..., 3] >= _WHITE_FROM
 
     def _cut(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Part of one photograph; beyond its border it is mirrored."""
+        """Cut a part of one photograph, which is mirrored beyond its border."""
         factor = rng.uniform(1, self._scaling)
         angle = rng.uniform(-self._rotation, self._rotation)
         spare = max(self._resized * factor - self._side, 0) / 2
         shift = rng.uniform(-spare, spare, 2)
         cosine, sine = np.cos(angle) / factor, np.sin(angle) / factor
-        # From crop to photograph: about the middles of both, which lie half a px before the px of that number.
+        # From crop to photograph, about the middles of both; the middle of n px is at (n - 1) / 2.
         to_photo = np.array([[cosine, -sine], [sine, cosine]])
         middle = (self._resized - 1) / 2 - to_photo @ ((self._side - 1) / 2 - shift)
         part = cv2.warpAffine(
@@ -88,13 +91,13 @@ class PairSampler:
 
 
 class PhotoSampler:
-    """Random square parts of photographs that have no masks.
+    """Draws random square parts of photographs that have no masks.
 
     Parameters
     ----------
     folder : str or Path
     side : int
-        Of the crops, px; smaller photographs are enlarged to it.
+        Side of the crops, px; smaller photographs are enlarged to it.
 
     Raises
     ------
@@ -114,7 +117,7 @@ class PhotoSampler:
             self._photos.append(photo)
 
     def draw_photos(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Pictures (count, side, side, 3), RGB in [0, 1]."""
+        """Draw pictures (count, side, side, 3), RGB in [0, 1]."""
         parts = []
         for _ in range(count):
             photo = self._photos[rng.integers(len(self._photos))]

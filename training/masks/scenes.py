@@ -26,38 +26,51 @@ from training.masks.parts import (
     compose_uniform,
 )
 
-#: Radii in px of what is in focus and what is not: none in between, where nobody could say. Those of slopes, planes and
-#: depth take all values.
+# The numbers of the scenes are ours, chosen by hand unless a source is named; a pair is the range of a distribution.
+#: Radii of what is in focus, px. Between them and the blurred radii nobody could say what is blurred; only in slopes,
+#: planes and depth do such radii occur.
 SHARP_RADII = (0.0, 0.7)
-#: Evenly distributed in their logarithm. Photographs with hand-drawn masks, 320 px wide, reach about 12 px.
+#: Radii of what is blurred, px, evenly distributed in their logarithm. Photographs with hand-drawn masks, 320 px wide,
+#: reach about 12 px (measured).
 BLURRED_RADII = (1.5, 12.0)
 #: Radii are multiples of this, px: what `blur_with_disk_fast` keeps of a disk is of use again.
 RADIUS_GRID = 0.125
-#: Families of scenes and how often they occur. Real masks are mostly those of a subject in front of its background;
-#: pictures with disparity are few, and would be learnt by heart.
+#: Families of scenes and their shares. Most real masks show a subject in front of its background. There are so few
+#: pictures with disparity that they would be learnt by heart.
 FAMILIES = {"shape": 0.44, "person": 0.22, "gradual": 0.2, "depth": 0.06, "uniform": 0.08}
-#: In how many shapes the blurred side is the nearer one, and spills over the sharp one.
+#: Share of the shapes whose blurred side is nearer and spills over the sharp side.
 NEAR_SHARE = 0.35
-#: How many persons are in focus in front of a blurred background; the others the other way round.
+#: Share of the persons in focus in front of a blurred background; the others are blurred in front of a sharp one.
 PERSON_FOCUS_SHARE = 0.7
-#: How many persons and shapes have both sides in focus or both blurred: an outline alone is no border of blur.
+#: Share of the persons and shapes with both sides in focus or both blurred: an outline alone is no border of blur.
 ALIKE_SHARE = 0.1
-#: Gradual blur: planes have their focus at this share of the picture, slopes grow by so many px per px, evenly
-#: distributed in the logarithm.
+#: Share of the way across the picture at which a plane is in focus.
 PLANE_FOCI = (-0.1, 1.1)
+#: Growth of the radius of a slope, px per px, evenly distributed in the logarithm.
 SLOPES = (0.03, 0.4)
-#: Depth is in focus at this share of its range.
+#: Share of the range of depth at which a picture with disparity is in focus.
 DEPTH_FOCI = (0.0, 1.0)
 
-#: The development set: how many scenes of each family besides those with depth, in shapes that take turns.
+#: The development set: number of scenes of each family without depth; their shapes take turns.
 SHAPE_SCENES, PERSON_SCENES, GRADUAL_SCENES, UNIFORM_SCENES = 20, 20, 11, 4
 SCENE_SHAPES = ((320, 320), (320, 426), (288, 384), (384, 288), (272, 400))
-#: Foci of its pictures with depth, and their largest radius in px: both ends blurred, or one.
+#: One scene of this many has its nearer side blurred.
+NEAR_EVERY = 3
+#: Largest radius in px of the first plane, and by how much that of the last one is larger.
+SCENE_PLANE_RADIUS, SCENE_PLANE_GROWTH = 6, 6
+#: Largest radius in px of the slopes, growth of the first one in px per px, and by how much that of the last is larger.
+SCENE_SLOPE_RADIUS, SCENE_SLOPE, SCENE_SLOPE_GROWTH = 8.0, 0.05, 0.2
+#: Radii of the uniform scenes, px: in focus, just blurred, in focus, very blurred.
+SCENE_UNIFORM_RADII = (0.0, 2.0, 0.5, 8.0)
+#: Foci of the pictures with depth, as in `DEPTH_FOCI`, and their largest radius in px: both ends are blurred, or one.
 SCENE_FOCI = (0.05, 0.5, 0.95)
 MOTORCYCLE_FOCI = (0.9, 0.1)
 SCENE_DEPTH_RADIUS = 6.0
-#: Every other scene is clean, the rest as a camera would save it: noise in 8-bit steps, and JPEG.
+#: Every second scene is clean; the others have noise (in 8-bit steps) and JPEG as from a camera.
 SCENE_SENSORS = (Sensor(), Sensor(noise=1.5, jpeg_quality=90))
+# Radii take turns by this step, prime to the numbers of scenes: large and small ones alternate.
+_RADIUS_STRIDE = 7
+# Seed of the development set.
 _SEED = 2027
 
 
@@ -81,18 +94,18 @@ class MaskScene:
 
 
 class MaskSceneSampler:
-    """Draws pictures with masks without end. What is drawn depends on nothing but the generator.
+    """Draws pictures with masks without end. They depend on nothing but the generator.
 
-    Borders are mirrored under the blur: unlike the radius of an edge point, a mask does not tell. Making a sampler
-    takes 20 ms for each sharp picture, whose own sharpness is measured.
+    Borders are mirrored before the blur, which does not matter to a mask. Making a sampler measures the sharpness of
+    each sharp picture, 20 ms each.
 
     Parameters
     ----------
     sources : Sources
     side : int
-        Of the pictures, px.
+        Side of the pictures, px.
     families : dict, optional
-        Family name to how often it occurs; `FAMILIES` unless given.
+        Name of a family to how often it occurs. Default: `FAMILIES`.
 
     Raises
     ------
@@ -213,35 +226,39 @@ def render_mask_development_set(root: str | Path) -> Iterator[MaskScene]:
 
 
 def _compose_shape_scene(cutter: PartCutter, shape: Shape, place: int, rng: np.random.Generator) -> Scene:
-    """Radii up to the largest, in steps; the blurred side is the nearer one in every third scene."""
+    """Compose a shape; radii go up to the largest in steps."""
     blurred = _space_radii(SHAPE_SCENES)[place]
-    return compose_shape(cutter, shape, sharp=0.0, blurred=blurred, blurred_is_near=place % 3 == 2, rng=rng)
+    return compose_shape(
+        cutter, shape, sharp=0.0, blurred=blurred, blurred_is_near=place % NEAR_EVERY == NEAR_EVERY - 1, rng=rng
+    )
 
 
 def _compose_person_scene(cutter: PartCutter, shape: Shape, place: int, rng: np.random.Generator) -> Scene:
-    """Radii up to the largest, in steps; the person is blurred in every third scene."""
+    """Compose a person; radii go up to the largest in steps."""
     blurred = _space_radii(PERSON_SCENES)[place]
-    near, far = (blurred, 0.0) if place % 3 == 2 else (0.0, blurred)
+    near, far = (blurred, 0.0) if place % NEAR_EVERY == NEAR_EVERY - 1 else (0.0, blurred)
     return compose_person(cutter, shape, near=near, far=far, rng=rng)
 
 
 def _compose_gradual_scene(cutter: PartCutter, shape: Shape, place: int, rng: np.random.Generator) -> Scene:
-    """Planes with their focus in several places, and slopes in between."""
+    """Compose planes with their focus in several places, and slopes in turn."""
     share = place / (GRADUAL_SCENES - 1)
     if place % 2 == 0:
-        return compose_plane(cutter, shape, focus=share, angle=np.pi / 2 + share, largest=6 + 6 * share, rng=rng)
-    return compose_slope(cutter, shape, sharp=0.0, blurred=8.0, slope=0.05 + 0.2 * share, rng=rng)
+        largest = SCENE_PLANE_RADIUS + SCENE_PLANE_GROWTH * share
+        return compose_plane(cutter, shape, focus=share, angle=np.pi / 2 + share, largest=largest, rng=rng)
+    slope = SCENE_SLOPE + SCENE_SLOPE_GROWTH * share
+    return compose_slope(cutter, shape, sharp=0.0, blurred=SCENE_SLOPE_RADIUS, slope=slope, rng=rng)
 
 
 def _compose_uniform_scene(cutter: PartCutter, shape: Shape, place: int, rng: np.random.Generator) -> Scene:
-    """In focus, just blurred, in focus, very blurred."""
-    return compose_uniform(cutter, shape, radius=(0.0, 2.0, 0.5, 8.0)[place], rng=rng)
+    """Compose a scene with one radius."""
+    return compose_uniform(cutter, shape, radius=SCENE_UNIFORM_RADII[place], rng=rng)
 
 
 def _space_radii(count: int) -> list[float]:
-    """Radii from the least to the largest blurred one, evenly in the logarithm, large and small in turn."""
+    """All radii of what is blurred, px, evenly spaced in the logarithm, large and small ones in turn."""
     radii = np.geomspace(*BLURRED_RADII, count)
-    return [float(_round_to_grid(radii[(7 * place) % count])) for place in range(count)]
+    return [float(_round_to_grid(radii[(_RADIUS_STRIDE * place) % count])) for place in range(count)]
 
 
 def _make_scene(scene: Scene, name: str, family: str, number: int, rng: np.random.Generator) -> MaskScene:
@@ -250,7 +267,7 @@ def _make_scene(scene: Scene, name: str, family: str, number: int, rng: np.rando
 
 
 def _draw_sides(rng: np.random.Generator) -> tuple[float, float]:
-    """Radii of what is in focus and what is not; sometimes both are the one or the other."""
+    """Draw radii of what is in focus and of what is blurred; sometimes both are in focus or both blurred."""
     alike = rng.random() < ALIKE_SHARE
     if not alike:
         return _draw_sharp(rng), _draw_blurred(rng)
@@ -259,10 +276,12 @@ def _draw_sides(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def _draw_sharp(rng: np.random.Generator) -> float:
+    """Draw a radius of what is in focus, px."""
     return _round_to_grid(float(rng.uniform(*SHARP_RADII)))
 
 
 def _draw_blurred(rng: np.random.Generator) -> float:
+    """Draw a radius of what is blurred, px."""
     return _round_to_grid(_draw_logarithmic(BLURRED_RADII, rng))
 
 

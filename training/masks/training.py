@@ -1,10 +1,8 @@
-"""How a blur-detection network is trained: any of the three, through the loop that all networks share."""
+"""How a network that detects blur is trained, and how its threshold is calibrated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,50 +11,28 @@ from numpy.typing import NDArray
 from defocus_edge.metrics import THRESHOLDS, MaskProtocol, average_curves, measure_mask, summarize_masks
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 from defocus_edge.networks.segmentation.tiles import MapEvaluator
-from training.edges.settings import CHECKPOINT_SECONDS
 from training.masks.model import UNLABELLED, MaskTrainer
 from training.masks.samplers import MaskSampler, PhotoSampler
 from training.masks.scenes import MaskScene
-from training.runs.checkpoints import (
-    check_new,
-    check_resumable,
-    describe_run,
-    find_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
-from training.runs.log import TrainingLog
-from training.runs.loop import Loop
+from training.masks.settings import MaskTrainingSettings
+from training.runs.training import Task
 
+#: Pictures and masks as for `MaskTrainer.take_step`.
+MaskBatch = tuple[NDArray[np.float32], NDArray[np.float32]]
 #: Held-back crops that are scored at each checkpoint.
 SCORED_CROPS = 32
+# Seed of the held-back crops.
 _SEED = 20_27
-# Pictures that are scored at once.
+# Number of pictures that are scored at once.
 _SCORED_AT_ONCE = 8
-# Thresholds that a network may be given: the ends of the scale say nothing.
+# A network is given a threshold from this to one minus this: nearer to 0 and 1 a threshold means nothing.
 _LEAST_THRESHOLD = 0.05
+# Thresholds whose mean Fβ is this close to the largest are as good: another development set would change far more.
+_EQUAL_F_BETA = 5e-4
 
 
-@dataclass(frozen=True)
-class MaskBatch:
-    """What a step learns from: see `MaskTrainer.take_step`."""
-
-    images: NDArray[np.float32]
-    masks: NDArray[np.float32]
-
-
-def train_mask_network(
-    trainer: MaskTrainer,
-    sampler: MaskSampler,
-    development: MaskSampler,
-    *,
-    folder: Path,
-    photos: PhotoSampler | None = None,
-    resume: bool = False,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    scored_crops: int = SCORED_CROPS,
-) -> dict[str, float]:
-    """Train a blur-detection network in place.
+class MaskTask(Task[MaskBatch]):
+    """Trains a network that detects blur in place.
 
     Parameters
     ----------
@@ -65,64 +41,61 @@ def train_mask_network(
         What to learn from.
     development : MaskSampler
         Crops of pictures that are never learnt from.
-    folder : Path
-        Gets ``<network>.npz`` (checkpoint) and ``<network>.csv`` (log), and logs for TensorBoard if that is installed.
     photos : PhotoSampler, optional
         Pictures without masks, if the settings want some.
-    resume : bool
-        Go on from the checkpoint in `folder`, if there is one.
-    checkpoint_seconds : float
-        Time between checkpoints.
     scored_crops : int
-        Held-back crops that are scored at each checkpoint.
-
-    Returns
-    -------
-    dict
-        Scores on the held-back crops after the last step.
+        Number of held-back crops that are scored at each checkpoint.
 
     Raises
     ------
-    CheckpointError
-        If there is a checkpoint and `resume` is False, or it was written with other settings.
     ValueError
         If the settings want pictures without masks and there are none.
-    KeyboardInterrupt
-        After Ctrl-C, when the step in progress is done and a checkpoint written.
     """
-    settings = trainer.settings
-    if settings.unlabelled_from and photos is None:
-        msg = f"unlabelled_from = {settings.unlabelled_from} needs a folder of photographs without masks. Got: none."
-        raise ValueError(msg)
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint, first = find_checkpoint(folder, settings.network), 0
-    description = describe_run(settings, trainer.config)
-    if resume:
-        check_resumable(checkpoint, description)
-        first = load_checkpoint(checkpoint, trainer.variables)
-    else:
-        check_new(checkpoint)
-    held_back = development.draw_batch(scored_crops, np.random.default_rng(_SEED))
 
-    def draw(step: int) -> MaskBatch:
-        rng = np.random.default_rng((settings.seed, step))
+    settings: MaskTrainingSettings
+
+    def __init__(
+        self,
+        trainer: MaskTrainer,
+        sampler: MaskSampler,
+        development: MaskSampler,
+        *,
+        photos: PhotoSampler | None = None,
+        scored_crops: int = SCORED_CROPS,
+    ) -> None:
+        settings = trainer.settings
+        if settings.unlabelled_from and photos is None:
+            msg = (
+                f"unlabelled_from = {settings.unlabelled_from} needs a folder of photographs without masks. Got: none."
+            )
+            raise ValueError(msg)
+        super().__init__(settings.network, settings, trainer.config)
+        self._trainer, self._sampler, self._photos = trainer, sampler, photos
+        self._held_back = development.draw_batch(scored_crops, np.random.default_rng(_SEED))
+
+    @property
+    def variables(self) -> list[Any]:
+        """See `Task`."""
+        return self._trainer.variables
+
+    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:
+        """See `Task`."""
+        settings = self.settings
         without = settings.batch // 2 if 0 < settings.unlabelled_from < step else 0
-        images, masks = sampler.draw_batch(settings.batch - without, rng)
+        images, masks = self._sampler.draw_batch(settings.batch - without, rng)
         targets = masks[..., None].astype(np.float32)
-        if photos is None or not without:
-            return MaskBatch(images, targets)
+        if self._photos is None or not without:
+            return images, targets
         none = np.full((without, *targets.shape[1:]), UNLABELLED, dtype=np.float32)
-        return MaskBatch(np.concatenate([images, photos.draw_photos(without, rng)]), np.concatenate([targets, none]))
+        return np.concatenate([images, self._photos.draw_photos(without, rng)]), np.concatenate([targets, none])
 
-    return Loop(
-        settings.steps,
-        draw,
-        take_step=lambda batch: trainer.take_step(batch.images, batch.masks),
-        save=lambda step: save_checkpoint(checkpoint, trainer.variables, step, description),
-        score=lambda: score_crops(trainer, *held_back),
-        log=TrainingLog(folder, settings.network, steps=settings.steps, first=first),
-        checkpoint_seconds=checkpoint_seconds,
-    ).run(first)
+    def take_step(self, batch: MaskBatch) -> float:
+        """See `Task`."""
+        return self._trainer.take_step(*batch)
+
+    def score(self) -> dict[str, float]:
+        """See `Task`."""
+        return score_crops(self._trainer, *self._held_back)
 
 
 def score_crops(trainer: MaskTrainer, images: NDArray[np.float32], masks: NDArray[np.bool_]) -> dict[str, float]:
@@ -147,7 +120,7 @@ def calibrate_threshold(trainer: MaskTrainer, scenes: Sequence[MaskScene]) -> tu
     Returns
     -------
     threshold : float
-        The middle of the thresholds whose mean Fβ is the largest, to two digits: the curve is flat there.
+        Median of the thresholds with the largest mean Fβ, to two digits: the curve is flat there.
     scores : dict
         See `summarize_masks`; IoU is at 0.5.
     """
@@ -157,15 +130,14 @@ def calibrate_threshold(trainer: MaskTrainer, scenes: Sequence[MaskScene]) -> tu
     protocol = MaskProtocol()
     f_beta = average_curves(curves, protocol).f_beta
     allowed = (THRESHOLDS >= _LEAST_THRESHOLD) & (THRESHOLDS <= 1 - _LEAST_THRESHOLD)
-    # Nearly the largest counts as well: half a thousandth is far below what another development set would change.
-    best = THRESHOLDS[allowed & (f_beta >= f_beta[allowed].max() - 5e-4)]
+    best = THRESHOLDS[allowed & (f_beta >= f_beta[allowed].max() - _EQUAL_F_BETA)]
     row = summarize_masks(curves, protocol)
     scores = {name: value if isinstance(value, str) else round(float(value), 4) for name, value in row.items()}
     return round(float(np.median(best)), 2), scores
 
 
 def export_network(trainer: MaskTrainer) -> Any:
-    """The network in float32, whatever it was trained in."""
+    """The network in float32, whatever precision it was trained with."""
     network = build_segmentation_network(trainer.settings.network, trainer.config)
     network.set_weights(trainer.network.get_weights())
     return network

@@ -1,4 +1,4 @@
-"""VGG16's weights of ImageNet, where they can be had."""
+"""Weights of VGG16 trained on ImageNet, if `keras.applications` can provide them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ def fill_from_imagenet(network: keras.Model, config: SegmentationConfig) -> str 
     Parameters
     ----------
     network : keras.Model
-        One with the layers `VGG16_NAMES`.
+        A network with the layers `VGG16_NAMES`.
     config : SegmentationConfig
-        Its architecture; only with width 1 do the weights fit.
+        Architecture of the network; the weights fit only width 1.
 
     Returns
     -------
     str or None
-        Why it was not done; None if it was.
+        Why the network was not filled; None if it was.
 
     Notes
     -----
-    The weights expect BGR from 0 to 255 without ImageNet's mean, ours RGB from 0 to 1 without it times `INPUT_GAIN`:
-    the first kernel is turned round and scaled. With batch normalization there is no bias to fill.
+    VGG16 expects BGR from 0 to 255 minus ImageNet's mean; our networks compute RGB from 0 to 1 minus that mean, times
+    `INPUT_GAIN`. So the first kernel is reversed along its channels and scaled. Batch normalization leaves no bias to
+    fill.
     """
     if config.width != 1:
         return f"they fit a network of width 1 only, this one has {config.width}."

@@ -1,1 +1,1 @@
-"""What every training shares."""
+"""What all trainings share: configuration, steps, checkpoints, logs, tables, optimizers."""

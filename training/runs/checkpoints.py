@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defocus_edge.files.atomic import atomic_write
-from training.edges.settings import Head
 
 if TYPE_CHECKING:  # settings are compared before Keras is loaded
     import keras
-
-    from defocus_edge.networks.edge.networks import EdgeNetworks
 
 
 class CheckpointError(ValueError):
@@ -28,16 +25,16 @@ _OTHER_ARRAYS = 2
 
 
 def find_checkpoint(folder: Path, stage: str) -> Path:
-    """Where a run keeps the checkpoint of a stage: ``blur``, ``edge`` or the name of a segmentation network."""
+    """Path of the checkpoint of a stage: ``blur``, ``edge`` or the name of a segmentation network."""
     return folder / f"{stage}.npz"
 
 
-def describe_run(settings: Any, config: Any) -> dict[str, Any]:
-    """What a checkpoint says of its run: settings, and the networks but for the threshold, which comes later.
+def describe_run(settings: Any, architecture: Any) -> dict[str, Any]:
+    """What a checkpoint says of its run: the settings and the architecture, both dataclasses.
 
-    Both are dataclasses: `TrainingSettings` or `MaskTrainingSettings`, and the configuration of the architecture.
+    The threshold of E-NET is left out, since it is calibrated after the training.
     """
-    networks = {name: value for name, value in asdict(config).items() if name != "depth_threshold"}
+    networks = {name: value for name, value in asdict(architecture).items() if name != "depth_threshold"}
     return json.loads(json.dumps({**asdict(settings), "networks": networks}))
 
 
@@ -47,7 +44,7 @@ def check_new(path: Path) -> None:
     Raises
     ------
     CheckpointError
-        If there is one.
+        If there is a checkpoint.
     """
     if path.is_file():
         msg = f"{path} must not exist for a new run. Got: a checkpoint. Go on from it (resume) or name another folder."
@@ -60,7 +57,7 @@ def list_variables(model: keras.Model) -> list[Any]:
 
 
 def save_checkpoint(path: Path, variables: Sequence[Any], step: int, description: dict[str, Any]) -> None:
-    """Write variables, the step and what is said of the run, whole or not at all."""
+    """Write variables, the step and the description of the run; the file appears whole or not at all."""
     import keras
 
     arrays = {f"v{number}": keras.ops.convert_to_numpy(value) for number, value in enumerate(variables)}
@@ -74,12 +71,12 @@ def load_checkpoint(path: Path, variables: Sequence[Any]) -> int:
     Returns
     -------
     int
-        The step after which it was written; 0 if there is no checkpoint.
+        The step after which the checkpoint was written; 0 if there is none.
 
     Raises
     ------
     CheckpointError
-        If it was written by another model.
+        If the checkpoint is of another model.
     """
     if not path.is_file():
         return 0
@@ -92,31 +89,13 @@ def load_checkpoint(path: Path, variables: Sequence[Any]) -> int:
         return int(arrays["step"])
 
 
-def load_network(path: Path, networks: EdgeNetworks, head: Head) -> int:
-    """Fill B-NET or E-NET from a checkpoint, whatever sampler and optimizer it was trained with.
+def load_network(path: Path, variables: Sequence[Any]) -> int:
+    """Fill the variables of a network, which come first in a checkpoint, whatever optimizer trained them.
 
     Returns
     -------
     int
-        The step after which it was written.
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is of other networks.
-    """
-    from training.edges.model import PointModel
-
-    return load_network_variables(path, PointModel(networks, head).variables)
-
-
-def load_network_variables(path: Path, variables: Sequence[Any]) -> int:
-    """Fill the variables of a network, the first ones of a checkpoint, and leave the optimizer's.
-
-    Returns
-    -------
-    int
-        The step after which it was written.
+        The step after which the checkpoint was written.
 
     Raises
     ------
@@ -129,18 +108,18 @@ def load_network_variables(path: Path, variables: Sequence[Any]) -> int:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings in a checkpoint, as `describe_run` made them; older ones lack some."""
+    """The settings in a checkpoint, as `describe_run` made them; old checkpoints lack some."""
     with np.load(path) as arrays:
         return json.loads(str(arrays["settings"]))
 
 
 def check_resumable(path: Path, description: dict[str, Any]) -> None:
-    """Refuse to go on from a checkpoint of a run of which other things were said; more steps may follow.
+    """Refuse to go on from a checkpoint of a run with another description; more steps are allowed.
 
     Raises
     ------
     CheckpointError
-        If a setting differs, or the steps are fewer. No checkpoint is fine.
+        If a setting differs, or the steps are fewer.
     """
     if not path.is_file():
         return
@@ -159,7 +138,7 @@ def check_resumable(path: Path, description: dict[str, Any]) -> None:
 
 
 def _fill(variables: Sequence[Any], arrays: Any, path: Path) -> None:
-    """Assign the first arrays of a checkpoint to variables, all or none of them."""
+    """Assign the first arrays of a checkpoint to the variables; if one does not fit, none is assigned."""
     for number, variable in enumerate(variables):
         shape = arrays[f"v{number}"].shape if f"v{number}" in arrays else None
         if shape != tuple(variable.shape):

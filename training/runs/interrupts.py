@@ -13,19 +13,19 @@ from typing import Any
 def hold_interrupt() -> Iterator[Callable[[], bool]]:
     """Remember Ctrl-C until the end of the block; a second one interrupts at once.
 
-    An interrupt within a step would leave weights and number of steps that do not belong together.
+    An interrupt within a step would leave weights that do not belong to the number of steps.
 
     Yields
     ------
     callable
-        Whether Ctrl-C was pressed.
+        Returns whether Ctrl-C was pressed.
 
     Raises
     ------
     KeyboardInterrupt
-        At the end of the block, if it was.
+        At the end of the block, if Ctrl-C was pressed.
     """
-    if threading.current_thread() is not threading.main_thread():  # no other may set a handler
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set a handler
         yield lambda: False
         return
     pressed = False

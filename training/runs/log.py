@@ -1,4 +1,4 @@
-"""What a stage of training tells: lines with the time left, a CSV file, scalars for TensorBoard."""
+"""The log of a stage of training: lines with the time left, a CSV file, scalars for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from defocus_edge.files.atomic import atomic_write
 
-#: Steps between lines.
+#: Number of steps between lines.
 LOG_STEPS = 50
 
 
@@ -27,10 +27,10 @@ class TrainingLog:
         Gets ``<stage>.csv``, and ``tensorboard/<stage>`` if that is installed (extra `train`).
     stage : str
     steps : int
-        The last one.
+        Number of the last step.
     first : int
-        The step that the run goes on from. Later rows of the CSV file are of steps that the checkpoint does not hold:
-        they are taken out, for the steps are taken again.
+        Step that the run goes on from. Rows of later steps are removed from the CSV file, since the checkpoint does not
+        hold these steps and they are taken again.
     """
 
     def __init__(self, folder: Path, stage: str, *, steps: int, first: int) -> None:
@@ -43,7 +43,7 @@ class TrainingLog:
         drop_rows(self._csv, after=first)
 
     def add_loss(self, step: int, loss: float) -> None:
-        """Note the loss of a step; every `LOG_STEPS` steps, and after the last one, their mean is written."""
+        """Note the loss of a step; every `LOG_STEPS` steps and after the last step, write the mean."""
         self._losses.append(loss)
         if step % LOG_STEPS and step != self._steps:
             return
@@ -63,6 +63,7 @@ class TrainingLog:
         self._draw(step, scores)
 
     def _draw(self, step: int, values: dict[str, float]) -> None:
+        """Hand values to TensorBoard."""
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
@@ -70,7 +71,7 @@ class TrainingLog:
 
 
 def _open_board(folder: Path) -> Any:
-    """Writer for TensorBoard; None where the extra `train` is not installed."""
+    """Writer for TensorBoard; None if the extra `train` is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         return None
     from tensorboard.summary import Writer
@@ -89,7 +90,7 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write a CSV file, whole or not at all."""
+    """Write a CSV file; it appears whole or not at all."""
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
@@ -97,7 +98,7 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def drop_rows(path: Path, *, after: int) -> None:
-    """Take the rows of steps after `after`, and a row that was cut off, out of a CSV file."""
+    """Remove the rows of steps after `after`, and a row that was cut off, from a CSV file."""
     if not path.is_file():
         return
     with path.open(newline="", encoding="utf-8") as file:

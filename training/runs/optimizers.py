@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 from keras import ops
+
+from training.runs.settings import StageSettings
+
+# Share of the highest learning rate below which `WarmStableDecay` never goes. Chosen by hand.
+_LEAST_RATE = 0.01
+# Factor of each drop of the rate with the schedule ``steps``, as in Karaali et al. 2022.
+_DROP = 0.1
+# A convolution kernel has height, width, input and output channels; the first one of a network reads RGB.
+_KERNEL_AXES, _PICTURE_CHANNELS = 4, 3
 
 
 class KernelMuon(keras.optimizers.Muon):
@@ -21,7 +30,7 @@ class KernelMuon(keras.optimizers.Muon):
     """
 
     def _should_use_adamw(self, variable: Any) -> bool:
-        return len(variable.shape) != 4 or variable.shape[2] <= 3
+        return len(variable.shape) != _KERNEL_AXES or variable.shape[2] <= _PICTURE_CHANNELS
 
     def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
         self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
@@ -30,36 +39,19 @@ class KernelMuon(keras.optimizers.Muon):
         self.assign_sub(variable, ops.reshape(update, variable.shape))
 
 
-class RateSettings(Protocol):
-    """What the learning rate depends on; see `TrainingSettings`."""
-
-    @property
-    def steps(self) -> int: ...  # noqa: D102 - as in `TrainingSettings`
-    @property
-    def learning_rate(self) -> float: ...  # noqa: D102
-    @property
-    def schedule(self) -> str: ...  # noqa: D102
-    @property
-    def warmup(self) -> int: ...  # noqa: D102
-    @property
-    def decay(self) -> float: ...  # noqa: D102
-    @property
-    def drop_steps(self) -> int: ...  # noqa: D102
-
-
 class WarmStableDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, constant, linear decay to a hundredth."""
+    """The rate rises linearly, stays, and falls linearly to a hundredth."""
 
-    def __init__(self, settings: RateSettings) -> None:
+    def __init__(self, settings: StageSettings) -> None:
         self.settings = settings
 
     def __call__(self, step: Any) -> Any:
-        """Rate of a step, counted from 0."""
+        """Rate of a step; the first step is 0."""
         settings = self.settings
         step = ops.cast(step, "float32")
         rise = (step + 1) / max(settings.warmup, 1)
         fall = (settings.steps - step) / max(settings.decay * settings.steps, 1)
-        return settings.learning_rate * ops.clip(ops.minimum(rise, fall), 0.01, 1.0)
+        return settings.learning_rate * ops.clip(ops.minimum(rise, fall), _LEAST_RATE, 1.0)
 
     def get_config(self) -> dict[str, Any]:
         """The settings."""
@@ -67,10 +59,10 @@ class WarmStableDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {name: getattr(self.settings, name) for name in names}
 
 
-def make_rate(settings: RateSettings) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate of each step: falling at the end, or a tenth of itself after every `drop_steps`."""
+def make_rate(settings: StageSettings) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate of each step, by the schedule of the settings."""
     if settings.schedule == "steps":
         return keras.optimizers.schedules.ExponentialDecay(
-            settings.learning_rate, decay_steps=settings.drop_steps, decay_rate=0.1, staircase=True
+            settings.learning_rate, decay_steps=settings.drop_steps, decay_rate=_DROP, staircase=True
         )
     return WarmStableDecay(settings)

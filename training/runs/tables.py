@@ -1,4 +1,4 @@
-"""Tables of scores: means that pass over what could not be measured, printed as Markdown."""
+"""Tables of scores in Markdown; means leave out what could not be measured."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class MethodScore(Protocol):
 
     @property
     def family(self) -> str:
-        """Which kind of scene."""
+        """Kind of scene."""
 
     @property
     def method(self) -> str:
-        """What was scored."""
+        """Name of what was scored."""
 
 
 Score = TypeVar("Score", bound=MethodScore)
@@ -39,7 +39,8 @@ def group_by_family(scores: Sequence[Score]) -> list[tuple[str, str, list[Score]
     Returns
     -------
     list of (str, str, list)
-        Families in order of appearance, in each the methods likewise. Several families are followed by all together.
+        Families in order of appearance, and the methods of each in order of appearance. If there are several families,
+        the rows of all of them together follow.
     """
     methods = list(dict.fromkeys(score.method for score in scores))
     families = list(dict.fromkeys(score.family for score in scores))
@@ -60,7 +61,7 @@ def average_known(values: Iterable[float]) -> float:
 
 
 def spread_known(values: Iterable[float]) -> float:
-    """Standard deviation of the values that are not NaN, with their number as divisor; NaN if none is left."""
+    """Standard deviation (divisor n) of the values that are not NaN; NaN if none is left."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.std(known)) if known else float("nan")
 

@@ -199,13 +199,13 @@ def test_e_net_of_an_older_b_net_is_refused(run_folder, training_root):
 
 
 def test_ctrl_c_says_how_to_go_on(training_root, tmp_path, monkeypatch):
-    take_step = edge_training._take_step
+    take_step = edge_training.EdgeTask.take_step
 
     def press_ctrl_c(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
         return take_step(*arguments)
 
-    monkeypatch.setattr(edge_training, "_take_step", press_ctrl_c)
+    monkeypatch.setattr(edge_training.EdgeTask, "take_step", press_ctrl_c)
     out = tmp_path / "tiny run"
     result = run("bnet", training_root, out, "--steps", "9")
     assert result.exit_code == 130

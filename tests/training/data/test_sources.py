@@ -22,7 +22,7 @@ from training.data.sources import (
     shrink,
     split_paths,
 )
-from training.edges.settings import VALIDATION_STRIDES
+from training.runs.settings import VALIDATION_STRIDES
 
 
 @pytest.fixture

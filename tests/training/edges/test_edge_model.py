@@ -10,11 +10,11 @@ from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
 from tests.training.training_cases import BLUR, EDGE, SETTINGS, copy_networks, find_changed, get_weights, make_model
 from training.data.sources import load_sources
-from training.edges import training as edge_training
 from training.edges.crops import CropSampler
 from training.edges.model import PatchModel, PointModel, blur_level_loss, build_model
 from training.edges.patch_sampler import PatchSampler
 from training.edges.settings import TrainingSettings
+from training.edges.training import take_step
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_the_papers_loss_is_the_cross_entropy_of_the_nearest_level(networks, bat
     classes = radius_to_class(batch.radius)
     probability = np.asarray(model(batch.inputs))[np.arange(len(classes)), classes]
     expected = -np.log(probability[kept]).sum() / len(kept)
-    assert edge_training._take_step(model, settings, batch) == pytest.approx(expected, rel=1e-4)
+    assert take_step(model, settings, batch) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("sampler", ["dense", "patches"])
@@ -105,7 +105,7 @@ def test_steps_lower_the_loss_and_leave_what_is_frozen(head, sampler, networks, 
     settings = dataclasses.replace(SETTINGS[head], sampler=sampler, learning_rate=1e-2)
     before, model = get_weights(networks), make_model(networks, settings)
     given = batch if sampler == "dense" else patch_batch
-    losses = [edge_training._take_step(model, settings, given) for _ in range(4)]
+    losses = [take_step(model, settings, given) for _ in range(4)]
     assert losses[-1] < losses[0]
     changed = find_changed(before, get_weights(networks))
     parts = ("b1", "b2", "b3", "blur_head") if head == "blur" else ("f2", "edge_head")
@@ -117,14 +117,14 @@ def test_padding_and_depth_edges_do_not_move_b_net(networks, batch):
     depth = dataclasses.replace(batch, is_depth=np.ones_like(batch.is_depth))
     before, model = get_weights(networks), make_model(networks)
     for useless in (nothing, depth):
-        assert edge_training._take_step(model, BLUR, useless) == 0
+        assert take_step(model, BLUR, useless) == 0
     assert not find_changed(before, get_weights(networks))
 
 
 def test_inner_kernels_turn_by_muon_and_all_other_weights_by_adam(networks, batch):
     settings = dataclasses.replace(BLUR, optimizer="muon", learning_rate=1e-3)
     before = get_weights(networks)
-    edge_training._take_step(make_model(networks, settings), settings, batch)
+    take_step(make_model(networks, settings), settings, batch)
     after = get_weights(networks)
     inner = (after["b2_conv2"][0] - before["b2_conv2"][0]).reshape(-1, 4)
     stretch = np.linalg.svd(inner, compute_uv=False)
@@ -136,7 +136,7 @@ def test_inner_kernels_turn_by_muon_and_all_other_weights_by_adam(networks, batc
 def test_adam_moves_all_weights_alike(networks, batch):
     settings = dataclasses.replace(BLUR, learning_rate=1e-3)
     before = get_weights(networks)
-    edge_training._take_step(make_model(networks, settings), settings, batch)
+    take_step(make_model(networks, settings), settings, batch)
     for name in ("b1_conv1", "b2_conv2", "blur_head_dense1"):
         moved = np.abs(get_weights(networks)[name][0] - before[name][0])
         assert np.median(moved[moved > 0]) == pytest.approx(1e-3, rel=0.02)

@@ -28,8 +28,9 @@ from training.edges import training as edge_training
 from training.edges.crops import CropSampler
 from training.edges.patch_sampler import PatchSampler
 from training.edges.settings import TrainingSettings
-from training.edges.training import build_sampler, train_edge_network
+from training.edges.training import EdgeTask, build_sampler
 from training.runs import log as training_log
+from training.runs import training as run_training
 from training.runs.checkpoints import CheckpointError, describe_run
 
 
@@ -59,7 +60,8 @@ def batches(sources):
 
 
 def train(networks, settings, sampler, development, **options):
-    return train_edge_network(networks, settings, sampler, development, scored_crops=2, **options)
+    task = EdgeTask(networks, settings, sampler, development, scored_crops=2)
+    return run_training.train(task, **options)
 
 
 @dataclasses.dataclass
@@ -152,8 +154,8 @@ def test_logged_loss_is_that_of_its_own_steps(networks, batches, tmp_path):
 
 
 def stop_after(monkeypatch, steps, stop):
-    """Do something in the place of the step that follows the first so many."""
-    take_step, taken = edge_training._take_step, []
+    """Call `stop` before the step that follows the first `steps` ones."""
+    take_step, taken = EdgeTask.take_step, []
 
     def take_few_steps(*arguments):
         if len(taken) == steps:
@@ -161,7 +163,7 @@ def stop_after(monkeypatch, steps, stop):
         taken.append(arguments)
         return take_step(*arguments)
 
-    monkeypatch.setattr(edge_training, "_take_step", take_few_steps)
+    monkeypatch.setattr(EdgeTask, "take_step", take_few_steps)
 
 
 def assert_same_run(folder, networks, scores, whole):
@@ -187,8 +189,8 @@ def test_killed_and_resumed_equals_uninterrupted(
 
     with monkeypatch.context() as patch:
         stop_after(patch, 3, be_killed)
-        save = edge_training.save_checkpoint
-        patch.setattr(edge_training, "save_checkpoint", lambda *args: save(*args) if args[2] <= 2 else None)
+        save = run_training.save_checkpoint
+        patch.setattr(run_training, "save_checkpoint", lambda *args: save(*args) if args[2] <= 2 else None)
         with pytest.raises(MemoryError):
             train(
                 copy_networks(small_networks),

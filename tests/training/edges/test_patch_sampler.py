@@ -10,7 +10,8 @@ from tests.defocus_edge.networks.edge.patch_oracle import extract_patches
 from training.data.sources import load_sources
 from training.edges.batches import PatchBatch
 from training.edges.crops import CropSampler
-from training.edges.patch_sampler import PATCHES_PER_CROP, PatchSampler, cut_patches
+from training.edges.patch_sampler import PatchSampler, cut_patches
+from training.edges.settings import PATCHES_PER_CROP
 
 
 @pytest.fixture(scope="module")

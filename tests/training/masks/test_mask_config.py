@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from training.edges.config import CONFIGS_FOLDER, list_configs
-from training.masks.config import list_mask_configs, read_mask_config
-from training.masks.settings import NETWORKS
+from training.masks.choices import NETWORKS
+from training.masks.config import read_mask_config
+from training.runs.config import CONFIGS_FOLDER, list_configs
 
 MINIMAL = "[training]\nsteps = 5\n"
 
@@ -20,10 +20,10 @@ def read(tmp_path, text, network="msdu"):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_each_network_has_a_compact_recipe_and_the_papers(network):
     others = ["generator"] if network == "maganet" else []
-    assert list_mask_configs(network) == ["compact", *others, "paper"]
+    assert list_configs(network) == ["compact", *others, "paper"]
     compact, paper = (read_mask_config(network, name) for name in ("compact", "paper"))
-    assert compact.network.width < paper.network.width == 1
-    assert paper.network.normalization == "none"
+    assert compact.architecture.width < paper.architecture.width == 1
+    assert paper.architecture.normalization == "none"
     assert {compact.settings.network, paper.settings.network} == {network}
     for config in (compact, paper):
         assert read_mask_config(network, str(CONFIGS_FOLDER / network / f"{config.name}.toml")) == config
@@ -32,7 +32,7 @@ def test_each_network_has_a_compact_recipe_and_the_papers(network):
 def test_the_generator_alone_is_the_compact_recipe_without_adversary():
     compact, alone = (read_mask_config("maganet", name) for name in ("compact", "generator"))
     assert compact.settings.adversarial_weight > 0
-    assert alone.network == compact.network
+    assert alone.architecture == compact.architecture
     discriminator = {"adversarial_weight": 0.0, "discriminator_width": 1.0}
     assert alone.settings == dataclasses.replace(compact.settings, **discriminator)
 
@@ -71,7 +71,7 @@ def test_the_papers_of_ma_ganet():
 def test_what_a_file_leaves_out_has_a_default(tmp_path):
     config = read(tmp_path, MINIMAL)
     assert config.settings.steps == 5
-    assert config.network.width == 1
+    assert config.architecture.width == 1
     assert config.change(steps=7, seed=None).settings == dataclasses.replace(config.settings, steps=7)
 
 
@@ -79,17 +79,17 @@ def test_what_a_file_leaves_out_has_a_default(tmp_path):
     ("text", "complaint"),
     [
         ("colour = 1\n" + MINIMAL, r"mine\.toml: colour must not be there"),
-        ("", r"mine\.toml: training must be a table\. Got: None"),
+        ("", r"mine\.toml: training must be given\. Got: none"),
         ("[training]\n", r"training\.steps must be given"),
-        ("[training]\nsteps = 0\n", r"training\.steps must be a positive integer\. Got: 0"),
+        ("[training]\nsteps = 0\n", r"training\.steps must be greater than or equal to 1\. Got: 0"),
         (MINIMAL + "start = 'x'\n", r"training\.start must not be there"),
         (MINIMAL + "drop_epochs = 3\n", r"training\.drop_epochs must not be there"),
-        (MINIMAL + "batch = 0\n", r"training\.batch must be a positive integer"),
-        (MINIMAL + "[network]\nwidth = -1\n", r"network\.width must be positive"),
-        (MINIMAL + "[network]\nwidth = 'wide'\n", r"network\."),
+        (MINIMAL + "batch = 0\n", r"training\.batch must be greater than or equal to 1"),
+        (MINIMAL + "[network]\nwidth = -1\n", r"network\.width must be positive and finite\. Got: -1"),
+        (MINIMAL + "[network]\nwidth = 'wide'\n", r"network\.width must be a valid number\. Got: 'wide'"),
         (MINIMAL + "[network]\ndropout = 0.5\n", r"network\.dropout must not be there"),
-        ("seed = -1\n" + MINIMAL, r"seed must be an integer of 0 or more"),
-        ("checkpoint_seconds = -1\n" + MINIMAL, r"checkpoint_seconds must be a number of 0 or more"),
+        ("seed = -1\n" + MINIMAL, r"seed must be greater than or equal to 0"),
+        ("checkpoint_seconds = -1\n" + MINIMAL, r"checkpoint_seconds must be greater than or equal to 0"),
     ],
 )
 def test_wrong_keys_are_named(text, complaint, tmp_path):

@@ -145,18 +145,18 @@ def test_half_precision_computes_half_and_keeps_full_weights(batch):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"network": "unet"}, "network must be one of msdu, defusion, maganet. Got: 'unet'"),
-        ({"side": 100}, "side must be a positive multiple of 32. Got: 100"),
-        ({"batch": 0}, "batch must be a positive integer. Got: 0"),
-        ({"optimizer": "lion"}, "optimizer must be 'sgd' or 'adam' or 'muon'. Got: 'lion'"),
+        ({"network": "unet"}, "'msdu', 'defusion' or 'maganet'"),
+        ({"side": 100}, "side .*should be a multiple of 32"),
+        ({"batch": 0}, "batch .*should be greater than or equal to 1"),
+        ({"optimizer": "lion"}, "'sgd', 'adam' or 'muon'"),
         ({"schedule": "steps"}, "drop_steps must be positive with the schedule 'steps'. Got: 0"),
         ({"unlabelled_from": 5}, "unlabelled_from must go with an adversarial_weight above 0 and an even batch"),
         ({"init": "imagenet"}, "init must be 'random' for msdu"),
-        ({"rotation": 7.0}, "rotation must be a number of rad from 0 to 3.15. Got: 7.0"),
+        ({"rotation": 7.0}, "rotation .*should be less than or equal to 3.15"),
     ],
 )
 def test_wrong_settings_are_refused(change, complaint):
-    with pytest.raises(ValueError, match=complaint.replace(".", r"\.")):
+    with pytest.raises(ValueError, match=f"(?s){complaint}"):
         dataclasses.replace(ALONE, **change)
 
 

@@ -21,7 +21,8 @@ from training.masks.model import UNLABELLED, MaskTrainer
 from training.masks.samplers import PhotoSampler
 from training.masks.scenes import MaskScene
 from training.masks.settings import MaskTrainingSettings
-from training.masks.training import calibrate_threshold, train_mask_network
+from training.masks.training import MaskTask, calibrate_threshold
+from training.runs import training as run_training
 from training.runs.checkpoints import CheckpointError
 
 SETTINGS = MaskTrainingSettings("msdu", steps=4, batch=2, side=32, optimizer="adam", warmup=1)
@@ -71,8 +72,8 @@ def train(folder, settings=SETTINGS, **options):
 
     keras.utils.set_random_seed(settings.seed)
     trainer = MaskTrainer(settings, TINY)
-    scores = train_mask_network(trainer, Blocks(), Blocks(), folder=folder, scored_crops=4, **options)
-    return trainer, scores
+    task = MaskTask(trainer, Blocks(), Blocks(), scored_crops=4)
+    return trainer, run_training.train(task, folder, **options)
 
 
 def run(command, root, out, *options, config=CONFIG):
@@ -114,11 +115,11 @@ def test_half_of_a_batch_has_no_masks_after_the_warm_up(tmp_path, rng, monkeypat
     monkeypatch.setattr(MaskTrainer, "take_step", lambda _, images, masks: seen.append((images, masks)) or 0.5)
     trainer = MaskTrainer(settings, MaGanetConfig(width=1 / 16))
     photos = PhotoSampler(tmp_path / "photos", side=32)
-    train_mask_network(trainer, Blocks(), Blocks(), folder=tmp_path, scored_crops=2, photos=photos)
+    run_training.train(MaskTask(trainer, Blocks(), Blocks(), scored_crops=2, photos=photos), tmp_path)
     assert [(masks[:, 0, 0, 0] == UNLABELLED).sum() for _, masks in seen] == [0, 1]
     assert {images.shape for images, _ in seen} == {(2, 32, 32, 3)}
     with pytest.raises(ValueError, match="unlabelled_from = 1 needs a folder of photographs without masks"):
-        train_mask_network(trainer, Blocks(), Blocks(), folder=tmp_path / "other")
+        MaskTask(trainer, Blocks(), Blocks())
 
 
 def test_the_threshold_is_where_f_beta_is_largest(monkeypatch):

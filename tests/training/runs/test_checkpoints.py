@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 
 from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
 from tests.training.training_cases import BLUR, copy_networks, find_changed, get_weights, list_values, make_model
 from training.data.sources import load_sources
-from training.edges import training as edge_training
 from training.edges.crops import CropSampler
+from training.edges.model import PointModel
+from training.edges.settings import TrainingSettings
+from training.edges.training import take_step
+from training.masks.settings import MaskTrainingSettings
 from training.runs.checkpoints import (
     CheckpointError,
     check_new,
@@ -20,6 +24,22 @@ from training.runs.checkpoints import (
     load_checkpoint,
     load_network,
     save_checkpoint,
+)
+
+#: What earlier versions wrote into checkpoints, for the smallest configurations.
+OLD_BLUR = (
+    '{"head": "blur", "steps": 3, "crops": 20, "points": 96, "learning_rate": 0.002, "warmup": 50, "decay": 0.5, '
+    '"precision": "float32", "seed": 0, "sampler": "dense", "optimizer": "muon", "schedule": "stable-decay", '
+    '"drop_steps": 0, "loss": "levels", "families": {"uniform": 0.62, "gradual": 0.06, "composite": 0.22, '
+    '"depth": 0.1}, "level_share": 0.85, "validation_stride": 10, "start": null, "networks": {"filters": 64, '
+    '"dense_units": [300, 150], "crop_shift": 0, "input_mean": 0.5, "input_gain": 4.0, "branch_sides": [41, 27, 15]}}'
+)
+OLD_MSDU = (
+    '{"network": "msdu", "steps": 3, "batch": 8, "side": 256, "resized": 0, "rotation": 0.0, "scaling": 1.0, '
+    '"optimizer": "muon", "learning_rate": 0.002, "momentum": 0.9, "weight_decay": 0.0, "schedule": "stable-decay", '
+    '"warmup": 50, "decay": 0.4, "drop_steps": 0, "precision": "float32", "seed": 0, "iou_weight": 0.0, '
+    '"adversarial_weight": 0.0, "discriminator_rate": 0.0001, "discriminator_width": 1.0, "unlabelled_from": 0, '
+    '"init": "random", "validation_stride": 10, "start": null, "networks": {"width": 1.0, "normalization": "none"}}'
 )
 
 
@@ -50,10 +70,10 @@ def test_checkpoint_brings_back_weights_and_optimizer(networks, training_root, t
     sampler = CropSampler(load_sources(training_root, development=False))
     batches = [sampler.draw_batch(1, 20, rng=np.random.default_rng(seed)) for seed in (1, 2)]
     model = make_model(networks)
-    edge_training._take_step(model, BLUR, batches[0])
+    take_step(model, BLUR, batches[0])
     save(tmp_path / "blur.npz", model, 7, BLUR)
     expected = list_values(model)
-    edge_training._take_step(model, BLUR, batches[1])
+    take_step(model, BLUR, batches[1])
     assert load_checkpoint(tmp_path / "blur.npz", list_variables(model)) == 7
     for value, before in zip(list_values(model), expected, strict=True):
         np.testing.assert_array_equal(value, before)
@@ -78,7 +98,7 @@ def test_b_net_of_any_run_can_be_taken(sampler, networks, tmp_path):
     settings = dataclasses.replace(BLUR, sampler=sampler, optimizer="adam" if sampler == "patches" else "muon")
     save(tmp_path / "blur.npz", make_model(networks, settings), 5, settings)
     fresh = build_edge_networks(networks.config)
-    assert load_network(tmp_path / "blur.npz", fresh, "blur") == 5
+    assert load_network(tmp_path / "blur.npz", PointModel(fresh, "blur").variables) == 5
     changed = find_changed(get_weights(networks), get_weights(fresh))
     assert changed
     assert all(name.startswith(("f2", "edge_head")) for name in changed)
@@ -87,7 +107,7 @@ def test_b_net_of_any_run_can_be_taken(sampler, networks, tmp_path):
 def test_b_net_of_other_networks_is_not_taken(checkpoint):
     other = build_edge_networks(EdgeNetworksConfig(filters=5, dense_units=(8, 6)))
     with pytest.raises(CheckpointError, match=r"blur\.npz must hold arrays of this model"):
-        load_network(checkpoint, other, "blur")
+        load_network(checkpoint, PointModel(other, "blur").variables)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +144,21 @@ def test_a_checkpoint_that_knows_fewer_settings_is_resumed(networks, checkpoint)
     check_resumable(checkpoint, describe_run(BLUR, networks.config))
     with pytest.raises(CheckpointError, match="warmup is 2, was 1"):
         check_resumable(checkpoint, describe_run(dataclasses.replace(BLUR, warmup=2), networks.config))
+
+
+@pytest.mark.parametrize(
+    ("settings", "architecture", "old"),
+    [
+        (TrainingSettings("blur", 3), EdgeNetworksConfig(), OLD_BLUR),
+        (MaskTrainingSettings("msdu", 3), MsduNetConfig(), OLD_MSDU),
+    ],
+    ids=["blur", "msdu"],
+)
+def test_old_checkpoints_are_resumed(settings, architecture, old, tmp_path):
+    description = describe_run(settings, architecture)
+    assert json.dumps(description) == old
+    np.savez(tmp_path / "old.npz", step=1, settings=old)
+    check_resumable(tmp_path / "old.npz", description)
 
 
 def test_a_checkpoint_is_not_overwritten(checkpoint):

@@ -1,4 +1,4 @@
-"""The pictures that crops are cut from, at a few sizes each, in the memory of the accelerator."""
+"""Pictures that crops are cut from, each at a few sizes, in the memory of the accelerator."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from training.data.sources import Sources
 
 #: Side in px of the pictures of a batch.
 IMAGE_SIDE = CROP_SIDE + 2 * PATCH_RADIUS
-#: Side in px of what is cut and blurred: of small prime factors, for the Fourier transform.
+#: Side in px of the windows that are cut and blurred; its prime factors are small, for the Fourier transform.
 SIDE = 96
-#: Px of it on each side that are cut away: the transform wraps around, a disk of the largest radius reaches 9 px.
+#: Border of a window in px that is cut away: the transform wraps around, and a disk of the largest radius reaches 9 px.
 MARGIN = (SIDE - IMAGE_SIDE) // 2
-#: First picture in an atlas of the kinds ``sharp``, ``object`` and ``shape``, and how many there are.
+#: For each of the kinds ``sharp``, ``object`` and ``shape``: its first picture in an atlas, and its number of pictures.
 Kinds = dict[str, tuple[int, int]]
-# Every so many-th px of a rim is kept as a place for a window: it is moved at random by far more.
+# One px in this many of a rim is kept as a place for a window, since windows are moved at random by far more.
 _RIM_STRIDE = 4
 # JAX counts pixels in 32 bits.
 _MOST_PIXELS = 2**31 - 1
 
 
 class Cut(NamedTuple):
-    """Where the pixels of square windows lie in an atlas: pixel (i, j) at start + i · row_step + j · col_step."""
+    """Places of the pixels of square windows in an atlas: pixel (i, j) is at start + i · row_step + j · col_step."""
 
     start: Any
     row_step: Any
@@ -45,12 +45,12 @@ class Atlas(NamedTuple):
     Attributes
     ----------
     pixels : (N,) tensor of float32
-        Four bytes each: red, green, blue and the share that an object covers, 8 bit. A 32-bit float is what all
-        backends gather on the accelerator; TensorFlow has no such kernel for bytes and keeps integers on the host.
+        Four bytes each: red, green, blue, and the share that an object covers. All backends gather 32-bit floats on the
+        accelerator; TensorFlow cannot do so with bytes and keeps integers on the host.
     reductions : (R, 5) tensor of integers
-        First pixel, height, width, first row in `rims`, number of them.
+        First pixel, height, width, first row in `rims`, number of rows there.
     pictures : (P, 2) tensor of integers
-        First row in `reductions`, number of them.
+        First row in `reductions`, number of rows there.
     rims : (M, 2) tensor of float32
         Row and column of pixels at the border of a mask.
     """
@@ -62,18 +62,18 @@ class Atlas(NamedTuple):
 
 
 def index_dtype() -> str:
-    """Integers that all backends compute with on the accelerator; TensorFlow does not with 32 bits, JAX not with 64."""
+    """Integers that the backend computes with on the accelerator: of 32 bits in JAX, of 64 bits in TensorFlow."""
     return "int32" if keras.backend.backend() == "jax" else "int64"
 
 
 def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kinds]:
-    """Reduce all pictures but those with disparity, and take them to the accelerator.
+    """Reduce all pictures except those with disparity, and take them to the accelerator.
 
     Parameters
     ----------
     sources : Sources
     factors : sequence of float
-        Reductions, in linear light by area averaging; those that are smaller than a window are dropped.
+        Factors of the reductions, by area averaging in linear light; a result smaller than a window is dropped.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kind
     Raises
     ------
     ValueError
-        If a factor is not in (0, 1], no sharp picture is large enough, or all together are more than can be counted.
+        If a factor is not in (0, 1], no sharp picture is large enough, or there are too many pixels to count.
     """
     if not factors or not all(0 < factor <= 1 for factor in factors):
         msg = f"factors must be one or more numbers above 0 and at most 1. Got: {tuple(factors)}."
@@ -107,7 +107,7 @@ def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kind
 
 
 def _store(kept: dict[str, list[list[NDArray[np.uint8]]]]) -> tuple[Atlas, Kinds]:
-    """Tables of all reductions of all pictures."""
+    """Build the tables of all reductions of all pictures."""
     stacks = list(chain.from_iterable(kept.values()))
     pictures = list(chain.from_iterable(stacks))
     sizes = np.array([picture.shape[:2] for picture in pictures])
@@ -125,7 +125,7 @@ def _store(kept: dict[str, list[list[NDArray[np.uint8]]]]) -> tuple[Atlas, Kinds
             np.column_stack([_start(areas), sizes, _start(rim_counts), rim_counts]), index_dtype()
         ),
         pictures=ops.convert_to_tensor(np.column_stack([_start(stack_sizes), stack_sizes]), index_dtype()),
-        # One more, so that there is one to look up where no rim is.
+        # One row more, so that there is one to look up if there is no rim.
         rims=ops.convert_to_tensor(np.concatenate([*rims, np.zeros((1, 2), dtype=np.float32)])),
     )
     starts = _start(numbers).tolist()
@@ -133,12 +133,12 @@ def _store(kept: dict[str, list[list[NDArray[np.uint8]]]]) -> tuple[Atlas, Kinds
 
 
 def _start(counts: NDArray[np.integer]) -> NDArray[np.int64]:
-    """First of each of consecutive ranges of given lengths."""
+    """First index of each of consecutive ranges with the given lengths."""
     return np.cumsum(counts, dtype=np.int64) - counts
 
 
 def _reduce(picture: NDArray[np.uint8], mask: NDArray[np.uint8], factors: Sequence[float]) -> list[NDArray[np.uint8]]:
-    """(h, w, 4) colours and matte at each of the sizes that hold a window."""
+    """(h, w, 4) colours and matte at each size that holds a window."""
     height, width = mask.shape
     matte = (mask >= 128).astype(np.float32)
     values = np.concatenate([decode_srgb(np.arange(256) / 255)[picture], matte[..., None]], axis=-1)
@@ -150,7 +150,7 @@ def _reduce(picture: NDArray[np.uint8], mask: NDArray[np.uint8], factors: Sequen
 
 
 def _erode(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The drawn rim lies on the border of the object: one px less keeps the old background out."""
+    """Take one px off an object: the drawn rim lies on its border, and the old background must stay out."""
     return np.asarray(cv2.erode(mask, np.ones((3, 3), dtype=np.uint8)))
 
 

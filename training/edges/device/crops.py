@@ -1,4 +1,4 @@
-"""Random crops drawn, rendered and labelled on the accelerator: `training.edges.crops` for a GPU."""
+"""Random crops that are drawn, rendered and labelled on the accelerator, as `training.edges.crops` does on the CPU."""
 
 from __future__ import annotations
 
@@ -31,47 +31,23 @@ from training.edges.device.scenes import (
 )
 from training.edges.settings import Head, TrainingSettings
 
-#: Sizes at which pictures are kept: the span from which `CropSampler` draws any.
-FACTORS = tuple(np.linspace(*REDUCTIONS, 4).round(3).tolist())
+# Number of sizes at which pictures are kept; each takes memory of the accelerator.
+_SIZES = 4
+#: Factors of these sizes, evenly spaced over the range that `CropSampler` draws from.
+FACTORS = tuple(np.linspace(*REDUCTIONS, _SIZES).round(3).tolist())
 
 
 @dataclass(frozen=True)
-class DeviceCropBatch:
-    """What `CropBatch` holds, in tensors of the backend.
-
-    Attributes
-    ----------
-    levels : (P, 23) tensor of float32
-    radius : (P,) tensor of float32
-    is_depth : (P,) tensor of float32
-        1 depth edge, 0 pattern edge, -1 undecided.
-    valid : (P,) tensor of float32
-    family : (P,) tensor of float32
-        Its number in `DEVICE_FAMILIES`.
-    images : (B, 64, 64, 3) tensor of float32
-    points : (P, 3) tensor of integers
-    """
-
-    levels: Any
-    radius: Any
-    is_depth: Any
-    valid: Any
-    family: Any
-    images: Any
-    points: Any
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """For `PointModel`."""
-        return {"images": self.images, "points": self.points}
+class DeviceCropBatch(CropBatch):
+    """A `CropBatch` in tensors of the backend: labels are float32, `family` holds numbers in `DEVICE_FAMILIES`."""
 
     def weigh(self, head: Head) -> Any:
-        """(P,) float32, 1 for the points that a head learns from, as `PointBatch.weigh`."""
+        """(P,) float32, 1 for the points that a head learns from, see `PointBatch.weigh`."""
         left_out = 1 if head == "blur" else UNDECIDED
         return self.valid * ops.cast(self.is_depth != left_out, "float32")
 
     def make_target(self, settings: TrainingSettings) -> Any:
-        """What the loss compares the output with, as `PointBatch.make_target`."""
+        """Target of the loss, see `PointBatch.make_target`."""
         if settings.loss == "levels":
             return self.levels
         level = ops.round((self.radius - MIN_RADIUS) / RADIUS_STEP)
@@ -79,7 +55,7 @@ class DeviceCropBatch:
         return ops.cast(classes[:, None], index_dtype())
 
     def to_host(self) -> CropBatch:
-        """The same in NumPy's arrays."""
+        """The same batch in NumPy's arrays."""
         arrays = {name: np.asarray(ops.convert_to_numpy(value)) for name, value in vars(self).items()}
         return CropBatch(
             levels=arrays["levels"],
@@ -93,34 +69,32 @@ class DeviceCropBatch:
 
 
 class DeviceCropSampler:
-    """Draws crops without end, on the accelerator of the backend in use. On a CPU `CropSampler` is the faster one.
+    """Draws crops without end on the accelerator of the backend in use. On a CPU, `CropSampler` is faster.
 
     Parameters
     ----------
     sources : Sources
     families : dict, optional
-        Family name to how often it occurs; those of `FAMILIES` that can be drawn here unless given.
+        Name of a family to how often it occurs. Default: those of `FAMILIES` that can be drawn here.
     factors : sequence of float
-        Sizes at which the pictures are kept, as a share of their own. Each takes 4 bytes per pixel on the accelerator.
+        Factors of the sizes at which the pictures are kept. Each takes 4 bytes per pixel on the accelerator.
     level_share : float
-        How many of the uniform crops have exactly the radius of a level.
+        Share of the uniform crops that have exactly the radius of a level.
 
     Raises
     ------
     ValueError
-        For no family or one that cannot be drawn here; for sources without a sharp picture, and with the family
-        ``composite`` without an object or mask, that holds a window of 96×96 px at one of the sizes; for factors
-        outside (0, 1].
+        If there is no family or one that cannot be drawn here; if at no size a window of 96×96 px fits into a sharp
+        picture, or, with the family ``composite``, into an object or mask; if a factor is outside (0, 1].
 
     Notes
     -----
-    What `CropSampler` draws, with these differences. Scenes with depth maps are not among it: each is cut into slices,
-    and their number differs. No JPEG. Reductions come from a few sizes, radii in steps of 1/16 px; the blur of a ramp
-    mixes that of two disks. Hysteresis reaches 16 px. A crop with few edge points is not drawn anew.
+    The crops are those of `CropSampler`, with these differences. There are no scenes with depth maps, since the number
+    of slices of a depth map differs. There is no JPEG. Pictures have a few sizes, radii have steps of 1/16 px, and the
+    blur of a ramp mixes that of two disks. Hysteresis reaches 16 px. A crop with few edge points is not drawn again.
 
-    A function is compiled at the first draw of each size of batch. The disks are applied as products of Fourier
-    transforms: the cost does not depend on the radius, and no product is rounded to 10 bits, as those of convolutions
-    on accelerators are.
+    The first draw of each size of batch compiles a function. The disks are applied as products of Fourier transforms:
+    the cost does not depend on the radius, and products are not rounded to 10 bits as in convolutions on accelerators.
     """
 
     def __init__(
@@ -160,8 +134,8 @@ class DeviceCropSampler:
         ----------
         crops, points_per_crop : int
         seed : int or sequence of int
-            Of this batch: the same seed gives the same batch, whatever was drawn before. Another backend or kind of
-            accelerator draws other numbers from it.
+            The same seed gives the same batch, whatever was drawn before. Another backend or kind of accelerator draws
+            other numbers from it.
         balance : {'radius', 'depth edges'}
             See `Balance`.
 
@@ -172,7 +146,7 @@ class DeviceCropSampler:
         Raises
         ------
         ValueError
-            If there is to be no crop, or crops are to have no points, or more than their 24×24 px.
+            If `crops` is less than 1, or `points_per_crop` is less than 1 or more than the 24×24 px of a crop.
         """
         if crops < 1:
             msg = f"crops must be at least 1. Got: {crops}."
@@ -215,7 +189,7 @@ class DeviceCropSampler:
         )
 
     def _render(self, recipe: Recipe, pixels: Any, optics: Optics) -> tuple[Any, Any]:
-        """Light and the sharp matte of the nearer layer, 0 in crops without one."""
+        """Light of the crops, and the sharp matte of the nearer layer, which is 0 in crops without such a layer."""
         far = decode_light(cut_pixels(pixels, recipe.far)[..., :3] / 255) * recipe.far_gain[:, None, None]
         light = render_far(far, recipe.far_step, optics, versions=VERSIONS if self._has_ramps else 1)
         if not self._has_layers:
@@ -233,7 +207,7 @@ def find_truth(recipe: Recipe, matte: Any) -> tuple[Any, Any]:
     inner = MARGIN + PATCH_RADIUS
     far, near = _trim(recipe.far_step, inner) / STEPS_PER_PIXEL, recipe.near_step / STEPS_PER_PIXEL
     radius = ops.where(_trim(matte, inner) >= 0.5, near[:, None, None], far)
-    # A layer lies over a background of one radius.
+    # The background of a layer has one radius.
     label = label_depth_edges(_trim(matte, inner - LABEL_REACH), near, far[:, 0, 0])
     return ops.clip(radius, MIN_RADIUS, MAX_RADIUS), label
 
@@ -244,7 +218,7 @@ def _trim(values: Any, border: int) -> Any:
 
 
 def _locate(chosen: Any, valid: Any) -> Any:
-    """(B, count) numbers of pixels in a crop to (B · count, 3) crop number, row and column; 0 for padding."""
+    """(B, count) numbers of pixels in crops to (B · count, 3) numbers of crops, rows and columns; 0 for padding."""
     crops, count = chosen.shape
     pixel = ops.cast(chosen, "float32")
     row = ops.floor(pixel / CROP_SIDE)

@@ -22,7 +22,7 @@ from training.data.labels import (
 )
 from training.edges.batches import Balance
 
-#: An edge is followed from its strong points along its weak ones for so many px, no further.
+#: Largest distance in px by which an edge is followed from its strong points along its weak ones.
 HYSTERESIS_REACH = 16
 #: Labels at a point depend on the matte up to so many px away: the undecided band of the largest radius, and the
 #: neighbours that make a pixel part of the rim.
@@ -41,7 +41,7 @@ def find_edges(images: Any, quantile: Any, *, settings: EdgeSettings | None = No
     images : (B, H, W, 3) tensor of float32
         RGB in [0, 1].
     quantile : (B,) tensor of float32
-        Of the gradient magnitudes of each picture, instead of `EdgeSettings.high_quantile`.
+        Quantile of the gradient magnitudes of each picture, instead of `EdgeSettings.high_quantile`.
     settings : EdgeSettings, optional
 
     Returns
@@ -50,8 +50,8 @@ def find_edges(images: Any, quantile: Any, *, settings: EdgeSettings | None = No
 
     Notes
     -----
-    Following an edge to its end takes as many steps as it is long, so it does not vectorise. Here weak points count up
-    to 16 px along the edge from a strong one; Canny's has the few farther ones, too.
+    Following an edge to its end takes as many steps as the edge is long, so it cannot be vectorized. Here weak points
+    count up to 16 px along the edge from a strong one; Canny also finds the few that are farther away.
     """
     settings = settings or EdgeSettings()
     luminance = ops.sum(images * ops.convert_to_tensor(LUMA), axis=-1)
@@ -79,7 +79,7 @@ def take_quantile(values: Any, quantile: Any) -> Any:
 
 def _find_gradient(luminance: Any, sigma: float) -> tuple[Any, Any]:
     """Scharr's derivatives of the smoothed luminance; borders are mirrored."""
-    # As many taps as OpenCV takes for floats.
+    # As many taps as OpenCV uses for floats.
     kernel = cv2.getGaussianKernel(round(sigma * 8 + 1) | 1, sigma).ravel().tolist()
     smooth = _correlate(_correlate(luminance, kernel, axis=1), kernel, axis=2)
     smoothing, derivative = [3 / 16, 10 / 16, 3 / 16], [-0.5, 0, 0.5]
@@ -108,7 +108,7 @@ def _find_noise(luminance: Any, sigma: float) -> Any:
 
 
 def _suppress(grad_x: Any, grad_y: Any, magnitude: Any) -> Any:
-    """Where the magnitude is largest along the gradient's direction; of equal ones OpenCV's choice."""
+    """Whether the magnitude is largest along the gradient's direction; among equal ones as OpenCV chooses."""
     _, height, width = magnitude.shape
     padded = ops.pad(magnitude, [[0, 0], [1, 1], [1, 1]])
 
@@ -150,12 +150,12 @@ def label_depth_edges(matte: Any, near: Any, far: Any) -> Any:
 
 
 def _square_distance(marked: Any, reach: int) -> Any:
-    """Squared distance to the nearest marked pixel, exact up to `reach` px; without a border of that width."""
+    """Squared distance to the nearest marked pixel, exact up to `reach` px; a border of that width is left out."""
     _, height, width = marked.shape
     rows, cols = height - 2 * reach, width - 2 * reach
     distance = ops.where(marked, 0.0, _FAR)
     shifts = [(shift, float((shift - reach) ** 2)) for shift in range(2 * reach + 1)]
-    # Of all marked pixels in a column the nearest, then of all columns: the squares add up.
+    # The nearest marked pixel in each column, then the nearest of all columns: the squares add up.
     column = _FAR
     for shift, square in shifts:
         column = ops.minimum(column, distance[:, shift : shift + rows] + square)
@@ -166,7 +166,7 @@ def _square_distance(marked: Any, reach: int) -> Any:
 
 
 def stratify(radius: Any, label: Any, balance: Balance) -> Any:
-    """What the choice of points is balanced over, as in `CropSampler`: -1 only fills up.
+    """Strata that the choice of points is balanced over, as in `CropSampler`; -1 only fills up.
 
     Parameters
     ----------
@@ -190,9 +190,9 @@ def choose_balanced(edges: Any, strata: Any, count: int, chance: Any) -> tuple[A
     Parameters
     ----------
     edges : (B, P) tensor of bool
-        Which of the points may be chosen.
+        Whether a point may be chosen.
     strata : (B, P) tensor of float32
-        Whole numbers from -1 to 22. -1 only fills up.
+        Whole numbers from -1 to 22; -1 only fills up.
     count : int
         At most P.
     chance : (B, P) tensor of float32
@@ -203,12 +203,12 @@ def choose_balanced(edges: Any, strata: Any, count: int, chance: Any) -> tuple[A
     chosen : (B, count) tensor of integers
         Each a different point.
     valid : (B, count) tensor of bool
-        Whether it may be chosen; the others come last.
+        Whether the point may be chosen; points that may not come last.
 
     Notes
     -----
-    Sorting by stratum and chance puts each stratum's points in random order; the places in that order are the ranks,
-    and the lowest ranks are taken. Where the room ends within a rank the strata with more points come first, as there.
+    Sorting by stratum and chance puts each stratum's points in random order. The places in that order are the ranks;
+    the lowest ranks are taken. If the room ends within a rank, strata with more points come first, as on the CPU.
     """
     size = edges.shape[1]
     fill, out = float(N_LEVELS), float(N_LEVELS + 1)

@@ -1,4 +1,4 @@
-"""Crops from the accelerator, and from the CPU those that it cannot render."""
+"""Crops from the accelerator, and from the CPU the crops that the accelerator cannot render."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import numpy as np
 from training.data.sources import Sources
 from training.edges.batches import Balance, CropBatch
 from training.edges.crops import CropSampler
-from training.edges.device.crops import DeviceCropBatch, DeviceCropSampler
+from training.edges.device.crops import DeviceCropSampler
 from training.edges.device.recipes import DEVICE_FAMILIES
 from training.edges.settings import TrainingSettings
 
 
 class MixedSampler:
-    """Draws each batch on the accelerator, or on the CPU if it is the turn of the families that only that can render.
+    """Draws each batch either on the accelerator or, for families that only the CPU can render, on the CPU.
 
     Parameters
     ----------
     sources : Sources
     settings : TrainingSettings
-        Its `families` and `level_share`.
+        Only `families` and `level_share` count.
 
     Raises
     ------
     ValueError
-        See `DeviceCropSampler` and `CropSampler`; also if no family can be rendered on the accelerator.
+        See `DeviceCropSampler` and `CropSampler`.
     """
 
     def __init__(self, sources: Sources, settings: TrainingSettings) -> None:
@@ -37,8 +37,8 @@ class MixedSampler:
 
     def draw_batch(
         self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
-    ) -> CropBatch | DeviceCropBatch:
-        """As `CropSampler.draw_batch`: `rng` decides on all that is random."""
+    ) -> CropBatch:
+        """See `CropSampler.draw_batch`; all that is random depends on `rng`."""
         if self._host is not None and rng.random() < self._host_share:
             return self._host.draw_batch(crops, points_per_crop, rng=rng, balance=balance)
         seed = rng.integers(2**31, size=2).tolist()

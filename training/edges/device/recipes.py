@@ -1,4 +1,4 @@
-"""What is random about the crops that are rendered on the accelerator, drawn there, too."""
+"""Random choices for the crops that are rendered on the accelerator, drawn there as well."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ from training.data.camera import (
 from training.edges.device.atlas import SIDE, Atlas, Cut, Kinds, index_dtype
 from training.edges.device.scenes import LARGEST_STEP, STEPS_PER_PIXEL
 
-#: Families that can be drawn; the slices of a depth map differ from scene to scene and do not vectorise.
+#: Families that can be drawn: the slices of a depth map differ between scenes and cannot be vectorized.
 DEVICE_FAMILIES = ("uniform", "gradual", "composite")
-# Numbers that are drawn at once for each crop; all of them are enough for a recipe.
+# Random numbers that are drawn at once for each crop; a recipe needs fewer.
 _DRAWS = 64
-# Seeds are two integers, of the type that each backend draws with.
+# A seed is two integers; type of these integers in each backend.
 _SEED_DTYPES = {"jax": np.uint32, "tensorflow": np.int32, "torch": np.int64}
 
 
 class Recipe(NamedTuple):
-    """What is random about B crops, apart from noise and the choice of points.
+    """All random choices for B crops except noise and the choice of points.
 
     Attributes
     ----------
     family : (B,) tensor of float32
-        Number in `DEVICE_FAMILIES`.
+        Number of the family in `DEVICE_FAMILIES`.
     far, near, matte : Cut
-        Where the background, the light of the nearer layer and its matte lie in the atlas.
+        Places of the background, of the light of the nearer layer and of its matte in the atlas.
     far_gain, near_gain : (B, 3) tensor of float32
     is_inverted : (B,) tensor of bool
-        The nearer layer lies where the matte is 0.
+        Whether the nearer layer lies where the matte is 0.
     far_step : (B, 96, 96) tensor of float32
         Radius of the background in 1/16 px.
     near_step : (B,) tensor of float32
         Radius of the nearer layer in 1/16 px.
     deviation : (B,) tensor of float32
-        Of the noise.
+        Standard deviation of the noise in 8-bit steps.
     quantile : (B,) tensor of float32
-        Of the gradients, for the edge points.
+        Quantile of the gradients above which edges start.
     """
 
     family: Any
@@ -73,13 +73,12 @@ class Recipe(NamedTuple):
 
 
 class Stream(keras.random.SeedGenerator):
-    """Seeds that depend on a key and on how many were drawn before.
+    """Seeds that depend on a key and on the number of seeds that were drawn before.
 
-    Keras' own generator keeps a state between calls of a compiled function: then a batch would depend on the ones
-    before.
+    Keras' own generator keeps a state between calls of a compiled function: a batch would depend on the batches before.
     """
 
-    def __init__(self, key: Any) -> None:  # without super().__init__(), which makes a variable
+    def __init__(self, key: Any) -> None:  # without super().__init__(), which creates a variable
         self._key = key
         self._drawn = 0
 
@@ -90,8 +89,8 @@ class Stream(keras.random.SeedGenerator):
 
 
 def make_key(seed: int | Sequence[int]) -> NDArray[np.integer]:
-    """Two integers that differ in most bits from those of another seed, for `Stream`."""
-    # One bit less than there are: room for the count, and for the sign.
+    """Key for `Stream`: two integers that differ in most bits from those of another seed."""
+    # Two bits less: room for the count and for the sign.
     words = np.random.SeedSequence(seed).generate_state(2) >> 2
     return words.astype(_SEED_DTYPES[keras.backend.backend()])
 
@@ -103,23 +102,23 @@ class _Chance:
         self._rows = iter(ops.unstack(keras.random.uniform((_DRAWS, crops), seed=stream), _DRAWS))
 
     def draw(self, low: float = 0.0, high: float = 1.0) -> Any:
-        """Evenly distributed."""
+        """Evenly distributed numbers."""
         return low + (high - low) * next(self._rows)
 
     def count(self, number: Any) -> Any:
-        """0 to number - 1, as floats; the number may differ from crop to crop."""
+        """Whole numbers from 0 to number - 1, as floats; `number` may differ between crops."""
         number = ops.cast(number, "float32")
         return ops.maximum(ops.minimum(ops.floor(next(self._rows) * number), number - 1), 0)
 
     def toss(self, share: float = 0.5) -> Any:
-        """True as often as that."""
+        """True with this probability."""
         return next(self._rows) < share
 
 
 def draw_recipe(
     crops: int, atlas: Atlas, kinds: Kinds, stream: Stream, *, shares: Sequence[float], level_share: float
 ) -> Recipe:
-    """Draw what `CropSampler` draws.
+    """Draw the same choices as `CropSampler`.
 
     Parameters
     ----------
@@ -129,9 +128,9 @@ def draw_recipe(
         See `Kinds`.
     stream : Stream
     shares : sequence of float
-        Of each of `DEVICE_FAMILIES`; they sum to 1.
+        Share of each of `DEVICE_FAMILIES`; the sum is 1.
     level_share : float
-        How many of the uniform crops have exactly the radius of a level.
+        Share of the uniform crops that have exactly the radius of a level.
 
     Returns
     -------
@@ -170,19 +169,19 @@ def draw_recipe(
 
 
 def _count_steps(radius: Any) -> Any:
-    """Number of the tabulated kernel nearest to a radius."""
+    """Number of the tabulated kernel whose radius is nearest."""
     return ops.clip(ops.round(radius * STEPS_PER_PIXEL), 0, LARGEST_STEP)
 
 
 def _draw_radius(chance: _Chance) -> Any:
-    """As `CropSampler._draw_radius`."""
+    """Draw a radius as `CropSampler` does, px."""
     beyond = chance.draw(MAX_RADIUS, LARGEST_RADIUS)
     within = chance.draw(*RADII)
     return ops.where(chance.toss(BEYOND_SHARE), beyond, within)
 
 
 def _draw_ramp(chance: _Chance, is_gradual: Any) -> Any:
-    """(B, 96, 96) difference to the radius in the middle; 0 for crops that have no ramp."""
+    """(B, 96, 96) difference from the radius in the middle, px; 0 for crops without a ramp."""
     axis = ops.arange(SIDE, dtype="float32") - SIDE / 2
     angle = chance.draw(0, 2 * np.pi)
     slope = ops.where(is_gradual, chance.draw(0, STEEPEST_RAMP), 0.0)
@@ -193,7 +192,7 @@ def _draw_ramp(chance: _Chance, is_gradual: Any) -> Any:
 def _draw_layer(atlas: Atlas, kinds: Kinds, chance: _Chance) -> tuple[Cut, Cut, Any]:
     """Light and matte of the nearer layer, and whether it lies where the matte is 0.
 
-    Half of them are objects of their own, the others the shape of a mask cut out of any picture.
+    Half of the layers are objects; the others have the shape of a mask and the light of any picture.
     """
     objects, shapes = (kinds[kind][1] for kind in ("object", "shape"))
     light = _draw_cut(atlas, kinds, "sharp", chance)
@@ -209,7 +208,7 @@ def _draw_layer(atlas: Atlas, kinds: Kinds, chance: _Chance) -> tuple[Cut, Cut, 
 
 
 def _draw_cut(atlas: Atlas, kinds: Kinds, kind: str, chance: _Chance) -> Cut:
-    """A window of a picture, turned or mirrored at random; of one with a mask a window around the mask's rim."""
+    """A window of a picture, turned or mirrored at random; if the picture has a mask, around the mask's rim."""
     dtype = index_dtype()
     first, number = kinds[kind]
     picture = ops.take(atlas.pictures, ops.cast(first + chance.count(number), dtype), axis=0)

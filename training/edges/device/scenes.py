@@ -1,4 +1,4 @@
-"""Scenes rendered on the accelerator: what `synth.scenes` and `synth.sensor` do, a batch of crops at a time."""
+"""Scenes rendered on the accelerator as by `synth.scenes` and `synth.sensor`, a batch of crops at a time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from defocus_edge.psf import LINEAR_END, SRGB_GAMMA, SRGB_LINEAR_END, SRGB_OFFSE
 from training.data.camera import LARGEST_RADIUS
 from training.edges.device.atlas import MARGIN, SIDE, index_dtype
 
-#: Kernels are tabulated in steps of 1/16 px, which hit the levels.
+#: Kernels are tabulated in steps of 1/16 px, so that each blur level has its own kernel.
 STEPS_PER_PIXEL = 16
 #: Number of the kernel of the largest radius.
 LARGEST_STEP = round(LARGEST_RADIUS * STEPS_PER_PIXEL)
-#: A ramp is a blend of so many blurred versions. The steepest one has 4.4 px of radius from corner to corner of a
-#: crop, hence versions no more than 5/16 px apart.
+#: Number of blurred versions that a ramp is blended from. The steepest ramp has 4.4 px of radius from corner to corner
+#: of a crop, so the versions are at most 5/16 px apart.
 VERSIONS = 16
 
 
@@ -27,7 +27,7 @@ class Optics(NamedTuple):
     Attributes
     ----------
     transfer : (145, 96, 96) tensor of float32
-        Fourier transform of each; a disk is symmetric, so it is real.
+        Fourier transform of each disk, real since a disk is symmetric.
     moment : (145,) tensor of float32
         Second moment along one axis, px².
     """
@@ -64,7 +64,7 @@ def encode_light(light: Any) -> Any:
 
 
 def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSIONS) -> Any:
-    """Blur what lies farthest.
+    """Blur the farthest layer.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSION
     Returns
     -------
     (B, 96, 96, 3) tensor of float32
-        Right except for `MARGIN` px at each side.
+        Blurred light, wrong in the `MARGIN` px at each side.
 
     Notes
     -----
     A ramp is a blend of uniformly blurred versions with radii spread evenly over those of the crop. Each pixel mixes
-    the two around its own radius so that the second moment of what it was blurred with is that of its own disk.
+    the two versions around its own radius so that the second moment of the mixed kernel is that of its own disk.
     """
     spectrum = _transform(ops.concatenate([light, ops.zeros_like(light[..., :1])], axis=-1))
     inner = step[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
@@ -99,14 +99,14 @@ def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSION
     if versions > 1:
         known = ops.take(optics.moment, numbers, axis=0)[..., None, None]
         wanted = ops.take(optics.moment, ops.cast(step, index_dtype()), axis=0)[:, None]
-        # From version to version by as much of the way as the pixel's moment has left. Equal versions add nothing.
+        # Each version adds its share of the way to the pixel's own moment. Equal versions add nothing.
         way = ops.clip((wanted - known[:, :-1]) / ops.maximum(known[:, 1:] - known[:, :-1], 1e-6), 0, 1)
         result = result + ops.sum(way[:, :, None, None] * (blurred[:, 1:] - blurred[:, :-1]), axis=1)
     return _join(result)[..., :3]
 
 
 def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
-    """Lay a blurred layer over what is behind it, as `synth.scenes.render_layers`.
+    """Lay a blurred layer over what is behind it, as `synth.scenes.render_layers` does.
 
     Parameters
     ----------
@@ -115,9 +115,9 @@ def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
     light : (B, 96, 96, 3) tensor of float32
         Sharp light of the layer.
     matte : (B, 96, 96) tensor of float32
-        Share of the pixel that it covers.
+        Share of each pixel that the layer covers.
     step : (B,) tensor of float32
-        Its radius in steps of 1/16 px.
+        Radius of the layer in steps of 1/16 px.
     optics : Optics
 
     Returns
@@ -132,15 +132,15 @@ def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
 
 
 def take_pictures(light: Any, deviation: Any, noise: Any) -> Any:
-    """8-bit sRGB pictures of linear light, as `synth.sensor.take_picture` without JPEG.
+    """8-bit sRGB pictures of linear light, as by `synth.sensor.take_picture` without JPEG.
 
     Parameters
     ----------
     light : (B, H, W, 3) tensor of float32
     deviation : (B,) tensor of float32
-        Of the noise, in 8-bit steps.
+        Standard deviation of the noise in 8-bit steps.
     noise : (B, H, W, 3) tensor of float32
-        Its standard normal deviates.
+        Standard normal deviates.
 
     Returns
     -------

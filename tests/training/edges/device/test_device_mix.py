@@ -34,8 +34,9 @@ def test_families_come_from_where_they_can_be_rendered(sources):
     kinds = {type(batch) for batch in batches}
     assert kinds == {CropBatch, DeviceCropBatch}
     for batch in batches:
-        family = set((batch if isinstance(batch, CropBatch) else batch.to_host()).family)
-        assert family == ({"depth"} if isinstance(batch, CropBatch) else {"uniform"})
+        is_device = isinstance(batch, DeviceCropBatch)
+        family = set((batch.to_host() if is_device else batch).family)
+        assert family == ({"uniform"} if is_device else {"depth"})
 
 
 def test_the_generator_decides_on_all(sources):

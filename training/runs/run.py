@@ -1,0 +1,99 @@
+"""A training in a folder: checkpoints, logs and scores, and at its end a preset that says how it was made."""
+
+from __future__ import annotations
+
+import platform
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from training.runs.config import TrainingConfig
+from training.runs.training import Task, train
+
+#: Licence of the pictures that `load_sources` reads.
+LICENCE = "The pictures have mixed or unstated licences (research use)."
+
+
+@dataclass(frozen=True)
+class TrainingRun(ABC):
+    """What all trainings do in their folder.
+
+    Attributes
+    ----------
+    config : TrainingConfig
+    folder : Path
+        Folder for checkpoints, logs, scores and the preset.
+    resume : bool
+        Whether to go on from the checkpoints in the folder.
+    """
+
+    config: TrainingConfig[Any]
+    folder: Path
+    resume: bool
+
+    @abstractmethod
+    def start_from(self, given: str, stages: Sequence[str]) -> None:
+        """Begin with trained weights instead of random ones.
+
+        Parameters
+        ----------
+        given : str
+            A run's folder, or a preset by name or folder.
+        stages : sequence of str
+            The stages that are to begin so.
+
+        Raises
+        ------
+        CheckpointError
+            If the weights are of other networks than the configuration's.
+        PresetError
+            If `given` is neither a run that has these stages nor a preset.
+        """
+
+    @abstractmethod
+    def save_preset(self, trained: Any, metadata: dict[str, Any]) -> Path:
+        """Calibrate the networks and write ``preset`` into the folder.
+
+        Parameters
+        ----------
+        trained
+            What training returned.
+        metadata : dict
+            Entries that all presets have.
+        """
+
+    def train(self, task: Task[Any]) -> dict[str, float]:
+        """Take all steps of a task; return the scores on held-back data."""
+        seconds = self.config.checkpoint_seconds
+        return train(task, self.folder, resume=self.resume, checkpoint_seconds=seconds)
+
+    def write_preset(self, trained: Any, *, command: str, hours: float) -> Path:
+        """Calibrate the networks and write ``preset`` into the folder.
+
+        Parameters
+        ----------
+        trained
+            What training returned.
+        command : str
+            The command that trained the networks, without paths of this machine.
+        hours : float
+            Duration since the run was last resumed.
+
+        Returns
+        -------
+        Path
+            The preset.
+        """
+        metadata = {
+            "name": self.folder.name,
+            "command": command,
+            "config": {"name": self.config.name, **self.config.source},
+            "licence": LICENCE,
+            "hardware": f"{platform.machine()}, keras {keras.version()} on {keras.backend.backend()}",
+            "hours_of_last_run": round(hours, 2),
+        }
+        return self.save_preset(trained, metadata)

@@ -1,0 +1,140 @@
+"""How everything is trained: a task draws endless batches and takes steps; checkpoints, scores, Ctrl-C are shared."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from training.runs.checkpoints import (
+    check_new,
+    check_resumable,
+    describe_run,
+    find_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from training.runs.interrupts import hold_interrupt
+from training.runs.log import TrainingLog
+from training.runs.settings import CHECKPOINT_SECONDS, StageSettings
+
+Batch = TypeVar("Batch")
+
+# Batches drawn ahead of the one in use.
+_AHEAD = 4
+
+
+class Task(ABC, Generic[Batch]):
+    """What differs between trainings.
+
+    Parameters
+    ----------
+    name : str
+        Name of checkpoint and log.
+    settings : StageSettings
+    architecture : dataclass
+        Configuration of the networks.
+    """
+
+    def __init__(self, name: str, settings: StageSettings, architecture: Any) -> None:
+        self.name, self.settings = name, settings
+        self.description = describe_run(settings, architecture)
+
+    @property
+    @abstractmethod
+    def variables(self) -> list[Any]:
+        """All variables that a checkpoint must hold."""
+
+    @abstractmethod
+    def draw(self, step: int, rng: np.random.Generator) -> Batch:
+        """Batch of a step, which depends on nothing but the step and its generator; called in another thread."""
+
+    @abstractmethod
+    def take_step(self, batch: Batch) -> float:
+        """Take one step of the optimizer; return the loss."""
+
+    @abstractmethod
+    def score(self) -> dict[str, float]:
+        """Scores on held-back data."""
+
+    def load(self, checkpoint: Path) -> int:
+        """Fill the variables from a checkpoint; return its step, 0 if there is none."""
+        return load_checkpoint(checkpoint, self.variables)
+
+
+def train(
+    task: Task[Any], folder: Path, *, resume: bool = False, checkpoint_seconds: float = CHECKPOINT_SECONDS
+) -> dict[str, float]:
+    """Take all steps of a task.
+
+    Parameters
+    ----------
+    task : Task
+    folder : Path
+        Gets ``<name>.npz`` (checkpoint) and ``<name>.csv`` (log), and logs for TensorBoard if that is installed.
+    resume : bool
+        Go on from the checkpoint in `folder`, if there is one.
+    checkpoint_seconds : float
+        Time between checkpoints.
+
+    Returns
+    -------
+    dict
+        Scores on the held-back data after the last step.
+
+    Raises
+    ------
+    CheckpointError
+        If there is a checkpoint and `resume` is False, or it does not belong to the task.
+    KeyboardInterrupt
+        After Ctrl-C, when the step in progress is done and a checkpoint written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint, first, last = find_checkpoint(folder, task.name), 0, task.settings.steps
+    if resume:
+        check_resumable(checkpoint, task.description)
+        first = task.load(checkpoint)
+    else:
+        check_new(checkpoint)
+    log = TrainingLog(folder, task.name, steps=last, first=first)
+    scores: dict[str, float] = {}
+    saved = time.monotonic()
+    with hold_interrupt() as is_interrupted:
+        for step, batch in _prefetch(task, first, last):
+            log.add_loss(step, task.take_step(batch))
+            is_due = step == last or time.monotonic() - saved >= checkpoint_seconds
+            if is_due or is_interrupted():
+                save_checkpoint(checkpoint, task.variables, step, task.description)
+            if is_interrupted():
+                break
+            if is_due:
+                scores = task.score()
+                log.add_scores(step, scores)
+                saved = time.monotonic()
+    return scores or task.score()
+
+
+def _prefetch(task: Task[Batch], first: int, last: int) -> Iterator[tuple[int, Batch]]:
+    """Steps after `first` with their batches, drawn ahead in a thread."""
+
+    def draw(step: int) -> Batch:
+        # A generator for each step: a run that goes on ends as one that was never interrupted.
+        return task.draw(step, np.random.default_rng((task.settings.seed, step)))
+
+    executor = ThreadPoolExecutor(1)
+    try:
+        steps = range(first + 1, last + 1)
+        ahead = deque(executor.submit(draw, step) for step in steps[:_AHEAD])
+        for step in steps:
+            batch = ahead.popleft().result()
+            if step + _AHEAD <= last:
+                ahead.append(executor.submit(draw, step + _AHEAD))
+            yield step, batch
+    finally:
+        executor.shutdown(cancel_futures=True)
