@@ -110,7 +110,7 @@ def test_modules_are_found():
 
 
 def test_relative_imports_are_understood():
-    tree = ast.parse("from . import presets\nfrom ..propagation import propagate\nfrom ..psf import disk_kernel\n")
+    tree = ast.parse("from .. import presets\nfrom ...propagation import propagate\nfrom ...psf import disk_kernel\n")
     assert list(find_imports(tree, "defocus_edge.networks.edge.dense")) == [
         "defocus_edge.networks.presets",
         "defocus_edge.propagation.propagate",
