@@ -186,14 +186,14 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
     Parameters
     ----------
     values : (H, W) or (H, W, C) C-contiguous float32 array
-        Replaced by what is smoothed.
+        Values to smooth; the result replaces them.
     feedback : Feedback
         Feedback of a guide of H×W px; it is used up.
 
     Raises
     ------
     ValueError
-        If the feedback is of another size or used up, a value is NaN or infinite, or a number of the guide was.
+        If the feedback is of another size or used up, or a value of the image or of the guide is NaN or infinite.
     """
     from defocus_edge.propagation import kernels as _kernels  # here, since importing Numba takes half a second
 
