@@ -130,7 +130,7 @@ def build_checked(schema: Callable[..., T], values: Table) -> T:
 
 def build_table(schema: type[T], table: Table) -> T:
     """Build a checked dataclass from a table whose keys are its fields."""
-    check_keys(table, [field.name for field in fields(schema)])  # type: ignore[arg-type]  # a dataclass
+    _check_keys(table, [field.name for field in fields(schema)])  # type: ignore[arg-type]  # a dataclass
     return build_checked(schema, table)
 
 
@@ -146,7 +146,7 @@ def build_architecture(config_class: type[T], table: Table, *, without: Iterable
         Fields that a file may not set.
     """
     names = [field.name for field in fields(config_class)]  # type: ignore[arg-type]  # a dataclass
-    check_keys(table, set(names) - set(without))
+    _check_keys(table, set(names) - set(without))
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     checked = build_checked(dataclass(config_class, frozen=True, config=CHECKED), values)
     return config_class(**{name: getattr(checked, name) for name in names})
@@ -168,12 +168,12 @@ def build_stage(schema: type[Settings], table: Table, fixed: Table, *, more_keys
     names = {field.name for field in fields(schema)}  # type: ignore[arg-type]  # a dataclass
     every_schedule = set().union(*_SCHEDULE_KEYS.values())
     of_schedule = _SCHEDULE_KEYS.get(str(table.get("schedule", "stable-decay")), every_schedule)
-    check_keys(table, (names - _NO_KEYS - set(fixed)) | _LENGTH_KEYS | of_schedule | set(more_keys))
+    _check_keys(table, (names - _NO_KEYS - set(fixed)) | _LENGTH_KEYS | of_schedule | set(more_keys))
     direct = {key: value for key, value in table.items() if key in names}
     return build_checked(schema, {**direct, **fixed, **_count_steps(table)})
 
 
-def check_keys(table: Table, known: Iterable[str]) -> None:
+def _check_keys(table: Table, known: Iterable[str]) -> None:
     """Refuse an unknown key."""
     allowed = set(known)
     for key in table:
