@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.commands.evaluate import Root
+from training.commands.options import Root
 from training.commands.tools import explain_faults, format_command, make_folder
 
 if TYPE_CHECKING:
