@@ -1,4 +1,4 @@
-"""Tables of a Markdown file that are what a command prints: found between markers, and written anew by running it."""
+"""Rewrite the tables of a Markdown file by running the commands that print them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from defocus_edge.files.atomic import atomic_write
 
-#: What encloses a table; the first line names the command, which must begin with `PROGRAM`.
+#: A table between its markers. The first marker names the command, which must begin with `PROGRAM`.
 _TABLE = re.compile(r"^<!-- table: (?P<command>[^\n]*) -->\n(?P<body>.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
 PROGRAM = ("python", "-m", "training")
 
@@ -21,24 +21,15 @@ class TableError(ValueError):
 
 
 def run_command(command: str, folder: Path) -> str:
-    """What a command prints when it is run in a folder.
+    """Run a command of `training` in a folder with the interpreter that runs now, and return what it prints.
 
-    Parameters
-    ----------
-    command : str
-        As one would type it; ``python`` is the interpreter that runs now.
-    folder : Path
-
-    Raises
-    ------
-    TableError
-        If it is not one of `training`, fails or prints no Markdown table.
+    Raises `TableError` if it is no such command, fails or prints no Markdown table.
     """
     words = shlex.split(command)
     if tuple(words[: len(PROGRAM)]) != PROGRAM:
         msg = f"The command of a table must begin with {' '.join(PROGRAM)}. Got: {command}."
         raise TableError(msg)
-    # What it says of its progress goes to the terminal.
+    # Its progress goes to the terminal.
     done = subprocess.run([sys.executable, *words[1:]], cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         msg = f"{command} must end well. Got: exit code {done.returncode}."
@@ -65,7 +56,7 @@ def rewrite_tables(
     chosen : str
         Only tables whose command holds this.
     run : callable
-        Takes a command and the folder of the file, gives the table.
+        Takes a command and the folder of the file, and gives the table.
     say : callable
         Called with each command before it runs.
 
@@ -78,8 +69,6 @@ def rewrite_tables(
     ------
     TableError
         If a command fails, or no table is chosen.
-    OSError
-        If the file cannot be read or written.
     """
     text = path.read_text(encoding="utf-8")
     tables = [table for table in _TABLE.finditer(text) if chosen in table["command"]]
