@@ -1,4 +1,4 @@
-"""Canny edges at a given scale, with thresholds that follow from the picture."""
+"""Canny edges at a given scale, with the thresholds that MATLAB derives from the picture."""
 
 from __future__ import annotations
 
@@ -7,31 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-#: The upper threshold leaves this share of the pixels below it, as that of MATLAB's `edge`, which the authors used.
+#: Share of the pixels below the upper threshold, as in MATLAB's `edge`, which the authors of the baselines used.
 SHARE_WITHOUT_EDGE = 0.7
-#: The lower threshold of the hysteresis as a share of the upper one, same source.
+#: The lower threshold of the hysteresis as a share of the upper one; same source.
 LOW_RATIO = 0.4
-#: Thresholds are whole multiples of the largest gradient divided by this, same source: never 0 in a plain picture.
+#: Number of steps of a threshold, which is a whole multiple of the largest gradient / 64 and never 0; same source.
 _BINS = 64
-#: A largest gradient below this, in grey values (0 to 1) per px, is rounding.
+#: Least value of the largest gradient, in grey values (0 to 1) per px; less is rounding.
 _LEAST_GRADIENT = 1e-5
-#: What the largest gradient becomes. Its square must fit where OpenCV adds the two components.
+#: Value that the largest gradient is scaled to. OpenCV adds the squares of two components, which must fit.
 _INT16_SCALE = 16000.0
 
 
 def find_canny_edges(grey: NDArray[np.float32], *, sigma: float) -> NDArray[np.bool_]:
-    """Canny edges of a grey picture.
+    """Find the Canny edge points (H, W) of a grey picture (H, W); a plain picture has none.
 
-    Parameters
-    ----------
-    grey : (H, W) ndarray of float32
-    sigma : float
-        Standard deviation in px of the Gaussian whose derivatives are the gradient.
-
-    Returns
-    -------
-    (H, W) ndarray of bool
-        True at edge points; none in a plain picture.
+    The gradient is that of a Gaussian with a standard deviation of `sigma` px.
 
     References
     ----------
@@ -56,7 +47,7 @@ def find_canny_edges(grey: NDArray[np.float32], *, sigma: float) -> NDArray[np.b
 
 
 def find_gradient(grey: NDArray[np.float32], *, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Derivatives along columns and rows, (H, W) float64 per px, of a picture smoothed by a Gaussian of `sigma` px."""
+    """Derivatives (H, W) per px along the columns and the rows of a picture after a Gaussian of `sigma` px."""
     values = grey.astype(np.float64)
     return (
         gaussian_filter(values, sigma, order=(0, 1), mode="reflect"),

@@ -14,7 +14,7 @@ from training.baselines.pictures import LUMA_601, check_picture, stretch
 
 #: Sides in px of the patches around each pixel, 2³ − 1 to 2⁶ − 1.
 PATCH_SIDES = (7, 15, 31, 63)
-#: How many of the smallest coefficients are kept: one more than the sides together.
+#: Number of the smallest coefficients that are kept: one more than the sides together.
 LAYERS = sum(PATCH_SIDES) + 1
 #: Standard deviation in px of the Gaussian before the gradient.
 PRE_BLUR_SIGMA = 0.5
@@ -34,7 +34,7 @@ def measure_hifst(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def measure_hifst_sharpness(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """HiFST map of a picture.
+    """Measure the HiFST sharpness map of a picture.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def measure_gradient(grey: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def sort_coefficients(gradient: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The smallest high-frequency coefficients around each pixel.
+    """Find the smallest high-frequency coefficients around each pixel.
 
     Parameters
     ----------

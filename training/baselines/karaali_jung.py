@@ -16,33 +16,29 @@ from defocus_edge.propagation.settings import PropagationSettings
 from training.baselines.canny import find_canny_edges, find_gradient
 from training.baselines.pictures import check_picture, convert_to_grey
 
-#: Standard deviations in px of the Canny edges: 1 to 5 in steps of 1/2.
+#: Standard deviations in px of the Canny edges: 1 to 5 in steps of 1/2, as in the authors' program.
 EDGE_SIGMAS = np.arange(1.0, 5.25, 0.5)
-#: An edge point must be found at so many of the finest scales.
+#: Number of the finest scales at which an edge point must be found; same source.
 CONSISTENT_SCALES = 4
-#: Standard deviation in px of the finer of the two gradients.
+#: s1: standard deviation in px of the finer of the two gradients.
 FINE_SIGMA = 1.0
-#: That of the coarser one, as a share of the scale up to which the edge is found.
+#: s2: standard deviation of the coarser gradient, as a share of the scale up to which the edge is found.
 COARSE_SHARE = 0.5
-#: Larger blur, as a standard deviation in px, counts as this much.
+#: Largest standard deviation in px of the estimated blur; larger ones are clipped.
 LARGEST_SIGMA = 5.0
-#: γ of the connected edge filter: how much neighbours on an edge are to be alike.
+#: γ of the connected edge filter: weight of the differences between neighbours on an edge.
 EDGE_SMOOTHNESS = 10.0
-#: sRGB values to this power are about light; the program that the authors published measures there.
-LIGHT_EXPONENT = 2.4
-# The propagation wants radii above 0. Far below what a photograph can have.
+# Least standard deviation in px: the propagation needs radii above 0. No photograph has so little blur.
 _SMALLEST_SIGMA = 1e-3
 
 
-def estimate_karaali_jung(image: NDArray[np.float32], *, exponent: float = 1.0) -> NDArray[np.float32]:
-    r"""Blur map of a picture after Karaali and Jung.
+def estimate_karaali_jung(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    r"""Estimate the blur map of a picture as Karaali and Jung do.
 
     Parameters
     ----------
     image : (H, W, 3) ndarray of float32
         RGB in [0, 1], sRGB-encoded.
-    exponent : float
-        Grey values are raised to this power first: 1 for encoded values as they come, `LIGHT_EXPONENT` for light.
 
     Returns
     -------
@@ -54,7 +50,7 @@ def estimate_karaali_jung(image: NDArray[np.float32], *, exponent: float = 1.0) 
     NoEdgesError
         If no edge is found at the finest scales and can be measured.
     ValueError, TypeError
-        If `image` is no picture or `exponent` is not positive.
+        If `image` is no picture.
 
     Notes
     -----
@@ -73,9 +69,9 @@ def estimate_karaali_jung(image: NDArray[np.float32], *, exponent: float = 1.0) 
     On blurred steps the error of σ at the edge is at most 0.25 px for σ from 0.5 to 4 px, wherever between pixels
     they lie (measured).
 
-    Constants, and what the paper leaves open, are those of the program that the authors published, but for two things:
-    encoded values unless `exponent` says otherwise, and points where R fits no blur (R <= 1) are left out instead of
-    counting as sharp.
+    Constants, and what the paper leaves open, are those of the program that the authors published, with two
+    differences: values are encoded here, where the program raises them to the power 2.4, and points where R fits no
+    blur (R <= 1) are left out here, where the program counts them as sharp.
 
     References
     ----------
@@ -83,10 +79,7 @@ def estimate_karaali_jung(image: NDArray[np.float32], *, exponent: float = 1.0) 
     Image Processing 27(3), 2018, doi:10.1109/TIP.2017.2771563.
     """
     picture = check_picture(image)
-    if not 0 < exponent < np.inf:
-        msg = f"exponent must be finite and greater than 0. Got: {exponent}."
-        raise ValueError(msg)
-    points, sigmas, persistence = estimate_edge_sigmas(convert_to_grey(picture) ** np.float32(exponent))
+    points, sigmas, persistence = estimate_edge_sigmas(convert_to_grey(picture))
     smooth = np.maximum(filter_connected_edges(points, sigmas, persistence), _SMALLEST_SIGMA)
     sigma_map, _ = propagate_blur(
         picture,
@@ -102,11 +95,7 @@ def estimate_karaali_jung(image: NDArray[np.float32], *, exponent: float = 1.0) 
 def estimate_edge_sigmas(
     grey: NDArray[np.float32],
 ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
-    """Blur at the edges of a grey picture that are found at all of the finest scales.
-
-    Parameters
-    ----------
-    grey : (H, W) ndarray of float32
+    """Estimate the blur at the edges of a grey picture (H, W) that are found at all of the finest scales.
 
     Returns
     -------
@@ -115,7 +104,7 @@ def estimate_edge_sigmas(
     sigmas : (N,) ndarray of float32
         Standard deviation in px of the Gaussian, 0 to `LARGEST_SIGMA`.
     persistence : (N,) ndarray of int
-        At how many scales each point is found.
+        Number of scales at which each point is found.
 
     Raises
     ------
@@ -123,7 +112,7 @@ def estimate_edge_sigmas(
         If there is none.
     """
     found = np.stack([find_canny_edges(grey, sigma=sigma) for sigma in EDGE_SIGMAS])
-    # How many scales in a row, from the finest, find a point.
+    # Number of scales in a row, from the finest on, at which a pixel is an edge point.
     run = np.logical_and.accumulate(found).sum(axis=0)
     fine = np.hypot(*find_gradient(grey, sigma=FINE_SIGMA))
     coarse = np.ones_like(fine)
@@ -151,7 +140,7 @@ def filter_connected_edges(
     Parameters
     ----------
     points : (N, 2) ndarray of int
-        Edge points (row, col), each once; those that touch, corners included, are of one edge.
+        Edge points (row, col), each once. Points that touch, corners included, belong to one edge.
     sigmas : (N,) ndarray of float32
         Any unit.
     persistence : (N,) ndarray of int

@@ -20,7 +20,7 @@ NON_UNIFORM = 9
 #: T_m1 and T_m2: above the first a pixel is surely sharp, below the second surely not; matting decides the others.
 SURELY_SHARP = 0.3
 SURELY_BLURRED = 0.01
-#: How much sure pixels count against the matting Laplacian: λ of Levin et al. 2008.
+#: λ of Levin et al. 2008: weight of the sure pixels against the matting Laplacian.
 MATTING_FIDELITY = 100.0
 # The eight neighbours (row, col) on a circle of 1 px, in order.
 _HALF = 0.5**0.5
@@ -35,7 +35,7 @@ def measure_lbp(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def measure_lbp_sharpness(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sharpness map of a picture after Yi and Eramian.
+    """Measure the sharpness map of a picture as Yi and Eramian do.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def measure_lbp_sharpness(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def find_patterns(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Uniform rotation-invariant local binary pattern of each pixel.
+    """Find the uniform rotation-invariant local binary pattern of each pixel.
 
     Parameters
     ----------
     grey : (H, W) ndarray of float32
-        0 to 255.
+        Grey values 0 to 255.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""From sparse values to a map with the matting Laplacian, the alternative to `defocus_edge.propagation`."""
+"""Spread sparse values with the matting Laplacian, the alternative to `defocus_edge.propagation`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-#: λ of Zhuo and Sim 2011: how much the known values count against the smoothness.
+#: λ of Zhuo and Sim 2011: weight of the known values against the smoothness.
 ZHUO_SIM_FIDELITY = 0.001
 #: ε of Levin, Lischinski and Weiss 2008: regularizes the colour line of a window, for colours in [0, 1].
 EPSILON = 1e-7
-#: Where the conjugate gradients stop: size of the residual as a share of the right-hand side.
+#: The conjugate gradients stop at this size of the residual, as a share of the right-hand side; ours.
 TOLERANCE = 1e-6
-#: An error after so many steps; the baselines need 20 to 60.
+#: Number of steps after which there is an error; the baselines need 20 to 60 (measured).
 _MOST_STEPS = 5000
 #: Entries of the incomplete Cholesky factor below this are dropped; pymatting's own default.
 _DISCARD = 1e-4

@@ -1,4 +1,4 @@
-"""What all baselines do to a picture first, and to a score last."""
+"""Checks and conversions that all baselines share."""
 
 from __future__ import annotations
 
@@ -8,23 +8,14 @@ from numpy.typing import NDArray
 from defocus_edge.arrays import MIN_SIDE
 from defocus_edge.propagation.propagate import NoEdgesError
 
-#: Grey as MATLAB's rgb2gray, which the authors of all four methods used: ITU-R BT.601.
+#: Weights of red, green and blue of MATLAB's rgb2gray, which the authors of all four methods used: ITU-R BT.601.
 LUMA_601 = np.array([0.2989, 0.5870, 0.1140], dtype=np.float32)
-#: A picture whose grey values differ by less, of 1, has no edge: one step of 8 bits.
+#: Least range of the grey values (0 to 1) of a picture that has edges: one step of 8 bits.
 LEAST_CONTRAST = 1 / 255
 
 
 def check_picture(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a picture as float32, if blur can be looked for in it.
-
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float
-        RGB in [0, 1], sides of at least 20 px.
-
-    Returns
-    -------
-    (H, W, 3) ndarray of float32
+    """Return a picture (H, W, 3), RGB in [0, 1] with sides of at least 20 px, as float32.
 
     Raises
     ------
@@ -54,12 +45,12 @@ def check_picture(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def convert_to_grey(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Grey values (H, W) of RGB (H, W, 3), both float32 in the same unit, encoded as they come."""
+    """Grey values (H, W) of RGB values (H, W, 3), in the same unit and encoding."""
     return (image @ LUMA_601).astype(np.float32)
 
 
 def stretch(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Values moved and scaled to [0, 1], float64; 0 everywhere where all are alike."""
+    """Move and scale values to [0, 1], float64; equal values become 0."""
     low, high = float(values.min()), float(values.max())
     if high == low:
         return np.zeros(values.shape)

@@ -21,17 +21,17 @@ Unit = Literal["px", "score"]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A published method.
+    """A published method, behind one call.
 
     Attributes
     ----------
     name : str
-        For commands and tables.
+        Name in commands and tables.
     measure : callable
         RGB (H, W, 3) float32 in [0, 1], sRGB-encoded, to a map (H, W) float32 that is larger where the picture is more
         blurred. Raises `NoEdgesError` for a picture without contrast.
     unit : {'px', 'score'}
-        Of the map. A score has no zero: it compares the parts of one picture, not two pictures.
+        Unit of the map. A score has no zero: it compares the parts of one picture, not two pictures.
     """
 
     name: str

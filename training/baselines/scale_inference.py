@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 #: β of Yi and Eramian 2016: cost of two neighbours, in space or scale, that differ.
 COUPLING = 0.5
-#: Rounds of messages: each reaches one pixel farther; after 60 even noise changes by less than 0.001 (measured).
+#: Number of rounds of messages. Each round reaches one pixel farther; after 60 rounds even maps of noise change by less
+#: than 0.001 (measured).
 ROUNDS = 60
-#: Share of the old message that is kept, so that the rounds settle.
+#: Share of the old message that is kept, so that the rounds settle; ours.
 DAMPING = 0.5
 
 
@@ -25,12 +26,12 @@ def infer_across_scales(
     coupling : float
         β below, >= 0.
     rounds : int
-        How often all pixels send messages.
+        Number of rounds in which all pixels send messages.
 
     Returns
     -------
     (H, W) ndarray of float32
-        0 to 1.
+        Probability 0 to 1.
 
     Raises
     ------

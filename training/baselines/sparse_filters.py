@@ -1,8 +1,6 @@
-"""Filters of the radii at edge points before they are spread, for comparison: our pipeline has none."""
+"""Filters of the radii at edge points before they are spread. Our pipeline has none; they are compared with it."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,27 +8,16 @@ from scipy.spatial import cKDTree
 
 from training.baselines.karaali_jung import filter_connected_edges
 
-#: Standard deviations of the joint bilateral filter: in space, px, and in colour, for RGB in [0, 1]. The papers leave
+#: Standard deviations of the joint bilateral filter: in space in px, and in colour for RGB in [0, 1]. The papers leave
 #: them to the user; these are ours.
 SPACE_SIGMA = 5.0
 COLOUR_SIGMA = 0.1
-#: Points further apart than so many standard deviations in space do not see each other: e^(-9/2) is 1 %.
+#: Largest distance, in standard deviations in space, of two points that see each other: e^(-9/2) is 1 %.
 SPACE_REACH = 3.0
 
 
 def smooth_along_edges(points: NDArray[np.integer], point_radius: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Connected edge filter [1]_: neighbours on an edge, corners included, are to have like radii; all count alike.
-
-    Parameters
-    ----------
-    points : (N, 2) ndarray of int
-        (row, col), each once.
-    point_radius : (N,) ndarray of float32
-        px.
-
-    Returns
-    -------
-    (N,) ndarray of float32
+    """Filter the radii (N,) in px of edge points (N, 2) by the connected edge filter [1]_; all points count alike.
 
     References
     ----------
@@ -45,33 +32,19 @@ def filter_by_colour_and_confidence(
     point_radius: NDArray[np.float32],
     point_confidence: NDArray[np.float32],
     guide: NDArray[np.float32],
-    *,
-    space_sigma: float = SPACE_SIGMA,
-    colour_sigma: float = COLOUR_SIGMA,
 ) -> NDArray[np.float32]:
-    r"""Probabilistic joint bilateral filter: mean of the points around, near, alike and confident ones more.
+    r"""Filter radii by the probabilistic joint bilateral filter: near, alike and confident points count more.
 
     Parameters
     ----------
     points : (N, 2) ndarray of int
         (row, col).
     point_radius : (N,) ndarray of float32
-        px.
+        Radius in px.
     point_confidence : (N,) ndarray of float32
         Probability of each radius, > 0.
     guide : (H, W, 3) ndarray of float32
-        RGB in [0, 1]; colours are compared in it.
-    space_sigma, colour_sigma : float
-        Standard deviations, > 0: px and colour distance.
-
-    Returns
-    -------
-    (N,) ndarray of float32
-
-    Raises
-    ------
-    ValueError
-        If a standard deviation is not positive.
+        RGB in [0, 1] whose colours are compared.
 
     Notes
     -----
@@ -89,14 +62,10 @@ def filter_by_colour_and_confidence(
     .. [2] J. Park, Y.-W. Tai, D. Cho, I. S. Kweon, "A unified approach of multi-scale deep and hand-crafted features
        for defocus estimation", CVPR 2017, arXiv:1704.08992.
     """
-    for name, value in (("space_sigma", space_sigma), ("colour_sigma", colour_sigma)):
-        if not (math.isfinite(value) and value > 0):
-            msg = f"{name} must be finite and greater than 0. Got: {value}."
-            raise ValueError(msg)
     colours = guide[tuple(points.T)].astype(np.float64)
-    first, second = cKDTree(points).query_pairs(SPACE_REACH * space_sigma, output_type="ndarray").T
-    apart = ((points[first].astype(np.float64) - points[second]) ** 2).sum(axis=1) / space_sigma**2
-    unlike = ((colours[first] - colours[second]) ** 2).sum(axis=1) / colour_sigma**2
+    first, second = cKDTree(points).query_pairs(SPACE_REACH * SPACE_SIGMA, output_type="ndarray").T
+    apart = ((points[first].astype(np.float64) - points[second]) ** 2).sum(axis=1) / SPACE_SIGMA**2
+    unlike = ((colours[first] - colours[second]) ** 2).sum(axis=1) / COLOUR_SIGMA**2
     weight = np.exp(-(apart + unlike) / 2)
     confidence = point_confidence.astype(np.float64)
     total, share = confidence * point_radius, confidence.copy()  # each point sees itself with weight 1

@@ -16,7 +16,7 @@ from training.baselines.pictures import check_picture, convert_to_grey
 REBLUR_SIGMA = 1.0
 #: Standard deviation in px of the Canny edges; the paper leaves it to the user. Ours.
 EDGE_SIGMA = 1.0
-#: Larger blur, as a standard deviation in px, counts as this much. The paper names no limit; that of Karaali and Jung.
+#: Largest standard deviation in px of the estimated blur. The paper has none; this one is Karaali and Jung's.
 LARGEST_SIGMA = 5.0
 #: Spatial standard deviation of the joint bilateral filter as a share of the picture's shorter side (the paper: 10 % of
 #: its size), and that of the grey values as a share of their range (10 %).
@@ -27,7 +27,7 @@ _PAIRS = 1 << 22
 
 
 def estimate_zhuo_sim(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    r"""Blur map of a picture after Zhuo and Sim.
+    r"""Estimate the blur map of a picture as Zhuo and Sim do.
 
     Parameters
     ----------
@@ -78,11 +78,7 @@ def estimate_zhuo_sim(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def estimate_edge_sigmas(grey: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Blur at the edges of a grey picture.
-
-    Parameters
-    ----------
-    grey : (H, W) ndarray of float32
+    """Estimate the blur at the edges of a grey picture (H, W).
 
     Returns
     -------
@@ -110,7 +106,7 @@ def estimate_edge_sigmas(grey: NDArray[np.float32]) -> tuple[NDArray[np.intp], N
 def filter_bilaterally(
     points: NDArray[np.intp], values: NDArray[np.float32], grey: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Mean of the values of all points, near ones of alike grey more: the joint bilateral filter on sparse points.
+    """Filter values at points by the joint bilateral filter: near points of alike grey count more.
 
     Parameters
     ----------
@@ -123,7 +119,7 @@ def filter_bilaterally(
     Returns
     -------
     (N,) ndarray of float32
-        In the unit of `values`. Time grows with N².
+        Unit of `values`. The time grows with N².
     """
     space = BILATERAL_SPACE * min(grey.shape)
     alike = max(BILATERAL_RANGE * float(np.ptp(grey)), float(np.finfo(np.float32).eps))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training.commands.evaluate import Root
+from training.commands.options import Root
 from training.commands.training import Call, Out, Resume, Seed, Start, Steps
 
 if TYPE_CHECKING:

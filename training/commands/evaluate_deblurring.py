@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defocus_edge.choices import DEFAULT_PRESET
-from training.commands.evaluate import check_out, render_scenes, watch_progress
-from training.commands.evaluate_maps import Authors, load_methods
+from training.commands.options import Figures, OutTables, Root
+from training.commands.options import MethodAuthors as Authors
+from training.commands.scoring import check_out, load_methods, print_table, render_scenes, watch_progress
 from training.commands.tools import check_matting, hide_columns, make_folder, split_words
 
 if TYPE_CHECKING:
     from defocus_edge.networks.edge.networks import EdgeNetworks
-
-Root = Annotated[Path, typer.Option(help="Folder with sharp/*, objects, focus_masks and rgbd.", show_default=False)]
-Figures = Annotated[
-    str | None, typer.Option(help="Columns of the table, with commas; all unless given.", show_default=False)
-]
 
 
 def evaluate_deblurring(
@@ -29,7 +25,7 @@ def evaluate_deblurring(
     authors: Authors = None,
     figures: Figures = None,
     overall: Annotated[bool, typer.Option("--overall", help="Only the means over all families of scenes.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for CSV files.", show_default=False)] = None,
+    out: OutTables = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for a side-by-side picture of each scene.", show_default=False)
     ] = None,
@@ -41,7 +37,7 @@ def evaluate_deblurring(
         summarize_deblurring,
         write_deblurring_report,
     )
-    from training.runs.tables import ALL_FAMILIES, format_table
+    from training.runs.tables import ALL_FAMILIES
 
     hidden = hide_columns(figures, FIGURES)
     loaded = load_methods(split_words(methods), authors)
@@ -52,13 +48,12 @@ def evaluate_deblurring(
     for folder in (out, pictures):
         if folder is not None:
             make_folder(folder)
-    scenes = render_scenes(root)
-    with watch_progress(scenes, len(scenes), "scenes") as (watched, say):
-        scores = score_deblurring(watched, loaded, pictures=pictures, say=say)
+    with watch_progress(render_scenes(root), "scenes") as (scenes, say):
+        scores = score_deblurring(scenes, loaded, pictures=pictures, say=say)
     rows = summarize_deblurring(scores)
     if overall and any(row["family"] == ALL_FAMILIES for row in rows):  # a single family has no such rows
         rows = [row for row in rows if row["family"] == ALL_FAMILIES]
-    typer.echo(format_table([{name: row[name] for name in row if name not in hidden} for row in rows]))
+    print_table(rows, hidden=hidden)
     if out is not None:
         write_deblurring_report(out, scores)
 
@@ -72,14 +67,12 @@ def evaluate_uniform_deblurring(
     """
     from training.evaluation.uniform_deblurring import list_methods, make_cases, score_uniform, summarize_uniform
     from training.runs.log import write_rows
-    from training.runs.tables import format_table
 
     check_out(out)
     methods = list_methods()
-    cases = list(make_cases())
-    with watch_progress(cases, len(cases), "pictures") as (watched, _):
-        scores = [score for case in watched for score in score_uniform(case, methods)]
-    typer.echo(format_table(summarize_uniform(scores)))
+    with watch_progress(list(make_cases()), "pictures") as (cases, _):
+        scores = [score for case in cases for score in score_uniform(case, methods)]
+    print_table(summarize_uniform(scores))
     if out is not None:
         write_rows(out, summarize_uniform(scores, keep_all=[method for method, _ in methods]))
 
@@ -96,22 +89,20 @@ def evaluate_ablations(
     single-scale) differ in the patches that the networks see: 41, 27 and 15 px, or 41 px only.
     """
     from training.evaluation.ablations import SHORT_TRAININGS, score_ablations, summarize_ablations, write_ablations
-    from training.runs.tables import format_table
 
     check_out(out)
     check_matting("A variant of the propagation")
     networks = _load_networks(preset)
     others = {name: _load_networks(str(folder)) for name, folder in SHORT_TRAININGS.items()} if short else {}
-    scenes = render_scenes(root)
-    with watch_progress(scenes, len(scenes), "scenes") as (watched, say):
-        scores = score_ablations(watched, networks, others=others, say=say)
-    typer.echo(format_table(summarize_ablations(scores)))
+    with watch_progress(render_scenes(root), "scenes") as (scenes, say):
+        scores = score_ablations(scenes, networks, others=others, say=say)
+    print_table(summarize_ablations(scores))
     if out is not None:
         write_ablations(out, scores)
 
 
 def _load_networks(preset: str) -> EdgeNetworks:
-    """Networks of a preset; a wrong name is wrong usage."""
+    """Load the networks of a preset; a wrong name is wrong usage."""
     from defocus_edge.networks.preset_files import PresetError
     from defocus_edge.networks.presets import load_edge_networks
 

@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defocus_edge.choices import DEFAULT_PRESET
-from training.commands.evaluate import render_scenes, watch_progress
-from training.commands.tools import check_matting, hide_columns, make_folder, split_words
+from training.commands.options import Figures, OutTables
+from training.commands.options import MethodAuthors as Authors
+from training.commands.scoring import explain_pictures, load_methods, print_table, render_scenes, watch_progress
+from training.commands.tools import hide_columns, make_folder, split_words
 
 if TYPE_CHECKING:
     from training.data.development import DevelopmentScene
     from training.data.map_datasets import MapPair
-    from training.evaluation.map_methods import MapMethod
-
-# The baseline that spreads its points with the matting Laplacian.
-_MATTING_METHOD = "zhuo-sim"
 
 
 class MapDataset(StrEnum):
-    """What can be scored on: held-back synthetic scenes, the RTF set, or pairs in a folder."""
+    """Pictures to score on: held-back synthetic scenes, the RTF set, or pairs in a folder."""
 
     SCENES = "scenes"
     RTF = "rtf"
@@ -31,14 +29,11 @@ class MapDataset(StrEnum):
 
 
 class Unit(StrEnum):
-    """What the numbers of a true map are."""
+    """Unit of the numbers in a true map."""
 
     PX = "px"
     SIGMA = "sigma"
     LEVEL = "level"
-
-
-Authors = Annotated[Path | None, typer.Option(help="Folder of the authors' published weights.", show_default=False)]
 
 
 def evaluate_maps(
@@ -62,10 +57,8 @@ def evaluate_maps(
     truth_unit: Annotated[
         Unit, typer.Option(help="Of rtf's and folder's true maps: disk radius, Gaussian's sigma, or level number.")
     ] = Unit.PX,
-    figures: Annotated[
-        str | None, typer.Option(help="Columns of the table, with commas; all unless given.", show_default=False)
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for CSV files.", show_default=False)] = None,
+    figures: Figures = None,
+    out: OutTables = None,
 ) -> None:
     """Score blur maps against true ones and print the table (Markdown).
 
@@ -74,7 +67,6 @@ def evaluate_maps(
     """
     from training.evaluation.map_methods import TRUE_POINTS
     from training.evaluation.maps import ERRORS, SECONDS, format_spreads, score_maps, summarize_maps, write_map_report
-    from training.runs.tables import format_table
 
     hidden = hide_columns(figures, [*ERRORS, SECONDS])
     words = split_words(methods)
@@ -87,43 +79,28 @@ def evaluate_maps(
         make_folder(out)
     loaded = load_methods(words, authors)
     scenes, count = _open_scenes(dataset, root, truth_unit)
-    with watch_progress(scenes, count, "pictures") as (watched, say):
+    with watch_progress(scenes, "pictures", count=count) as (watched, say):
         scores = score_maps(watched, loaded, say=say)
-    rows = format_spreads(summarize_maps(scores))
-    typer.echo(format_table([{name: row[name] for name in row if name not in hidden} for row in rows]))
+    print_table(format_spreads(summarize_maps(scores)), hidden=hidden)
     if out is not None:
         write_map_report(out, scores)
 
 
-def load_methods(words: Sequence[str], authors: Path | None) -> list[MapMethod]:
-    """Methods by name; a wrong name is wrong usage."""
-    from training.evaluation.map_methods import load_map_methods
-
-    if _MATTING_METHOD in words:
-        check_matting(_MATTING_METHOD)
-    try:
-        return load_map_methods(words, authors=authors)
-    except (OSError, ValueError) as error:  # PresetError is a ValueError
-        raise typer.BadParameter(str(error)) from error
-
-
 def _open_scenes(dataset: MapDataset, root: Path, unit: Unit) -> tuple[Iterable[DevelopmentScene], int]:
-    """Scenes, pairs read one at a time, and how many there are; all files are looked at before anything is scored."""
-    from defocus_edge.files.atomic import ImageReadError
+    """List scenes, of which pairs are read one at a time, and count them; damaged files are told before any score."""
     from training.data.map_datasets import MapSetError, check_map_pairs, list_folder, list_rtf
 
     if dataset is MapDataset.SCENES:
         scenes = render_scenes(root)
         return scenes, len(scenes)
-    try:
+    with explain_pictures("--root", MapSetError):
         pairs = (list_rtf if dataset is MapDataset.RTF else list_folder)(root, unit=unit.value)
         check_map_pairs(pairs)
-    except (OSError, ImageReadError, MapSetError) as error:
-        raise typer.BadParameter(str(error), param_hint="--root") from error
     return _read_pairs(pairs), len(pairs)
 
 
 def _read_pairs(pairs: Sequence[MapPair]) -> Iterator[DevelopmentScene]:
+    """Read pairs one at a time."""
     from training.data.map_datasets import read_map_pair
 
     for pair in pairs:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from training.commands.evaluate import watch_progress
+from training.commands.options import DetectorMethods, Figures
+from training.commands.scoring import explain_pictures, load_detectors, print_table, watch_progress
 from training.commands.tools import hide_columns, make_folder
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class EvaluationSet(StrEnum):
-    """What can be scored on: held-back synthetic scenes, or the test part of a set of photographs."""
+    """Pictures to score on: held-back synthetic scenes, or the test part of a set of photographs."""
 
     SYNTHETIC = "synthetic"
     CUHK = "cuhk"
@@ -49,9 +50,7 @@ def evaluate_masks(
         ),
     ],
     dataset: Annotated[EvaluationSet, typer.Option(help="What to score on.")] = EvaluationSet.SYNTHETIC,
-    methods: Annotated[
-        str, typer.Option(help="Of detect_blur, with commas; METHOD=PRESET for other weights.")
-    ] = "threshold,msdu,defusion,maganet",
+    methods: DetectorMethods = "threshold,msdu,defusion,maganet",
     split: Annotated[Split, typer.Option(help="Of cuhk.")] = Split.TEST_100,
     split_list: Annotated[
         Path | None, typer.Option(help="File with the test pictures of cuhk.", show_default=False)
@@ -60,62 +59,38 @@ def evaluate_masks(
     size: Annotated[
         str, typer.Option(help="'native size', or what pictures are resized to first, such as 320x320.")
     ] = "native size",
-    figures: Annotated[
-        str | None, typer.Option(help="Columns of the table, with commas; all unless given.", show_default=False)
-    ] = None,
+    figures: Figures = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for CSV files and the PR, Fβ and ROC plots.", show_default=False)
     ] = None,
 ) -> None:
     """Score methods against masks and print the table (Markdown); the positive class is blurred."""
     from defocus_edge.metrics import MaskProtocol
-    from training.evaluation import masks as evaluation
-    from training.runs.tables import format_table
+    from training.evaluation.masks import FIGURES, SECONDS, score_masks, tabulate_masks, write_report
 
     try:
         protocol = MaskProtocol(cast("Any", aggregation), size)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    hidden = hide_columns(figures, [*evaluation.FIGURES, evaluation.SECONDS])
+    hidden = hide_columns(figures, [*FIGURES, SECONDS])
     if out is not None:
         make_folder(out)
     detectors = load_detectors(methods)
     pictures = _list_pictures(dataset, root, split, split_list)
     detect = {name: _make_detector(detector) for name, detector in detectors.items()}
     thresholds = {name: detector.threshold for name, detector in detectors.items()}
-    with watch_progress(pictures, len(pictures), "pictures") as (watched, say):
-        scores = evaluation.evaluate_masks(watched, detect, protocol=protocol, thresholds=thresholds, say=say)
+    with watch_progress(pictures, "pictures") as (watched, say):
+        scores = score_masks(watched, detect, protocol=protocol, thresholds=thresholds, say=say)
     if not scores:
         msg = f"root must hold a picture with a mask that can be read. Got: {root}."
         raise typer.BadParameter(msg)
-    rows = evaluation.tabulate_masks(scores, protocol)
-    typer.echo(format_table([{name: row[name] for name in row if name not in hidden} for row in rows]))
+    print_table(tabulate_masks(scores, protocol), hidden=hidden)
     if out is not None:
-        evaluation.write_report(out, scores, protocol)
-
-
-def load_detectors(methods: str) -> dict[str, BlurDetector]:
-    """Detectors by the names of their rows, from METHOD or METHOD=PRESET with commas."""
-    from defocus_edge.choices import METHODS
-    from defocus_edge.masks import BlurDetector
-    from defocus_edge.networks.preset_files import PresetError
-
-    detectors = {}
-    for word in methods.split(","):
-        method, _, preset = word.strip().partition("=")
-        if method not in METHODS:
-            msg = f"methods must be of {', '.join(METHODS)}. Got: {method!r}."
-            raise typer.BadParameter(msg)
-        try:
-            name = f"{method} ({Path(preset).name})" if preset else method
-            detectors[name] = BlurDetector(method, preset=preset or None)
-        except PresetError as error:
-            raise typer.BadParameter(str(error)) from error
-    return detectors
+        write_report(out, scores, protocol)
 
 
 def _make_detector(detector: BlurDetector) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Probability of a picture; one half all over where a method has no answer, since all score the same pictures."""
+    """Probability of a picture. Where a method has no answer it is one half: all must score the same pictures."""
     import numpy as np
 
     from defocus_edge.propagation.propagate import NoEdgesError
@@ -132,11 +107,11 @@ def _make_detector(detector: BlurDetector) -> Callable[[NDArray[np.float32]], ND
 def _list_pictures(
     dataset: EvaluationSet, root: Path, split: Split, split_list: Path | None
 ) -> Sequence[MaskScene | MaskPair]:
-    from defocus_edge.files.atomic import ImageReadError
-    from training.data.mask_datasets import MaskSetError, list_ctcug, list_cuhk, list_dut, list_pairs
+    """List scenes, or the pairs of a set."""
+    from training.data.mask_datasets import list_ctcug, list_cuhk, list_dut, list_pairs
     from training.masks.scenes import render_mask_development_set
 
-    try:
+    with explain_pictures("--root", ValueError):
         if dataset is EvaluationSet.SYNTHETIC:
             return list(render_mask_development_set(root))
         if dataset is EvaluationSet.CUHK:
@@ -144,5 +119,3 @@ def _list_pictures(
         if dataset is EvaluationSet.DUT:
             return list_dut(root, part="test")
         return list_ctcug(root) if dataset is EvaluationSet.CTCUG else list_pairs(root / "image", root / "gt")
-    except (OSError, ImageReadError, MaskSetError, ValueError) as error:
-        raise typer.BadParameter(str(error), param_hint="--root") from error

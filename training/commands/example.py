@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from training.commands.options import DetectorMethods
+
 
 def draw_example(
     out: Annotated[Path, typer.Option(help="Picture to write.", show_default=False)],
@@ -36,9 +38,7 @@ def draw_example(
 
 def draw_masks_example(
     out: Annotated[Path, typer.Option(help="Picture to write.", show_default=False)],
-    methods: Annotated[
-        str, typer.Option(help="Methods of detect_blur, with commas; METHOD=PRESET takes other weights.")
-    ] = "threshold,msdu,defusion,maganet",
+    methods: DetectorMethods = "threshold,msdu,defusion,maganet",
 ) -> None:
     """Write the astronaut of scikit-image and the blurred pixels that each method finds, side by side."""
     import numpy as np
@@ -47,7 +47,7 @@ def draw_masks_example(
     from matplotlib.figure import Figure
 
     from defocus_edge.files.images import write_picture
-    from training.commands.evaluate_masks import load_detectors
+    from training.commands.scoring import load_detectors
 
     photo = skimage.data.astronaut()
     detectors = load_detectors(methods)

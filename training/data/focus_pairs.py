@@ -1,4 +1,4 @@
-"""Two photographs of one scene, focused near and far, and which of them is sharper where: without any network."""
+"""Pairs of photographs of one scene, focused near and far, and where each is sharper, found without any network."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from training.data.sources import list_pictures
 
 #: Ends of the file names of the picture focused near and of the one focused far.
 NEAR, FAR = "-A", "-B"
-#: One picture is sharper where its focus measure is so many times the other's.
+#: A picture is sharper where its focus measure is at least this many times the other's; ours.
 LEAST_RATIO = 1.5
-#: A pixel is textured where the larger focus measure exceeds this, in luminance of 255. White noise with a standard
+#: A pixel is textured where the larger focus measure exceeds this, for luminance 0 to 255. White noise with a standard
 #: deviation of 5 of 255 has 1.6 (measured); that of the Lytro pictures is mostly 0.3 to 0.7.
 TEXTURE_FLOOR = 2.0
 #: Standard deviation in px of the window that the focus measure is averaged over.
 WINDOW_SIGMA = 3.0
 #: Standard deviation in px of the smoothing against noise and JPEG blocks before the Laplacian.
 _NOISE_SIGMA = 1.0
-# Structure coarser than this, px, is in both pictures alike: what differs there is exposure.
+# Structure coarser than this, px, is alike in both pictures, so a difference there is exposure.
 _EXPOSURE_SIGMA = 16.0
 
 
@@ -34,14 +34,7 @@ class FocusPairError(ValueError):
 
 @dataclass(frozen=True)
 class FocusPair:
-    """Registered pictures of one scene.
-
-    Attributes
-    ----------
-    name : str
-    near, far : (H, W, 3) ndarray of float32
-        RGB in [0, 1]; focused near and far.
-    """
+    """Registered pictures of one scene, focused near and far: (H, W, 3) float32, RGB in [0, 1]."""
 
     name: str
     near: NDArray[np.float32]
@@ -88,10 +81,6 @@ def load_focus_pairs(folder: str | Path) -> list[FocusPair]:
 def compare_sharpness(pair: FocusPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     r"""Where each picture of a pair is measurably sharper than the other.
 
-    Parameters
-    ----------
-    pair : FocusPair
-
     Returns
     -------
     near_is_sharper, far_is_sharper : (H, W) ndarray of bool
@@ -131,7 +120,7 @@ def compare_sharpness(pair: FocusPair) -> tuple[NDArray[np.bool_], NDArray[np.bo
 
 
 def _match_exposure(luminance: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Luminance with the gain and offset that bring its coarse structure next to that of the reference."""
+    """Apply the gain and offset that bring the coarse structure of a luminance next to that of the reference."""
     coarse, wanted = (cv2.GaussianBlur(values, (0, 0), _EXPOSURE_SIGMA).ravel() for values in (luminance, reference))
     spread = float(coarse.var())
     gain = float(np.mean((coarse - coarse.mean()) * (wanted - wanted.mean()))) / spread if spread > 0 else 1.0

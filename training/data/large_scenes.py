@@ -19,6 +19,8 @@ from training.data.sources import Cutout, Sources, filter_sharp, find_inside, lo
 SIDE = 2000
 #: Radii in px of the bands of a wall; the last one is the largest radius of all scenes.
 BAND_RADII = (0.5, 1.5, 3.0, 5.0, 8.0, 12.0, 17.0, 24.0)
+#: Names of the scenes with bands: radii that rise from left to right, and radii in random order.
+BAND_SCENES = ("rising", "mixed")
 #: Radii in px of the wall and of the persons before it.
 PERSON_SCENES: dict[str, tuple[float, tuple[float, ...]]] = {
     "persons in focus": (24.0, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)),
@@ -52,7 +54,7 @@ def render_large_scenes(root: str | Path, *, side: int = SIDE) -> Iterator[Devel
     sources = load_sources(root, development=True, sharpen=False)
     rng = np.random.default_rng(_SEED)
     pictures = [shrink(picture, UNIFORM_REDUCTION) for picture in filter_sharp(sources.sharp)]
-    for name, radii in (("rising", BAND_RADII), ("mixed", tuple(rng.permutation(BAND_RADII).tolist()))):
+    for name, radii in zip(BAND_SCENES, (BAND_RADII, tuple(rng.permutation(BAND_RADII).tolist())), strict=True):
         scene = _render_bands(_build_wall(pictures, side, rng), radii)
         yield photograph_scene(scene, f"bands-{name}", "bands", rng, largest=np.inf)
     for name, (far, near) in PERSON_SCENES.items():

@@ -1,6 +1,7 @@
 """Pictures with a map of their true blur: the RTF set, what `synth` writes, and any folder of pairs.
 
-Nothing but names is read when a set is listed; `read_map_pair` opens the files of one pair.
+The `list_*` functions read names only, and raise `MapSetError` if there is no picture, a picture without truth or a
+truth without picture; `read_map_pair` opens the files of one pair.
 
 References
 ----------
@@ -14,7 +15,7 @@ import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +30,12 @@ from defocus_edge.files.maps import read_map
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
 
-#: What the numbers of a true map are: radius of a disk in px, standard deviation of a Gaussian in px (r = 2 σ, see
+#: Meaning of the numbers of a true map: radius of a disk in px, standard deviation of a Gaussian in px (r = 2 σ, see
 #: `sigma_to_radius`), or the number of a blur level, 0 for 0.5 px to 22 for 6 px.
 TruthUnit = Literal["px", "sigma", "level"]
-TRUTH_UNITS: tuple[str, ...] = get_args(TruthUnit)
-#: Pictures and truth of the RTF set have this shape, or are already cut to `RTF_SHAPE`.
+#: Rows and columns of the files of the RTF set, and of what is compared: published comparisons, and the program of
+#: Karaali and Jung 2018, cut off the last 20 columns first. Files may be cut already.
 RTF_FULL_SHAPE = (360, 360)
-#: The field cuts the last 20 columns off both before anything is estimated or compared; so does the program that
-#: Karaali and Jung published in 2018.
 RTF_SHAPE = (360, 340)
 #: Name of the map in the MATLAB files of that set.
 RTF_VARIABLE = "blurMap"
@@ -58,18 +57,7 @@ class MapSetError(ValueError):
 
 @dataclass(frozen=True)
 class MapPair:
-    """A picture and its true blur, by name only.
-
-    Attributes
-    ----------
-    name, family : str
-        For tables.
-    picture_path, truth_path : Path
-    unit : TruthUnit
-        Of the numbers in the file of the truth.
-    columns : int, optional
-        Picture and truth are cut to so many columns from the left.
-    """
+    """A picture and its true blur in a unit, not yet read; both are cut to the first `columns` columns if given."""
 
     name: str
     family: str
@@ -80,7 +68,7 @@ class MapPair:
 
 
 def list_rtf(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
-    """Pairs of the RTF set [1]_: 22 pictures of a plenoptic camera, refocused, with the radius of each pixel's disk.
+    """List the RTF set [1]_: 22 pictures of a plenoptic camera, refocused, with the radius of each pixel's disk.
 
     Parameters
     ----------
@@ -88,27 +76,12 @@ def list_rtf(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
         Holds ``image_NN.png`` and ``map_NN.mat`` as the authors hand them out, with the variable ``blurMap``, side by
         side or in ``image`` and ``gt``. The truth may be ``.npy`` or ``.tif`` as well, or ``.png`` with level numbers.
     unit : {'px', 'sigma', 'level'}
-        Of the truth. The set's own files hold disk radii in px.
-
-    Returns
-    -------
-    list of MapPair
-        By number; 360 px wide files are cut to the first 340 columns, as in the field.
-
-    Raises
-    ------
-    MapSetError
-        If there is no picture, or one without truth, or truth without a picture.
+        Unit of the truth. The set's own files hold disk radii in px.
 
     Notes
     -----
     Published comparisons of Gaussians convert the truth by a table of the set's authors that ends at σ = 3.275 px
     (DMENet's evaluation). Here estimates are converted to disks, by second moments, and the truth stays as it is.
-
-    References
-    ----------
-    .. [1] L. D'Andrès, J. Salvador, A. Kochale, S. Süsstrunk, "Non-parametric blur map regression for depth of field
-       extension", IEEE Transactions on Image Processing 25(4), 2016, doi:10.1109/TIP.2016.2526907.
     """
     root = Path(root)
     pictures, truths = next(
@@ -122,25 +95,10 @@ def list_rtf(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
 
 
 def list_folder(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
-    """Pairs of a folder.
+    """List the pairs of a folder by sorted name; its name becomes their family.
 
-    Parameters
-    ----------
-    root : str or Path
-        What `python -m synth` wrote: ``pictures/NAME.png`` with ``radius/NAME.tif``. Or NAME.png, .jpg or .tif with
-        NAME_radius.npy or .tif beside it.
-    unit : {'px', 'sigma', 'level'}
-        Of the truth.
-
-    Returns
-    -------
-    list of MapPair
-        By sorted name; the family is the folder's name.
-
-    Raises
-    ------
-    MapSetError
-        If there is no picture, or one without truth, or truth without a picture.
+    `root` is what `python -m synth` wrote, ``pictures/NAME.png`` with ``radius/NAME.tif``, or holds NAME.png, .jpg or
+    .tif with NAME_radius.npy or .tif beside it.
     """
     root = Path(root)
     if all((root / folder).is_dir() for folder in _SYNTH_FOLDERS):
@@ -157,16 +115,7 @@ def list_folder(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
 
 
 def read_map_pair(pair: MapPair) -> DevelopmentScene:
-    """Read one pair.
-
-    Parameters
-    ----------
-    pair : MapPair
-
-    Returns
-    -------
-    DevelopmentScene
-        Radius in px, as in the file and not clipped to the levels; which edges are depth edges is undecided.
+    """Read one pair. Its radii in px are not clipped to the levels, and all labels of depth edges are undecided.
 
     Raises
     ------
@@ -198,13 +147,13 @@ def read_map_pair(pair: MapPair) -> DevelopmentScene:
 
 
 def check_map_pairs(pairs: Sequence[MapPair]) -> None:
-    """Read all pairs once: what is wrong with one comes before minutes of work. Raises as `read_map_pair` does."""
+    """Read all pairs once, so that a damaged one is told before minutes of work; raises as `read_map_pair` does."""
     for pair in pairs:
         read_map_pair(pair)
 
 
 def _read_truth(pair: MapPair) -> NDArray[np.float32]:
-    """True radius in px, (H, W)."""
+    """Read the true radius in px, (H, W)."""
     suffix = pair.truth_path.suffix.lower()
     if suffix == _LEVELS_SUFFIX:
         if pair.unit != "level":
@@ -221,7 +170,7 @@ def _read_truth(pair: MapPair) -> NDArray[np.float32]:
 
 
 def _convert_levels(values: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
-    """Radii of level numbers."""
+    """Convert level numbers to radii in px."""
     labels = values.astype(np.int64)
     try:
         if (labels != values).any():
@@ -234,7 +183,7 @@ def _convert_levels(values: NDArray[np.float32], path: Path) -> NDArray[np.float
 
 
 def _read_matlab(path: Path) -> NDArray[np.float32]:
-    """The map of a MATLAB file."""
+    """Read the map of a MATLAB file."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 

@@ -1,7 +1,16 @@
 """Photographs with hand-drawn blur masks, in the folders that the public sets unpack to.
 
-Nothing but names is read when a set is listed; `read_pair` opens the files of one pair. The sets do not agree on what
-white means, see each function: CUHK and CTCUG draw blur white, DUT-DBD draws what is in focus white.
+The `list_*` functions read names only, and raise `MaskSetError` if a folder does not hold the set; `read_pair` opens
+the files of one pair. The sets do not agree on the meaning of white: CUHK [1]_ and CTCUG [2]_ draw blur white, DUT-DBD
+[3]_ draws what is in focus white.
+
+References
+----------
+.. [1] J. Shi, L. Xu, J. Jia, "Discriminative blur detection features", CVPR 2014, doi:10.1109/CVPR.2014.379.
+.. [2] C. Tang et al., "DeFusionNET: defocus blur detection via recurrently fusing and refining discriminative
+   multi-scale deep features", TPAMI 2022, doi:10.1109/TPAMI.2020.3014629.
+.. [3] W. Zhao, F. Zhao, D. Wang, H. Lu, "Defocus blur detection via multi-stream bottom-top-bottom fully convolutional
+   network", CVPR 2018, doi:10.1109/CVPR.2018.00325.
 """
 
 from __future__ import annotations
@@ -16,11 +25,9 @@ from numpy.typing import NDArray
 
 from defocus_edge.files.folders import index_by_stem
 from defocus_edge.files.images import read_image
-from training.data.sources import list_pictures
+from training.data.sources import WHITE_FROM, list_pictures
 
-#: Mask values from here on are white, of 255.
-WHITE_FROM = 128
-#: Pictures of the CUHK set by kind; the names of the files start with these.
+#: Kinds of pictures of the CUHK set, with which the names of the files start, and their numbers.
 CUHK_DEFOCUS, CUHK_MOTION = "out_of_focus", "motion"
 CUHK_COUNTS = {CUHK_DEFOCUS: 704, CUHK_MOTION: 296}
 
@@ -35,7 +42,7 @@ _DUT_FOLDERS = {
 }
 _DUT_ROOT = "DUT-DBD_Dataset"
 _CTCUG_FOLDERS = (("CTCUG_images", "CTCUG_gt"), ("CTCUG/CTCUG_images", "CTCUG/CTCUG_gt"), ("image", "gt"))
-#: The 800/200 rule: every so many-th picture by sorted name is for testing.
+#: The rule of 800/200: every fifth picture by sorted name is for testing.
 _EVERY = 5
 
 
@@ -45,16 +52,7 @@ class MaskSetError(ValueError):
 
 @dataclass(frozen=True)
 class MaskPair:
-    """A photograph and its mask, by name only.
-
-    Attributes
-    ----------
-    name : str
-        Stem of the picture's file.
-    picture_path, mask_path : Path
-    white_is_blurred : bool
-        What the mask's white stands for.
-    """
+    """A photograph and its mask, not yet read; its name is the stem of the picture's file."""
 
     name: str
     picture_path: Path
@@ -65,16 +63,12 @@ class MaskPair:
 def read_pair(pair: MaskPair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Read one pair.
 
-    Parameters
-    ----------
-    pair : MaskPair
-
     Returns
     -------
     picture : (H, W, 3) ndarray of uint8
         RGB, upright as its EXIF orientation says.
     mask : (H, W) ndarray of bool
-        True = blurred; grey values are white from 128 on.
+        True = blurred.
 
     Raises
     ------
@@ -94,26 +88,9 @@ def read_pair(pair: MaskPair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 
 
 def list_pairs(pictures: str | Path, masks: str | Path, *, white_is_blurred: bool = True) -> list[MaskPair]:
-    """Match the pictures of one folder with the masks of another by the stems of their names.
+    """Match the pictures of one folder with the masks of another by stem, sorted; masks without a picture are ignored.
 
-    Parameters
-    ----------
-    pictures, masks : str or Path
-        Folders. Masks without a picture are passed over.
-    white_is_blurred : bool
-        What the masks' white stands for.
-
-    Returns
-    -------
-    list of MaskPair
-        By sorted name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a folder is missing or has no pictures.
-    MaskSetError
-        If a picture has no mask, or two files have one stem.
+    A picture without a mask, or two files with one stem, are a `MaskSetError`.
     """
     found, drawn = _index(Path(pictures)), _index(Path(masks))
     missing = sorted(set(found) - set(drawn))
@@ -134,29 +111,25 @@ def list_cuhk(
     split_list: str | Path | None = None,
     white_is_blurred: bool = True,
 ) -> list[MaskPair]:
-    """List pictures of the CUHK blur detection set (Shi et al. 2014): 704 out of focus, 296 with motion blur.
+    """List pictures of the CUHK blur detection set [1]_: 704 are out of focus, 296 have motion blur.
 
     Parameters
     ----------
     root : str or Path
         Holds ``image/`` (out_of_focusNNNN.jpg, motionNNNN.jpg) and ``gt/`` (the same names, .png).
     split : {'604/100', '504/200', '800/200'}
-        The first two are of the pictures out of focus, the last one is of all.
+        The last split has all pictures, the others only those out of focus.
     part : {'train', 'test', 'all'}
     split_list : str or Path, optional
-        Text file with the test pictures, one in a line; where a line has more words, as in
-        ``1.bmp--out_of_focus0037.jpg``, the last one counts. ``test_604-100.txt`` and so on in `root` unless given.
+        Text file with one test picture in a line; the last word of a line counts, as in
+        ``1.bmp--out_of_focus0037.jpg``. Unless given, ``test_604-100.txt`` and so on in `root`.
     white_is_blurred : bool
-        So it is in this set.
-
-    Returns
-    -------
-    list of MaskPair
+        Meaning of white in the masks.
 
     Raises
     ------
     FileNotFoundError
-        If the list of a split that cannot do without one is missing.
+        If the list of 604/100, or one that is given, is missing.
     MaskSetError
         If the folder holds something else, is not complete, or does not fit the list.
     ValueError
@@ -164,14 +137,10 @@ def list_cuhk(
 
     Notes
     -----
-    The 100 test pictures of 604/100 were chosen by the authors of BTBNet (Zhao et al. 2018) and follow no rule; code
-    that uses them brings a list. For the other two no common list was found: without a file 504/200 tests on the last
-    200 numbers, and 800/200 on every fifth picture by sorted name, which keeps the ratio of the two kinds. Those are
-    rules of this module, and figures on them are not those of a paper.
-
-    References
-    ----------
-    .. [1] J. Shi, L. Xu, J. Jia, "Discriminative blur detection features", CVPR 2014, doi:10.1109/CVPR.2014.379.
+    The authors of BTBNet [3]_ chose the 100 test pictures of 604/100 by no rule; code that uses them brings a list. For
+    the other two splits no common list was found: without a file 504/200 tests on the last 200 numbers, and 800/200 on
+    every fifth picture by sorted name, which keeps the ratio of the two kinds. These rules are ours, and figures on
+    them are not those of a paper.
     """
     _check_choice("split", split, get_args(CuhkSplit))
     _check_choice("part", part, get_args(Part))
@@ -193,7 +162,7 @@ def list_cuhk(
 
 
 def list_dut(root: str | Path, *, part: Part = "test", white_is_blurred: bool = False) -> list[MaskPair]:
-    """List pictures of DUT-DBD (Zhao et al. 2018, 2020): 600 for training, 500 for testing, all out of focus.
+    """List pictures of DUT-DBD [3]_, all out of focus: 600 for training, 500 for testing.
 
     Parameters
     ----------
@@ -202,23 +171,7 @@ def list_dut(root: str | Path, *, part: Part = "test", white_is_blurred: bool = 
         ``DUT-DBD_Dataset`` that does; also ``dut500-source`` with ``dut500-gt``.
     part : {'train', 'test', 'all'}
     white_is_blurred : bool
-        In this set white is what is *in focus*: code that joins it with CUHK inverts one of them.
-
-    Returns
-    -------
-    list of MaskPair
-
-    Raises
-    ------
-    MaskSetError
-        If the folder holds something else.
-    ValueError
-        If the part is unknown.
-
-    References
-    ----------
-    .. [1] W. Zhao, F. Zhao, D. Wang, H. Lu, "Defocus blur detection via multi-stream bottom-top-bottom fully
-       convolutional network", CVPR 2018, doi:10.1109/CVPR.2018.00325.
+        Meaning of white in the masks. Code that joins this set with CUHK inverts one of the two.
     """
     _check_choice("part", part, get_args(Part))
     pairs = []
@@ -231,28 +184,9 @@ def list_dut(root: str | Path, *, part: Part = "test", white_is_blurred: bool = 
 
 
 def list_ctcug(root: str | Path, *, white_is_blurred: bool = True) -> list[MaskPair]:
-    """List the 150 pictures of CTCUG (Tang et al. 2020), all out of focus and for testing; the hard ones.
+    """List the 150 pictures of CTCUG [2]_, all out of focus and for testing.
 
-    Parameters
-    ----------
-    root : str or Path
-        Holds ``CTCUG_images`` and ``CTCUG_gt``, or ``image`` and ``gt``.
-    white_is_blurred : bool
-        So it is in this set, as in CUHK.
-
-    Returns
-    -------
-    list of MaskPair
-
-    Raises
-    ------
-    MaskSetError
-        If the folder holds something else.
-
-    References
-    ----------
-    .. [1] C. Tang et al., "DeFusionNET: defocus blur detection via recurrently fusing and refining discriminative
-       multi-scale deep features", TPAMI 2022, doi:10.1109/TPAMI.2020.3014629.
+    `root` holds ``CTCUG_images`` and ``CTCUG_gt``, or ``image`` and ``gt``.
     """
     what = f"CTCUG set must hold {' and '.join(_CTCUG_FOLDERS[0])}"
     return _list_first(Path(root), _CTCUG_FOLDERS, what, white_is_blurred)
@@ -261,7 +195,7 @@ def list_ctcug(root: str | Path, *, white_is_blurred: bool = True) -> list[MaskP
 def _list_first(
     root: Path, folders: Sequence[tuple[str, str]], expected: str, white_is_blurred: bool
 ) -> list[MaskPair]:
-    """Pairs of the first two folders that are there."""
+    """List the pairs of the first two folders that exist."""
     for picture, mask in folders:
         if (root / picture).is_dir() and (root / mask).is_dir():
             return list_pairs(root / picture, root / mask, white_is_blurred=white_is_blurred)
@@ -271,7 +205,7 @@ def _list_first(
 
 
 def _find_test_names(root: Path, pairs: Sequence[MaskPair], split: str, split_list: str | Path | None) -> set[str]:
-    """Names of the test pictures of a split: from its list, or by its rule where there is no list."""
+    """Find the names of the test pictures of a split, from its list or by its rule."""
     count = int(split.partition("/")[2])
     path = root / f"test_{split.replace('/', '-')}.txt" if split_list is None else Path(split_list)
     if path.is_file():
@@ -284,7 +218,7 @@ def _find_test_names(root: Path, pairs: Sequence[MaskPair], split: str, split_li
 
 
 def _read_names(path: Path, known: set[str], split: str, count: int) -> set[str]:
-    """Stems of the last words of the lines of a list."""
+    """Read the stems of the last words of the lines of a list."""
     lines = path.read_text(encoding="utf-8-sig").replace("--", " ").splitlines()
     names = {Path(words[-1]).stem for line in lines if (words := line.split())}
     unknown = sorted(names - known)
@@ -305,6 +239,7 @@ def _index(folder: Path) -> dict[str, Path]:
 
 
 def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse an unknown split or part."""
     if value not in allowed:
         msg = f"{name} must be one of {', '.join(allowed)}. Got: {value!r}."
         raise ValueError(msg)

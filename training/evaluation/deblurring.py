@@ -1,4 +1,4 @@
-"""How much sharper pictures become with a blur map: PSNR and SSIM against the scene in focus (Table II of [1]_).
+"""Gains of deblurring with a blur map: PSNR and SSIM against the scene in focus (Table II of [1]_).
 
 References
 ----------
@@ -25,7 +25,7 @@ from defocus_edge.files.images import write_picture
 from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.sharpening.deblurring import ESTIMATE_ERROR, deblur
 from training.runs.log import write_rows
-from training.runs.tables import Row, average_known, divide, group_by_family
+from training.runs.tables import NAN, PICTURES_FILE, SUMMARY_FILE, Row, average_known, divide, group_by_family
 
 if TYPE_CHECKING:
     from training.data.development import DevelopmentScene
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float32]
 
-#: Rows that are always there: the picture as it is, and deblurred with the map that made it.
+#: Rows that every table has: the picture as it is, and the picture deblurred with its true map.
 BLURRY, TRUE_MAP = "blurry input", "true map"
 #: Where quality is measured: everywhere, and on blurred pixels alone, since there is hardly anything to gain elsewhere.
 EVERYWHERE, BLURRED = "all", f"blur ≥ {BLURRED_FROM:g} px"
@@ -48,23 +48,13 @@ FIGURES = (
 )
 #: SSIM as in [2]_: Gaussian window with this standard deviation in px, cut off at 3.5 of them: 11×11 px.
 SSIM_SIGMA = 1.5
-#: The window leaves the picture within this many px of its border, where SSIM is not averaged.
+#: SSIM is not averaged within this many px of the border, where the window leaves the picture.
 SSIM_BORDER = 5
-#: Files that `write_deblurring_report` makes.
-SUMMARY_FILE, PICTURES_FILE = "summary.csv", "pictures.csv"
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How near a picture is to the sharp one.
-
-    Attributes
-    ----------
-    psnr : float
-        dB, of encoded values with a range of 1.
-    ssim : float
-    """
+    """Likeness of a picture and the sharp one: PSNR in dB of encoded values with a range of 1, and SSIM."""
 
     psnr: float
     ssim: float
@@ -72,15 +62,16 @@ class Quality:
 
 @dataclass(frozen=True)
 class DeblurringScore:
-    """What one map did for one scene, on some of its pixels.
+    """Quality of one scene before and after deblurring with one map, on some of its pixels.
 
     Attributes
     ----------
     method, family, picture : str
+        Names of the map's method, the family of scenes and the scene.
     pixels : str
         `EVERYWHERE` or `BLURRED`.
     before, after : Quality
-        Of the blurry input and of the result.
+        Quality of the blurry input and of the result.
     """
 
     method: str
@@ -89,6 +80,16 @@ class DeblurringScore:
     pixels: str
     before: Quality
     after: Quality
+
+    @property
+    def gain(self) -> float:
+        """Gain in PSNR, dB."""
+        return self.after.psnr - self.before.psnr
+
+    @property
+    def similarity_gain(self) -> float:
+        """Gain in SSIM."""
+        return self.after.ssim - self.before.ssim
 
 
 def score_deblurring(
@@ -103,14 +104,14 @@ def score_deblurring(
     Parameters
     ----------
     scenes : iterable of DevelopmentScene
-        With the scene in focus.
+        Scenes that are known in focus.
     methods : sequence of MapMethod
-        In px. Confidence is used where a method has it; other maps but the true one are taken to be off by 0.5 px.
-        A scene without a map stays as it is.
+        Methods in px. A method's confidence is used if it has one; other maps but the true one are taken to be off by
+        0.5 px. A scene without a map stays as it is.
     pictures : str or Path, optional
         Folder for a picture of each scene: blurry, with the true map, with each method's, and in focus, left to right.
     say : callable, optional
-        Called with a line for each scene that a method has no map for.
+        Called with a line for each scene for which a method has no map.
 
     Returns
     -------
@@ -142,14 +143,14 @@ def score_deblurring(
 def measure_quality(
     picture: FloatArray, sharp: FloatArray, choices: Sequence[NDArray[np.bool_]] | None = None
 ) -> list[Quality]:
-    """PSNR and SSIM of a picture.
+    """Measure PSNR and SSIM of a picture.
 
     Parameters
     ----------
     picture, sharp : (H, W, 3) ndarray of float32
         sRGB-encoded, in [0, 1]; at least 11 px on each side.
     choices : sequence of (H, W) ndarray of bool, optional
-        Pixels that count, not none; all of them unless given.
+        Pixels that count, at least one; all of them unless given.
 
     Returns
     -------
@@ -160,11 +161,6 @@ def measure_quality(
     -----
     SSIM with a Gaussian window of σ = 1.5 px, population covariances, K1 = 0.01, K2 = 0.03 [2]_, mean over the
     channels and the chosen pixels; its map is computed from the whole picture.
-
-    References
-    ----------
-    .. [2] Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
-       structural similarity", IEEE Transactions on Image Processing 13(4), 2004, doi:10.1109/TIP.2003.819861.
     """
     squares = (picture.astype(np.float64) - sharp) ** 2
     _, similarity = structural_similarity(
@@ -188,11 +184,7 @@ def measure_quality(
 
 
 def summarize_deblurring(scores: Sequence[DeblurringScore]) -> list[Row]:
-    """Mean over scenes, one row for each family, kind of pixels and method.
-
-    Parameters
-    ----------
-    scores : sequence of DeblurringScore
+    """Average the figures over scenes, one row for each kind of pixels, family and method.
 
     Returns
     -------
@@ -212,27 +204,14 @@ def summarize_deblurring(scores: Sequence[DeblurringScore]) -> list[Row]:
                 figures += [NAN] * 4
             else:
                 gain = _average_gain(members)
-                similarity = average_known(score.after.ssim - score.before.ssim for score in members)
-                figures += [gain, similarity, divide(gain, best[family]), min(_find_gain(score) for score in members)]
+                similarity = average_known(score.similarity_gain for score in members)
+                figures += [gain, similarity, divide(gain, best[family]), min(score.gain for score in members)]
             rows.append(row | dict(zip(FIGURES, figures, strict=True)))
     return rows
 
 
 def write_deblurring_report(folder: str | Path, scores: Sequence[DeblurringScore]) -> None:
-    """Write the table and the figures of each scene as CSV files, each whole or not at all.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Exists.
-    scores : sequence of DeblurringScore
-        At least one.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written to.
-    """
+    """Write the table and the figures of each scene as CSV files in a folder, each whole or not at all."""
     write_rows(Path(folder) / SUMMARY_FILE, summarize_deblurring(scores))
     scenes: list[Row] = [
         {
@@ -242,8 +221,8 @@ def write_deblurring_report(folder: str | Path, scores: Sequence[DeblurringScore
             "method": score.method,
             FIGURES[0]: score.after.psnr,
             FIGURES[1]: score.after.ssim,
-            FIGURES[2]: _find_gain(score),
-            FIGURES[3]: score.after.ssim - score.before.ssim,
+            FIGURES[2]: score.gain,
+            FIGURES[3]: score.similarity_gain,
         }
         for score in scores
     ]
@@ -253,7 +232,7 @@ def write_deblurring_report(folder: str | Path, scores: Sequence[DeblurringScore
 def _deblur_scene(
     scene: DevelopmentScene, methods: Sequence[MapMethod], say: Callable[[str], None]
 ) -> dict[str, FloatArray]:
-    """The picture as it is, with its true map and with each method's."""
+    """Deblur a picture with its true map and with each method's; the picture as it is comes first."""
     results: dict[str, FloatArray] = {BLURRY: scene.image, TRUE_MAP: deblur(scene.image, scene.radius)}
     for method in methods:
         try:
@@ -268,7 +247,7 @@ def _deblur_scene(
 
 
 def _compare(scene: DevelopmentScene, results: dict[str, FloatArray], sharp: FloatArray) -> list[DeblurringScore]:
-    """Scores of all results, on all pixels and on the blurred ones if there are any."""
+    """Score all results, on all pixels and on the blurred ones if there are any."""
     chosen = {EVERYWHERE: np.ones(scene.radius.shape, dtype=bool), BLURRED: scene.radius >= BLURRED_FROM}
     choices = {pixels: where for pixels, where in chosen.items() if where.any()}
     found = {method: measure_quality(result, sharp, list(choices.values())) for method, result in results.items()}
@@ -279,9 +258,6 @@ def _compare(scene: DevelopmentScene, results: dict[str, FloatArray], sharp: Flo
     ]
 
 
-def _find_gain(score: DeblurringScore) -> float:
-    return score.after.psnr - score.before.psnr
-
-
 def _average_gain(members: Sequence[DeblurringScore]) -> float:
-    return average_known(_find_gain(score) for score in members)
+    """Mean gain in PSNR, dB."""
+    return average_known(score.gain for score in members)

@@ -1,4 +1,4 @@
-"""Methods that map the blur of a picture, all behind one call: our networks, the authors', true radii, baselines."""
+"""Methods that map the blur of a picture, all behind one call: our networks, the authors', baselines, true radii."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.baselines.registry import Baseline, Unit
     from training.data.development import DevelopmentScene
 
-#: Radii and depth labels at the edge points are the true ones: what is left is the propagation's error.
+#: Method whose edge points carry their true radius and label. Its error is that of the propagation alone.
 TRUE_POINTS = "true"
 #: The weights that the authors of the paper published, run as their code runs them.
 AUTHORS = "authors"
@@ -27,17 +27,17 @@ AUTHORS = "authors"
 
 @dataclass(frozen=True)
 class MapMethod:
-    """What makes a map of a scene.
+    """A method that makes a map of a scene.
 
     Attributes
     ----------
     name : str
-        For tables.
+        Name of the method in tables.
     measure : callable
-        Takes a scene, gives a (H, W) map of float32 or a `BlurEstimate`. Only the method of true radii looks at more
-        than the picture. Raises `NoEdgesError` where nothing shows how blurred the picture is.
+        Takes a scene and gives a (H, W) map of float32 or a `BlurEstimate`. Only `TRUE_POINTS` looks at more than the
+        picture. Raises `NoEdgesError` if nothing shows how blurred the picture is.
     unit : {'px', 'score'}
-        Of the map: disk radius in px, or a relative blurriness of 0 to 1 that means nothing between pictures.
+        Unit of the map: disk radius in px, or a blurriness of 0 to 1 that compares parts of one picture only.
     """
 
     name: str
@@ -51,22 +51,15 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
     Parameters
     ----------
     words : sequence of str
-        ``true`` for true radii at the edge points, a name of `BASELINES`, or a preset of edge networks by name or
-        folder.
+        ``true``, a name of `BASELINES`, or a preset of edge networks by name or folder. A folder's last name becomes
+        the name of its method.
     authors : str or Path, optional
-        Folder of the authors' weights: one more method, the last one.
-
-    Returns
-    -------
-    list of MapMethod
-        In the order of the words; folders have their last name.
+        Folder of the authors' weights: they become the last method.
 
     Raises
     ------
-    PresetError
-        If a word is none of these, or a preset is damaged.
-    FileNotFoundError
-        If a file of the authors' weights is missing.
+    PresetError, FileNotFoundError
+        If a word is none of these, a preset is damaged, or a file of the authors' weights is missing.
     ValueError
         If two methods have one name, or there is none.
     """
@@ -79,7 +72,8 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
         if word == TRUE_POINTS:
             methods.append(MapMethod(TRUE_POINTS, partial(estimate_with_truth, settings=EstimatorSettings("none"))))
         elif word in BASELINES:
-            methods.append(_wrap_baseline(BASELINES[word]))
+            baseline = BASELINES[word]
+            methods.append(MapMethod(word, partial(_run_baseline, baseline), baseline.unit))
         else:
             methods.append(_wrap_estimator(Path(word).name, BlurEstimator(word)))
     if authors is not None:
@@ -91,9 +85,11 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
     return methods
 
 
-def _wrap_baseline(baseline: Baseline) -> MapMethod:
-    return MapMethod(baseline.name, lambda scene: baseline.measure(scene.image), baseline.unit)
+def _run_baseline(baseline: Baseline, scene: DevelopmentScene) -> NDArray[np.float32]:
+    """Map of the picture of a scene."""
+    return baseline.measure(scene.image)
 
 
 def _wrap_estimator(name: str, estimator: BlurEstimator) -> MapMethod:
+    """Method that estimates the map with networks."""
     return MapMethod(name, lambda scene: estimator.estimate(scene.image))

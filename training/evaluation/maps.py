@@ -1,4 +1,4 @@
-"""Error of blur maps against true ones: in px, and relative to the largest blur, by two named protocols."""
+"""Errors of blur maps against true ones: in px, and relative to the largest blur by two protocols."""
 
 from __future__ import annotations
 
@@ -14,41 +14,48 @@ from numpy.typing import NDArray
 from defocus_edge.blur_levels import MIN_RADIUS
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.runs.log import write_rows
-from training.runs.tables import Row, average_known, group_by_family, median_known, spread_known
+from training.runs.tables import (
+    NAN,
+    PICTURES_FILE,
+    SUMMARY_FILE,
+    Row,
+    average_known,
+    group_by_family,
+    median_known,
+    spread_known,
+)
 
 if TYPE_CHECKING:
     from training.data.development import DevelopmentScene
     from training.evaluation.map_methods import MapMethod
 
-#: Columns of errors, in this order, to the attributes of a score. The first and the third are of methods in px only.
+#: Columns of errors, in this order, to the attributes of a score. Only methods in px have the first and the third.
 ERRORS = {
     "MAE (px)": "error",
     "relative MAE (own maximum)": "own_error",
     "relative MAE (common maximum)": "common_error",
 }
 SECONDS = "s/picture"
-#: What is added to the name of an error for the column of its standard deviation.
+#: End of the name of the column with the standard deviation of an error.
 SPREAD = " std"
-#: Files that `write_map_report` makes.
-SUMMARY_FILE, PICTURES_FILE = "summary.csv", "pictures.csv"
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class MapScore:
-    """Errors of one method on one picture; all NaN where it has no map.
+    """Errors of one method on one picture; all are NaN if it has no map.
 
     Attributes
     ----------
     method, family, picture : str
+        Names of the method, the family of pictures and the picture.
     error : float
-        Mean absolute error in px; NaN for methods with a score instead of px.
+        Mean absolute error in px; NaN for a method that gives a score instead of px.
     own_error : float
         Mean absolute difference of the two maps, each divided by its own largest value.
     common_error : float
-        Mean absolute error divided by the largest true radius of the picture; NaN for methods with a score.
+        Mean absolute error divided by the largest true radius of the picture; NaN for a method that gives a score.
     seconds : float
-        That the method took.
+        Time that the method took.
     """
 
     method: str
@@ -63,29 +70,16 @@ class MapScore:
 def score_maps(
     scenes: Iterable[DevelopmentScene], methods: Sequence[MapMethod], *, say: Callable[[str], None] = lambda _: None
 ) -> list[MapScore]:
-    """Run methods on scenes and compare their maps with the true ones.
+    """Score each method on each scene.
 
-    Parameters
-    ----------
-    scenes : iterable of DevelopmentScene
-    methods : sequence of MapMethod
-    say : callable, optional
-        Called with a line for each scene that a method has no map for.
-
-    Returns
-    -------
-    list of MapScore
-        For each scene one of each method.
-
-    Raises
-    ------
-    ValueError
-        If a map does not fit its scene; the message names both.
+    `say` is called with a line for each scene for which a method has no map. A map that does not fit its scene is a
+    ValueError that names both.
     """
     return [_score_map(scene, method, say) for scene in scenes for method in methods]
 
 
 def _score_map(scene: DevelopmentScene, method: MapMethod, say: Callable[[str], None]) -> MapScore:
+    """Run one method on one scene and compare its map with the true one."""
     start = time.perf_counter()
     try:
         estimate = np.asarray(method.measure(scene), dtype=np.float32)
@@ -105,16 +99,9 @@ def _score_map(scene: DevelopmentScene, method: MapMethod, say: Callable[[str], 
 
 
 def measure_error(estimate: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
-    """Mean absolute error in px.
+    """Mean absolute error in px of two maps (H, W) of radii.
 
-    Parameters
-    ----------
-    estimate, truth : (H, W) ndarray of float32
-        Radius in px. Below 0.5 px both count as 0.5: a disk that lies inside one pixel is no blur, whatever its size.
-
-    Returns
-    -------
-    float
+    Below 0.5 px both radii count as 0.5: a disk that lies inside one pixel is no blur, whatever its size.
     """
     difference = np.maximum(estimate, MIN_RADIUS) - np.maximum(truth, MIN_RADIUS)
     return float(np.abs(difference).mean(dtype=np.float64))
@@ -126,14 +113,14 @@ def measure_own_error(estimate: NDArray[np.float32], truth: NDArray[np.float32],
     Parameters
     ----------
     estimate, truth : (H, W) ndarray of float32
-        The truth in px, see `measure_error`.
+        Radius in px; the estimate may be a score >= 0 instead.
     in_pixels : bool
-        Whether the estimate is in px; a score is taken as it is, >= 0.
+        Whether the estimate is in px. Then radii below 0.5 px count as 0.5, as those of the truth do.
 
     Returns
     -------
     float
-        0 to 1. Blind to a wrong scale of the estimate, and swayed by its single largest value.
+        0 to 1. A wrong scale of the estimate does not show, and its single largest value weighs much.
     """
     first = np.maximum(estimate, MIN_RADIUS) if in_pixels else estimate
     second = np.maximum(truth, MIN_RADIUS)
@@ -143,11 +130,7 @@ def measure_own_error(estimate: NDArray[np.float32], truth: NDArray[np.float32],
 
 
 def summarize_maps(scores: Sequence[MapScore]) -> list[Row]:
-    """Mean and spread of the errors, one row for each family and method.
-
-    Parameters
-    ----------
-    scores : sequence of MapScore
+    """Average the errors over the pictures, one row for each family and method.
 
     Returns
     -------
@@ -167,25 +150,12 @@ def summarize_maps(scores: Sequence[MapScore]) -> list[Row]:
 
 
 def format_spreads(rows: Sequence[Row]) -> list[Row]:
-    """Rows of `summarize_maps` for the eye: each error and its standard deviation in one cell."""
+    """Join each error of rows of `summarize_maps` and its standard deviation in one cell, to print them."""
     return [{name: _join_spread(row, name) for name in row if not name.endswith(SPREAD)} for row in rows]
 
 
 def write_map_report(folder: str | Path, scores: Sequence[MapScore]) -> None:
-    """Write the table and the errors of each picture as CSV files, each whole or not at all.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Exists.
-    scores : sequence of MapScore
-        At least one.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written to.
-    """
+    """Write the table and the errors on each picture as CSV files in a folder, each whole or not at all."""
     write_rows(Path(folder) / SUMMARY_FILE, summarize_maps(scores))
     pictures: list[Row] = [
         {
@@ -201,6 +171,7 @@ def write_map_report(folder: str | Path, scores: Sequence[MapScore]) -> None:
 
 
 def _join_spread(row: Row, name: str) -> str | float:
+    """Cell of a printed row: "error ± standard deviation" where there is an error."""
     value = row[name]
     if name not in ERRORS or np.isnan(float(value)):
         return value

@@ -1,4 +1,4 @@
-"""How well detectors find what is blurred, on scenes or photographs with masks: figures, curves, tables and plots."""
+"""Blur detectors against masks of scenes or photographs: figures, curves, tables and plots."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from defocus_edge.metrics import (
 from training.data.mask_datasets import MaskPair, MaskSetError, read_pair
 from training.masks.scenes import MaskScene
 from training.runs.log import write_rows
-from training.runs.tables import Row
+from training.runs.tables import PICTURES_FILE, SUMMARY_FILE, Row, group_by
 
-#: RGB (H, W, 3) float32 in [0, 1] to the probability of being blurred, (H, W) float32 in [0, 1].
+#: Takes RGB (H, W, 3) float32 in [0, 1] and gives the probability of being blurred, (H, W) float32 in [0, 1].
 Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-#: Figures of protocols with means over pictures, and of pooled ones, that a row shows; in this order.
+#: Columns of the table, in this order, as far as the protocol has them.
 FIGURES = (
     "max-of-mean Fβ",
     "max Fβ",
@@ -50,24 +50,19 @@ FIGURES = (
     "best α",
 )
 SECONDS = "s/picture"
-#: Files that `write_report` makes.
-SUMMARY_FILE, CURVES_FILE, PICTURES_FILE = "summary.csv", "curves.csv", "pictures.csv"
+#: Further files of `write_report`: the curves and their plots.
+CURVES_FILE = "curves.csv"
 PLOT_FILES = ("precision_recall.png", "f_beta.png", "roc.png")
+# Size of a plot: 640×520 px.
 _INCHES = (6.4, 5.2)
 _DPI = 100
+# Figures of single pictures; only protocols with means have them.
+_PICTURE_FIGURES = ("mean-of-max Fβ", "adaptive Fβ", "MAE", "AUC", "AUFβ", "IoU")
 
 
 @dataclass(frozen=True, eq=False)
 class MaskScore:
-    """What one detector did on one picture.
-
-    Attributes
-    ----------
-    detector, picture : str
-    seconds : float
-        That the detector took.
-    curves : MaskCurves
-    """
+    """Curves of one detector on one picture, and the seconds that the detector took."""
 
     detector: str
     picture: str
@@ -75,7 +70,7 @@ class MaskScore:
     curves: MaskCurves
 
 
-def evaluate_masks(
+def score_masks(
     pictures: Iterable[MaskScene | MaskPair],
     detectors: Mapping[str, Detector],
     *,
@@ -83,27 +78,21 @@ def evaluate_masks(
     thresholds: Mapping[str, float] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[MaskScore]:
-    """Run detectors on pictures and compare their maps with the masks.
+    """Score each detector on each picture.
 
     Parameters
     ----------
     pictures : iterable of MaskScene or MaskPair
         Pairs are read one at a time.
     detectors : mapping
-        Name to a callable that takes an image (H, W, 3) float32 in [0, 1] and gives the probability of being blurred,
-        (H, W) float32 in [0, 1].
+        Name to `Detector`.
     protocol : MaskProtocol, optional
-        Means over pictures at native size unless given. With another size pictures and masks are resized to it first,
-        by area, and a pixel is blurred where at least half of what it covers is.
+        Means over pictures at native size unless given. For another size pictures and masks are resized first, see
+        `resize_scene`.
     thresholds : mapping, optional
         Name of a detector to its own threshold; 0.5 unless given.
     say : callable, optional
-        Called with a line for each pair that cannot be read; it is left out, of all detectors.
-
-    Returns
-    -------
-    list of MaskScore
-        For each picture one of each detector.
+        Called with a line for each pair that cannot be read; no detector is scored on it.
 
     Raises
     ------
@@ -130,18 +119,9 @@ def evaluate_masks(
 
 
 def resize_scene(scene: MaskScene, size: str) -> MaskScene:
-    """Scene at the size of a protocol.
+    """Resize a scene to the size of a protocol, see `MaskProtocol`.
 
-    Parameters
-    ----------
-    scene : MaskScene
-    size : str
-        As in `MaskProtocol`.
-
-    Returns
-    -------
-    MaskScene
-        Reduced by area, enlarged linearly; a pixel is blurred where at least half of what it covers is.
+    Smaller sizes are means over areas, larger ones linear. A pixel is blurred if at least half of what it covers is.
     """
     if size == NATIVE_SIZE:
         return scene
@@ -152,22 +132,16 @@ def resize_scene(scene: MaskScene, size: str) -> MaskScene:
 
 
 def tabulate_masks(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[Row]:
-    """One row for each detector, in order of appearance.
-
-    Parameters
-    ----------
-    scores : sequence of MaskScore
-    protocol : MaskProtocol
-        The one they were made with.
+    """Make one row for each detector, in order of appearance.
 
     Returns
     -------
     list of dict
-        ``detector``, ``protocol``, ``pictures``, ``s/picture`` (median: the first one may compile) and the figures of
-        `summarize_masks`.
+        ``detector``, ``protocol``, ``pictures``, the `FIGURES` and ``s/picture``, the median time, since the first
+        picture may compile.
     """
     rows: list[Row] = []
-    for name, own in _group(scores).items():
+    for (name,), own in group_by(scores, "detector").items():
         figures = summarize_masks([score.curves for score in own], protocol)
         row: Row = {"detector": name, "protocol": figures["protocol"], "pictures": figures["pictures"]}
         row |= {figure: figures[figure] for figure in FIGURES if figure in figures}
@@ -176,41 +150,28 @@ def tabulate_masks(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[
 
 
 def tabulate_pictures(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[Row]:
-    """One row for each picture and detector: to look at the worst ones."""
+    """Make one row for each picture and detector, to find the worst pictures."""
     rows: list[Row] = []
     for score in scores:
         figures = summarize_masks([score.curves], MaskProtocol("per-image mean", protocol.size))
         row: Row = {"detector": score.detector, "picture": score.picture, "size": protocol.size}
-        names = ("mean-of-max Fβ", "adaptive Fβ", "MAE", "AUC", "AUFβ", "IoU")
-        rows.append(row | {name.removeprefix("mean-of-"): figures[name] for name in names} | {SECONDS: score.seconds})
+        row |= {name.removeprefix("mean-of-"): figures[name] for name in _PICTURE_FIGURES}
+        rows.append(row | {SECONDS: score.seconds})
     return rows
 
 
 def write_report(folder: str | Path, scores: Sequence[MaskScore], protocol: MaskProtocol) -> None:
-    """Write tables (CSV) and plots (PNG) of an evaluation; each file whole or not at all.
+    """Write tables (CSV) and plots (PNG) into a folder, which is made if it is missing; each file whole or not at all.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Made if it is missing.
-    scores : sequence of MaskScore
-        At least one.
-    protocol : MaskProtocol
-        The one they were made with.
-
-    Raises
-    ------
-    ValueError
-        Without scores.
-    OSError
-        If the folder cannot be written to.
+    Raises ValueError without scores.
     """
     if not scores:
         msg = "scores must hold at least one picture. Got: none."
         raise ValueError(msg)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    curves = {name: average_curves([score.curves for score in own], protocol) for name, own in _group(scores).items()}
+    groups = group_by(scores, "detector")
+    curves = {name: average_curves([score.curves for score in own], protocol) for (name,), own in groups.items()}
     write_rows(folder / SUMMARY_FILE, tabulate_masks(scores, protocol))
     write_rows(folder / CURVES_FILE, _tabulate_curves(curves))
     write_rows(folder / PICTURES_FILE, tabulate_pictures(scores, protocol))
@@ -224,12 +185,12 @@ def plot_mask_curves(curves: Mapping[str, AverageCurves]) -> list[NDArray[np.uin
     Parameters
     ----------
     curves : mapping
-        Name of a detector to its curves, all of one protocol.
+        Name of a detector to its curves, all of one protocol; its name becomes the title.
 
     Returns
     -------
     list of (520, 640, 3) ndarray of uint8
-        RGB, with the protocol in the title.
+        RGB.
     """
     return [
         _plot(curves, "recall", "precision", lambda own: (own.recall, own.precision)),
@@ -249,6 +210,7 @@ def _plot(
     y_label: str,
     take: Callable[[AverageCurves], tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> NDArray[np.uint8]:
+    """Draw one curve of each detector."""
     figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor="white", layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -263,6 +225,7 @@ def _plot(
 
 
 def _open_scene(picture: MaskScene | MaskPair) -> MaskScene:
+    """Read a pair of photograph and mask; a scene is returned as it is."""
     if isinstance(picture, MaskScene):
         return picture
     image, mask = read_pair(picture)
@@ -270,6 +233,7 @@ def _open_scene(picture: MaskScene | MaskPair) -> MaskScene:
 
 
 def _score_detector(scene: MaskScene, name: str, detect: Detector, threshold: float) -> MaskScore:
+    """Run one detector on one scene and compare its map with the mask."""
     start = time.perf_counter()
     probability = detect(scene.image)
     seconds = time.perf_counter() - start
@@ -281,17 +245,14 @@ def _score_detector(scene: MaskScene, name: str, detect: Detector, threshold: fl
 
 
 def _resize(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize to (width, height): by area if both sides shrink, else linearly."""
     smaller = size[0] <= values.shape[1] and size[1] <= values.shape[0]
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(values, size, interpolation=method), dtype=np.float32)
 
 
-def _group(scores: Sequence[MaskScore]) -> dict[str, list[MaskScore]]:
-    names = dict.fromkeys(score.detector for score in scores)
-    return {name: [score for score in scores if score.detector == name] for name in names}
-
-
 def _tabulate_curves(curves: Mapping[str, AverageCurves]) -> list[Row]:
+    """Make one row for each detector and threshold."""
     return [
         {
             "detector": name,

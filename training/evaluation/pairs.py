@@ -1,4 +1,4 @@
-"""Whether blur maps of real photographs are ordered as their sharpness is: pairs focused near and far."""
+"""Order of the blur maps of real photographs, in pairs focused near and far, against the order of their sharpness."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from numpy.typing import NDArray
 
 from defocus_edge.pipeline import BlurEstimator
 from training.data.focus_pairs import FAR, NEAR, FocusPair, FocusPairError, compare_sharpness
-from training.evaluation.edges import NAN, try_estimate
-from training.runs.tables import Row, average_known
+from training.evaluation.edges import try_estimate
+from training.runs.tables import NAN, Row, average_attributes, group_by
 
 #: Name of the row with the mean over the pairs.
 MEAN = "mean"
+#: Columns of the table: attributes of a score.
+SHARES = ("compared", "ordered_near", "ordered_far", "ordered")
 
 
 @dataclass(frozen=True)
 class OrderScore:
-    """How well the two maps of a pair are ordered; NaN shares where there is no such pixel.
+    """How well the two maps of a pair are ordered; a share of no pixels is NaN.
 
     Attributes
     ----------
     weights, pair : str
+        Names of the weights and of the pair.
     compared : float
-        Share of the picture's pixels that are textured and sharper in one picture.
+        Share of the pixels that are textured and sharper in one of the pictures.
     ordered_near, ordered_far : float
-        Share of those sharper in the picture focused near (far) whose radius is smaller in its map.
+        Share of the pixels sharper in the picture focused near (far) that have the smaller radius in its map.
     ordered : float
-        Share of all compared pixels whose radius is smaller in the map of the sharper picture.
+        Share of all compared pixels that have the smaller radius in the map of the sharper picture.
     """
 
     weights: str
@@ -47,20 +50,9 @@ def score_pairs(
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[OrderScore]:
-    """Score estimators on pairs.
+    """Score each estimator on each pair for which it has both maps.
 
-    Parameters
-    ----------
-    pairs : iterable of FocusPair
-    estimators : dict
-        Name of the weights to an estimator.
-    say : callable, optional
-        Called with a line for each pair in which nothing can be compared, or that an estimator has no map for.
-
-    Returns
-    -------
-    list of OrderScore
-        For each pair one of each estimator that has maps for both pictures.
+    `say` is called with a line for each pair in which nothing can be compared, or without one of the maps.
     """
     scores = []
     for pair in pairs:
@@ -84,7 +76,7 @@ def measure_order(
     near_is_sharper: NDArray[np.bool_],
     far_is_sharper: NDArray[np.bool_],
 ) -> tuple[float, float, float]:
-    """Share of pixels whose radius is smaller in the map of the sharper picture; equal radii are wrong.
+    """Share of pixels that have the smaller radius in the map of the sharper picture; equal radii count as wrong.
 
     Parameters
     ----------
@@ -96,7 +88,7 @@ def measure_order(
     Returns
     -------
     ordered_near, ordered_far, ordered : float
-        Of the pixels sharper near, sharper far, and either; NaN where there are none.
+        Share among the pixels sharper near, sharper far, and either; NaN if there are none.
     """
     near_right, far_right = (near_map < far_map)[near_is_sharper], (far_map < near_map)[far_is_sharper]
     both = np.concatenate([near_right, far_right])
@@ -105,14 +97,11 @@ def measure_order(
 
 
 def summarize_pairs(scores: Sequence[OrderScore]) -> list[Row]:
-    """One row for each pair and weights, by weights, each followed by the mean over its pairs."""
+    """Make one row for each pair, by weights; the mean over the pairs of some weights follows them."""
     rows: list[Row] = []
-    for weights in dict.fromkeys(score.weights for score in scores):
-        own = [score for score in scores if score.weights == weights]
-        shares = ("compared", "ordered_near", "ordered_far", "ordered")
+    for (weights,), own in group_by(scores, "weights").items():
         rows += [
-            {"weights": weights, "pair": score.pair} | {name: getattr(score, name) for name in shares} for score in own
+            {"weights": weights, "pair": score.pair} | {name: getattr(score, name) for name in SHARES} for score in own
         ]
-        mean = {name: average_known(getattr(score, name) for score in own) for name in shares}
-        rows.append({"weights": weights, "pair": MEAN} | mean)
+        rows.append({"weights": weights, "pair": MEAN} | average_attributes(own, SHARES))
     return rows

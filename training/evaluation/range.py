@@ -1,4 +1,4 @@
-"""Radii beyond the 6 px of the levels: one scale against the pyramid, on large scenes."""
+"""Errors of blur maps beyond the 6 px of the levels: one scale and the pyramid, on large scenes."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import numpy as np
 
 from defocus_edge.blur_levels import MAX_RADIUS
 from training.evaluation.edges import try_estimate
-from training.runs.tables import Row, average_known, group_by_family
+from training.runs.tables import NAN, Row, average_known, group_by_family
 
 if TYPE_CHECKING:
     from defocus_edge.choices import MaxRadius
     from defocus_edge.pipeline import BlurEstimator
     from training.data.development import DevelopmentScene
 
-#: Name of the row to what `BlurEstimator.estimate` is told.
+#: Name of a row to the largest radius in px that `BlurEstimator.estimate` is asked for.
 METHODS: dict[str, MaxRadius] = {"single scale": MAX_RADIUS, "pyramid": "auto"}
-#: True radii in px that have a column of their own.
+#: Ranges of true radii in px, each with a column of its own.
 RANGES = ((0.0, 1.0), (1.0, 3.0), (3.0, 6.0), (6.0, 12.0), (12.0, 24.0))
-#: Radii below count as this many px in the relative error: a quarter of a pixel too much is nothing.
+#: Smaller true radii count as this many px in the relative error, or a quarter of a pixel too much would weigh most.
 LEAST_RADIUS = 1.0
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class RangeScore:
-    """Errors of one method's map of one scene; NaN where nothing could be measured.
+    """Errors of the map that one method made of one scene; NaN where nothing could be measured.
 
     Attributes
     ----------
     method, family, picture : str
+        Names of the method, the family of scenes and the scene.
     relative : float
         Mean of ``|estimate - true| / max(true, 1)``.
     by_range : tuple of float
-        The same over the pixels of each of `RANGES`, the upper end included.
+        The same mean over the pixels of each of `RANGES`; the upper end belongs to a range.
     seconds : float
-        For each megapixel.
+        Time for one megapixel.
     """
 
     method: str
@@ -54,20 +54,7 @@ class RangeScore:
 def score_range(
     scenes: Iterable[DevelopmentScene], estimator: BlurEstimator, *, say: Callable[[str], None] = lambda _: None
 ) -> list[RangeScore]:
-    """Errors of a single scale and of the pyramid.
-
-    Parameters
-    ----------
-    scenes : iterable of DevelopmentScene
-    estimator : BlurEstimator
-    say : callable, optional
-        Called with a line for each scene without a map.
-
-    Returns
-    -------
-    list of RangeScore
-        For each scene one of each of `METHODS`.
-    """
+    """Score a single scale and the pyramid on each scene; `say` is called with a line for each scene without a map."""
     scores = []
     for scene in scenes:
         for method, max_radius in METHODS.items():
@@ -84,17 +71,7 @@ def score_range(
 
 
 def summarize_range(scores: Sequence[RangeScore]) -> list[Row]:
-    """One row for each family and method.
-
-    Parameters
-    ----------
-    scores : sequence of RangeScore
-
-    Returns
-    -------
-    list of dict
-        Means over the scenes; several families are followed by ``all``.
-    """
+    """Average the scores over scenes, one row for each family and method; several families are followed by ``all``."""
     rows: list[Row] = []
     for family, method, members in group_by_family(scores):
         row: Row = {"family": family, "method": method}

@@ -1,4 +1,4 @@
-"""How much the errors grow when the pictures of the development set are noisy, compressed or reduced."""
+"""Errors of blur maps when the pictures of the development set are noisy, compressed or reduced."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import numpy as np
 from defocus_edge.pipeline import BlurEstimator
 from training.data.degradations import CLEAN
 from training.data.development import DevelopmentScene
-from training.evaluation.edges import NAN, measure_dense_error, measure_sparse_error, try_estimate
-from training.runs.tables import Row, average_known, divide
+from training.evaluation.edges import measure_dense_error, measure_sparse_error, try_estimate
+from training.runs.tables import NAN, Row, average_attributes, average_known, divide, group_by
 
-#: Errors of a map and how they are measured.
+#: Columns of errors, attributes of a score, to the functions that measure them.
 ERRORS = {"sparse_mae": measure_sparse_error, "dense_mae": measure_dense_error}
 
 
 @dataclass(frozen=True)
 class RobustnessScore:
-    """Errors of one scene under one condition; NaN where no pattern edge was found.
+    """Errors on one scene under one condition; NaN if no pattern edge was found.
 
     Attributes
     ----------
     weights, family, scene, condition : str
+        Names of the weights, the family of scenes, the scene and the condition.
     sparse_mae : float
         Mean absolute error in px at true pattern edge points.
     dense_mae : float
@@ -45,21 +46,9 @@ def score_robustness(
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[RobustnessScore]:
-    """Errors of estimators on scenes under conditions.
+    """Score each estimator on each pair of a condition and a scene, see `degrade_all`.
 
-    Parameters
-    ----------
-    scenes : iterable of (str, DevelopmentScene)
-        Condition and scene, see `degrade_all`.
-    estimators : dict
-        Name of the weights to an estimator.
-    say : callable, optional
-        Called with a line for each scene that an estimator has no map for.
-
-    Returns
-    -------
-    list of RobustnessScore
-        For each pair one of each estimator.
+    `say` is called with a line for each scene for which an estimator has no map.
     """
     scores = []
     for condition, scene in scenes:
@@ -71,29 +60,27 @@ def score_robustness(
 
 
 def summarize_robustness(scores: Sequence[RobustnessScore]) -> list[Row]:
-    """Mean errors over the scenes of a family, one row for each family, condition and weights, in order of appearance.
+    """Average the errors over the scenes of a family.
 
     Returns
     -------
     list of dict
-        ``family``, ``weights``, ``condition``, ``scenes`` (those with a map), both errors, and each error divided by
-        that of the clean pictures. Ratios are of means over the scenes that have both.
+        One row for each family, weights and condition, in order of appearance: ``family``, ``weights``, ``condition``,
+        ``scenes`` (those with a map), both errors, and each error divided by the error on the same scenes when clean.
     """
-    groups: dict[tuple[str, str, str], list[RobustnessScore]] = {}
-    for score in scores:
-        groups.setdefault((score.family, score.weights, score.condition), []).append(score)
+    groups = group_by(scores, "family", "weights", "condition")
     rows: list[Row] = []
     for (family, weights, condition), members in groups.items():
         clean = groups.get((family, weights, CLEAN), [])
         mapped = sum(not np.isnan(score.dense_mae) for score in members)
         row: Row = {"family": family, "weights": weights, "condition": condition, "scenes": mapped}
-        row |= {name: average_known(getattr(score, name) for score in members) for name in ERRORS}
+        row |= average_attributes(members, ERRORS)
         rows.append(row | {f"{name}_ratio": _compare(members, clean, name) for name in ERRORS})
     return rows
 
 
 def _compare(members: list[RobustnessScore], clean: list[RobustnessScore], name: str) -> float:
-    """Mean error of scenes over that of the same scenes when clean."""
+    """Mean error on scenes divided by that on the same scenes when clean, over the scenes that have both."""
     errors = {score.scene: getattr(score, name) for score in clean}
     pairs = [(getattr(score, name), errors.get(score.scene, NAN)) for score in members]
     both = [pair for pair in pairs if not np.isnan(pair).any()]

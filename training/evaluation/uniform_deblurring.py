@@ -1,4 +1,4 @@
-"""Deconvolution of pictures with one known disk: ours beside Richardson-Lucy and Wiener of scikit-image at their best.
+"""Deconvolution with one known disk: ours beside Richardson-Lucy and Wiener of scikit-image with their best settings.
 
 References
 ----------
@@ -19,42 +19,33 @@ from skimage.restoration import richardson_lucy, wiener
 
 from defocus_edge.psf import blur_with_disk, decode_srgb, disk_kernel
 from defocus_edge.sharpening.deconvolution import deconvolve
-from training.runs.tables import Row
+from training.runs.tables import Row, group_by
 
 FloatArray = NDArray[np.float32]
-#: Takes a blurred picture (H, W, 3) in linear light and the disk, gives the sharper picture.
+#: Takes a blurred picture (H, W, 3) in linear light and the disk, and gives the sharper picture.
 Deconvolution = Callable[[FloatArray, FloatArray], FloatArray]
 
-#: Pictures of `skimage.data`: name to the first row and column of what is cut out.
+#: Names of pictures of `skimage.data`, to the first row and column of the part that is used.
 PICTURES = {"astronaut": (20, 120), "coffee": (80, 200), "chelsea": (20, 100)}
-#: Side in px of the pictures.
+#: Side in px of that part.
 SIDE = 256
 #: Radii of the disks, px.
 RADII = (2.0, 3.0, 5.0)
-#: Standard deviation of the noise, of a range of 1 in linear light.
+#: Standard deviation of the noise, for linear light in [0, 1].
 NOISE = 0.01
-#: So many px at the border are not compared.
+#: Width in px of the border that is not compared.
 BORDER = 16
-#: Settings that the best is chosen from, for each radius by the mean PSNR.
+#: Settings of Richardson-Lucy and of Wiener. The one with the best mean PSNR is chosen for each radius.
 ITERATIONS = (5, 10, 15, 20, 25, 30, 40, 50, 60, 80)
 BALANCES = (0.003, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2)
-# What the others see beyond the frame, px of mirror: without it their borders would spoil what is compared.
+# Width in px of the mirrored border that Richardson-Lucy and Wiener see: without it errors of the border reach inside.
 _MARGIN = 32
 _SEED = 1972
 
 
 @dataclass(frozen=True, eq=False)
 class UniformCase:
-    """A picture blurred by one disk, with noise.
-
-    Attributes
-    ----------
-    name : str
-    radius : float
-        px.
-    sharp, blurred : (H, W, 3) ndarray of float32
-        Linear light in [0, 1].
-    """
+    """A picture, sharp and blurred by a disk of `radius` px with noise: (H, W, 3) float32, linear light in [0, 1]."""
 
     name: str
     radius: float
@@ -75,17 +66,9 @@ class UniformScore:
 
 
 def make_cases(radii: Sequence[float] = RADII) -> Iterator[UniformCase]:
-    """Pictures of scikit-image, blurred in linear light; what lies beyond their frame is real, not mirrored.
+    """Blur pictures of scikit-image in linear light by disks of at most 16 px, and add noise.
 
-    Parameters
-    ----------
-    radii : sequence of float
-        px, at most 16.
-
-    Yields
-    ------
-    UniformCase
-        256×256 px, noise of 1 % and clipped to [0, 1], not quantized.
+    Each case has 256×256 px and is clipped to [0, 1], not quantized. Light beyond its frame is real, not mirrored.
     """
     import skimage.data
 
@@ -100,7 +83,7 @@ def make_cases(radii: Sequence[float] = RADII) -> Iterator[UniformCase]:
 
 
 def list_methods() -> dict[tuple[str, str], Deconvolution]:
-    """Method and setting to what deconvolves, all settings of a method one after the other."""
+    """Map method and setting to a deconvolution; the settings of one method follow each other."""
     methods: dict[tuple[str, str], Deconvolution] = {
         ("blurry input", ""): lambda blurred, _: blurred,
         ("deconvolve", "default"): deconvolve,
@@ -114,19 +97,7 @@ def list_methods() -> dict[tuple[str, str], Deconvolution]:
 
 
 def score_uniform(case: UniformCase, methods: Mapping[tuple[str, str], Deconvolution]) -> list[UniformScore]:
-    """Scores of all methods and settings on a case.
-
-    Parameters
-    ----------
-    case : UniformCase
-    methods : mapping
-        As `list_methods` gives them.
-
-    Returns
-    -------
-    list of UniformScore
-        PSNR in linear light, with results clipped to [0, 1] and `BORDER` px cut off each side.
-    """
+    """Score all methods and settings of `list_methods` on a case: PSNR in linear light without the border."""
     psf = disk_kernel(case.radius)
     scores = []
     for (method, setting), run in methods.items():
@@ -138,23 +109,21 @@ def score_uniform(case: UniformCase, methods: Mapping[tuple[str, str], Deconvolu
 
 
 def summarize_uniform(scores: Sequence[UniformScore], *, keep_all: Sequence[str] = ("deconvolve",)) -> list[Row]:
-    """Mean over the pictures, one row for each radius and method: with its best setting, unless all are kept.
+    """Average the PSNR over the pictures, one row for each radius and method with its best setting.
 
     Parameters
     ----------
     scores : sequence of UniformScore
     keep_all : sequence of str
-        Methods with a row for each setting.
+        Methods that have a row for each setting instead.
 
     Returns
     -------
     list of dict
-        ``radius (px)``, ``method``, ``setting``, ``PSNR (dB)``, ``gain (dB)`` over the first method's first setting,
-        the blurry input, and ``s/MP``, the median time.
+        ``radius (px)``, ``method``, ``setting``, ``PSNR (dB)``, ``gain (dB)`` over the first method, the blurry input,
+        and ``s/MP``, the median time.
     """
-    groups: dict[tuple[float, str, str], list[UniformScore]] = {}
-    for score in scores:
-        groups.setdefault((score.radius, score.method, score.setting), []).append(score)
+    groups = group_by(scores, "radius", "method", "setting")
     means = {key: float(np.mean([score.psnr for score in members])) for key, members in groups.items()}
     megapixels = SIDE**2 / 1e6
     rows: list[Row] = []
@@ -171,7 +140,7 @@ def summarize_uniform(scores: Sequence[UniformScore], *, keep_all: Sequence[str]
 
 
 def _make_richardson_lucy(count: int) -> Deconvolution:
-    """Richardson-Lucy [1]_ with so many iterations."""
+    """Richardson-Lucy [1]_ with a number of iterations."""
 
     def run(plane: FloatArray, psf: FloatArray) -> FloatArray:
         return np.asarray(richardson_lucy(plane, psf, num_iter=count), dtype=np.float32)
@@ -180,7 +149,7 @@ def _make_richardson_lucy(count: int) -> Deconvolution:
 
 
 def _make_wiener(balance: float) -> Deconvolution:
-    """Wiener filter [2]_ with that balance of its Laplacian regularization."""
+    """Wiener filter [2]_ with a weight of its Laplacian regularization."""
 
     def run(plane: FloatArray, psf: FloatArray) -> FloatArray:
         return np.asarray(wiener(plane, psf, balance), dtype=np.float32)
@@ -189,13 +158,14 @@ def _make_wiener(balance: float) -> Deconvolution:
 
 
 def _run_on_planes(run: Deconvolution, blurred: FloatArray, psf: FloatArray) -> FloatArray:
-    """Each channel on its own, continued by its mirror."""
+    """Deconvolve each channel on its own, continued by its mirror."""
     inner = (slice(_MARGIN, -_MARGIN),) * 2
     planes = [np.pad(blurred[..., channel], _MARGIN, mode="symmetric") for channel in range(blurred.shape[2])]
     return np.stack([run(plane, psf)[inner] for plane in planes], axis=2)
 
 
 def _find_psnr(result: FloatArray, sharp: FloatArray) -> float:
+    """PSNR in dB of a result, clipped to [0, 1] and without its border."""
     inner = (slice(BORDER, -BORDER),) * 2
     error = np.mean((np.clip(result[inner], 0, 1).astype(np.float64) - sharp[inner]) ** 2)
     return float(-10 * np.log10(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,10 @@ import numpy as np
 Row = dict[str, str | float]
 #: Family of the rows over all families.
 ALL_FAMILIES = "all"
+#: What could not be measured.
+NAN = float("nan")
+#: Files of a report: the table, and the scores of each picture.
+SUMMARY_FILE, PICTURES_FILE = "summary.csv", "pictures.csv"
 
 
 class MethodScore(Protocol):
@@ -25,23 +29,12 @@ class MethodScore(Protocol):
         """Name of what was scored."""
 
 
+T = TypeVar("T")
 Score = TypeVar("Score", bound=MethodScore)
 
 
 def group_by_family(scores: Sequence[Score]) -> list[tuple[str, str, list[Score]]]:
-    """Family, method and their scores.
-
-    Parameters
-    ----------
-    scores : sequence
-        Each has a `family` and a `method`.
-
-    Returns
-    -------
-    list of (str, str, list)
-        Families in order of appearance, and the methods of each in order of appearance. If there are several families,
-        the rows of all of them together follow.
-    """
+    """Group scores by family and method, both in order of appearance; several families are followed by all together."""
     methods = list(dict.fromkeys(score.method for score in scores))
     families = list(dict.fromkeys(score.family for score in scores))
     groups = [
@@ -54,27 +47,40 @@ def group_by_family(scores: Sequence[Score]) -> list[tuple[str, str, list[Score]
     return [group for group in groups if group[2]]
 
 
+def group_by(scores: Iterable[T], *names: str) -> dict[tuple[Any, ...], list[T]]:
+    """Group scores by the values of some of their attributes, in order of appearance."""
+    groups: dict[tuple[Any, ...], list[T]] = {}
+    for score in scores:
+        groups.setdefault(tuple(getattr(score, name) for name in names), []).append(score)
+    return groups
+
+
+def average_attributes(scores: Sequence[object], names: Iterable[str]) -> Row:
+    """Mean of each of some attributes over scores, see `average_known`."""
+    return {name: average_known(getattr(score, name) for score in scores) for name in names}
+
+
 def average_known(values: Iterable[float]) -> float:
     """Mean of the values that are not NaN; NaN if none is left."""
     known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
+    return float(np.mean(known)) if known else NAN
 
 
 def spread_known(values: Iterable[float]) -> float:
     """Standard deviation (divisor n) of the values that are not NaN; NaN if none is left."""
     known = [value for value in values if not np.isnan(value)]
-    return float(np.std(known)) if known else float("nan")
+    return float(np.std(known)) if known else NAN
 
 
 def median_known(values: Iterable[float]) -> float:
     """Median of the values that are not NaN; NaN if none is left."""
     known = [value for value in values if not np.isnan(value)]
-    return float(np.median(known)) if known else float("nan")
+    return float(np.median(known)) if known else NAN
 
 
 def divide(value: float, reference: float) -> float:
     """Ratio of two scores, NaN where the reference is 0 or NaN."""
-    return value / reference if reference else float("nan")
+    return value / reference if reference else NAN
 
 
 def format_table(rows: Sequence[Row]) -> str:

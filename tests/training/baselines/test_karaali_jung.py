@@ -13,7 +13,6 @@ from training.baselines.karaali_jung import (
     EDGE_SMOOTHNESS,
     FINE_SIGMA,
     LARGEST_SIGMA,
-    LIGHT_EXPONENT,
     estimate_edge_sigmas,
     estimate_karaali_jung,
     filter_connected_edges,
@@ -52,18 +51,6 @@ def test_blur_beyond_the_limit_is_the_limit():
 def test_map_is_a_radius():
     blur_map = estimate_karaali_jung(make_colour(make_step(2.0)))
     np.testing.assert_allclose(blur_map, sigma_to_radius(2.0), atol=0.2)
-
-
-def test_light_is_measured_with_the_exponent_of_the_authors():
-    encoded = make_step(2.0) ** np.float32(1 / LIGHT_EXPONENT)
-    blur_map = estimate_karaali_jung(make_colour(encoded), exponent=LIGHT_EXPONENT)
-    np.testing.assert_allclose(blur_map, sigma_to_radius(2.0), atol=0.2)
-
-
-@pytest.mark.parametrize("exponent", [0.0, -1.0, np.nan, np.inf])
-def test_exponent_must_be_positive(exponent):
-    with pytest.raises(ValueError, match=r"exponent must be finite and greater than 0\. Got: "):
-        estimate_karaali_jung(make_colour(make_step(1.0)), exponent=exponent)
 
 
 def test_a_plain_picture_has_no_edges():

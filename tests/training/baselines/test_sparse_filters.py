@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from training.baselines.sparse_filters import filter_by_colour_and_confidence, smooth_along_edges
+from training.baselines.sparse_filters import (
+    COLOUR_SIGMA,
+    SPACE_SIGMA,
+    filter_by_colour_and_confidence,
+    smooth_along_edges,
+)
 
 
 @pytest.fixture
@@ -34,9 +39,9 @@ def filter_slowly(points, radius, confidence, guide, space, colour):
 
 def test_bilateral_filter_is_the_weighted_mean(points, guide, rng):
     radius, confidence = rng.uniform(0.5, 6, (2, len(points))).astype(np.float32) / [[1], [6]]
-    filtered = filter_by_colour_and_confidence(points, radius, confidence, guide, space_sigma=3.0, colour_sigma=0.4)
+    filtered = filter_by_colour_and_confidence(points, radius, confidence, guide)
     assert filtered.dtype == np.float32
-    expected = filter_slowly(points, radius, confidence, guide, 3.0, 0.4)
+    expected = filter_slowly(points, radius, confidence, guide, SPACE_SIGMA, COLOUR_SIGMA)
     np.testing.assert_allclose(filtered, expected, rtol=1e-5)
 
 
@@ -57,14 +62,6 @@ def test_points_of_other_colours_and_without_confidence_do_not_count(points):
 def test_a_single_point_keeps_its_radius(guide):
     one = np.float32([2.5])
     assert filter_by_colour_and_confidence(np.array([[3, 4]]), one, one / 5, guide) == one
-
-
-@pytest.mark.parametrize("name", ["space_sigma", "colour_sigma"])
-@pytest.mark.parametrize("value", [0, -1.0, np.nan, np.inf])
-def test_impossible_widths_are_refused(points, guide, name, value):
-    radius = np.ones(len(points), dtype=np.float32)
-    with pytest.raises(ValueError, match=rf"{name} must be finite and greater than 0\. Got: "):
-        filter_by_colour_and_confidence(points, radius, radius, guide, **{name: value})
 
 
 def test_connected_edges_become_alike_and_others_stay():

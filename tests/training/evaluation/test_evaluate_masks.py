@@ -15,8 +15,8 @@ from training.evaluation.masks import (
     PLOT_FILES,
     SECONDS,
     SUMMARY_FILE,
-    evaluate_masks,
     resize_scene,
+    score_masks,
     tabulate_masks,
     tabulate_pictures,
     write_report,
@@ -55,7 +55,7 @@ def scenes(rng):
 
 @pytest.fixture
 def scores(scenes):
-    return evaluate_masks(scenes, DETECTORS)
+    return score_masks(scenes, DETECTORS)
 
 
 def test_each_picture_has_each_detector(scores):
@@ -79,7 +79,7 @@ def test_detectors_are_ordered_as_they_deserve(scores):
 
 @pytest.mark.parametrize("protocol", [MEANS, POOLED])
 def test_rows_have_the_figures_of_the_protocol(scenes, protocol):
-    scores = evaluate_masks(scenes, {"guess": guess}, protocol=protocol)
+    scores = score_masks(scenes, {"guess": guess}, protocol=protocol)
     (row,) = tabulate_masks(scores, protocol)
     figures = summarize_masks([measure_mask(guess(scene.image), scene.mask) for scene in scenes], protocol)
     assert row["protocol"] == protocol.name
@@ -92,7 +92,7 @@ def test_rows_have_the_figures_of_the_protocol(scenes, protocol):
 
 
 def test_own_threshold_decides_the_iou(scenes):
-    scores = evaluate_masks(scenes, {"right": detect_right, "late": detect_right}, thresholds={"late": 0.75})
+    scores = score_masks(scenes, {"right": detect_right, "late": detect_right}, thresholds={"late": 0.75})
     rows = tabulate_masks(scores, MEANS)
     assert rows[0]["IoU"] == pytest.approx(1, abs=0.05)
     assert rows[1]["IoU"] == pytest.approx(0.5, abs=0.05)
@@ -105,7 +105,7 @@ def test_another_size_is_what_detectors_see(scenes):
         seen.append(image.shape)
         return image[..., 0]
 
-    (row,) = tabulate_masks(evaluate_masks(scenes, {"own": detect}, protocol=SMALL), SMALL)
+    (row,) = tabulate_masks(score_masks(scenes, {"own": detect}, protocol=SMALL), SMALL)
     assert seen == [(24, 32, 3)] * 2
     assert row["protocol"] == "per-image mean, 32x24"
     assert row["AUC"] == 1
@@ -134,7 +134,7 @@ def test_pairs_are_read_and_bad_ones_are_said(tmp_path, rng):
         MaskPair("gone", tmp_path / "a.png", tmp_path / "gone.png"),
     ]
     lines = []
-    scores = evaluate_masks(pairs, {"right": detect_right}, say=lines.append)
+    scores = score_masks(pairs, {"right": detect_right}, say=lines.append)
     assert [score.picture for score in scores] == ["good"]
     assert scores[0].curves.auc == 1
     assert [line.partition(":")[0] for line in lines] == ["odd", "gone"]
@@ -142,17 +142,17 @@ def test_pairs_are_read_and_bad_ones_are_said(tmp_path, rng):
 
 def test_map_that_does_not_fit_is_named(scenes):
     with pytest.raises(ValueError, match=r"Detector 'half' on 'one': mask must be a bool array of probability's shape"):
-        evaluate_masks(scenes, {"half": lambda image: image[::2, :, 0]})
+        score_masks(scenes, {"half": lambda image: image[::2, :, 0]})
 
 
 def test_no_detector_is_refused(scenes):
     with pytest.raises(ValueError, match=r"detectors must name at least one.*Got: no detector"):
-        evaluate_masks(scenes, {})
+        score_masks(scenes, {})
 
 
 def test_threshold_of_nobody_is_refused(scenes):
     with pytest.raises(ValueError, match=r"thresholds only those\. Got: \['other'\]"):
-        evaluate_masks(scenes, {"own": guess}, thresholds={"other": 0.3})
+        score_masks(scenes, {"own": guess}, thresholds={"other": 0.3})
 
 
 def test_pictures_can_be_ranked(scores):
@@ -188,5 +188,5 @@ def test_report_without_scores_is_refused(tmp_path):
 def test_report_of_pictures_of_one_class_is_written(tmp_path, rng):
     scene = make_scene("sharp", rng)
     sharp = MaskScene("sharp", "made", scene.image, np.zeros_like(scene.mask))
-    write_report(tmp_path, evaluate_masks([sharp], DETECTORS), MEANS)
+    write_report(tmp_path, score_masks([sharp], DETECTORS), MEANS)
     assert (tmp_path / PLOT_FILES[2]).is_file()

@@ -1,0 +1,147 @@
+"""Steps that all commands of `python -m training evaluate` share: check, load, render, watch, print and write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from training.commands.options import AuthorsSettings
+from training.commands.tools import check_matting
+
+if TYPE_CHECKING:
+    from defocus_edge.masks import BlurDetector
+    from defocus_edge.pipeline import BlurEstimator
+    from training.data.development import DevelopmentScene
+    from training.evaluation.map_methods import MapMethod
+    from training.runs.tables import Row
+
+T = TypeVar("T")
+# The baseline that spreads its points with the matting Laplacian.
+_MATTING_METHOD = "zhuo-sim"
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse a file that could not be written, before minutes of work and not after."""
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        msg = f"out must name a file in a folder that exists. Got: {out}."
+        raise typer.BadParameter(msg)
+
+
+def name_authors(settings: AuthorsSettings) -> str:
+    """Name of the authors' row. It tells their two propagations apart."""
+    return "authors" if settings is AuthorsSettings.CODE else f"authors ({settings})"
+
+
+def load_estimators(
+    presets: Sequence[str] | None,
+    authors: Path | None = None,
+    authors_settings: AuthorsSettings = AuthorsSettings.CODE,
+) -> dict[str, BlurEstimator]:
+    """Load estimators by the names of their rows, in order; a wrong name is wrong usage."""
+    from defocus_edge.choices import DEFAULT_PRESET
+    from defocus_edge.networks.preset_files import PresetError
+    from defocus_edge.pipeline import BlurEstimator
+    from defocus_edge.propagation.settings import PropagationSettings
+
+    try:
+        estimators = {name: BlurEstimator(name) for name in presets or [DEFAULT_PRESET]}
+        if authors is not None:
+            options: dict[str, Any] = {}
+            if authors_settings is AuthorsSettings.PAPER:
+                paper = PropagationSettings.paper()
+                options = {"propagation": paper, "depth_penalty": paper.depth_penalty}
+            estimators[name_authors(authors_settings)] = BlurEstimator.from_authors_weights(authors, **options)
+    except (OSError, PresetError) as error:
+        raise typer.BadParameter(str(error)) from error
+    return estimators
+
+
+def load_methods(words: Sequence[str], authors: Path | None) -> list[MapMethod]:
+    """Load methods that make maps by name; a wrong name is wrong usage."""
+    from training.evaluation.map_methods import load_map_methods
+
+    if _MATTING_METHOD in words:
+        check_matting(_MATTING_METHOD)
+    try:
+        return load_map_methods(words, authors=authors)
+    except (OSError, ValueError) as error:  # PresetError is a ValueError
+        raise typer.BadParameter(str(error)) from error
+
+
+def load_detectors(methods: str) -> dict[str, BlurDetector]:
+    """Load detectors by the names of their rows, from METHOD or METHOD=PRESET with commas."""
+    from defocus_edge.choices import METHODS
+    from defocus_edge.masks import BlurDetector
+    from defocus_edge.networks.preset_files import PresetError
+
+    detectors = {}
+    for word in methods.split(","):
+        method, _, preset = word.strip().partition("=")
+        if method not in METHODS:
+            msg = f"methods must be of {', '.join(METHODS)}. Got: {method!r}."
+            raise typer.BadParameter(msg)
+        try:
+            name = f"{method} ({Path(preset).name})" if preset else method
+            detectors[name] = BlurDetector(method, preset=preset or None)
+        except PresetError as error:
+            raise typer.BadParameter(str(error)) from error
+    return detectors
+
+
+def render_scenes(root: Path) -> list[DevelopmentScene]:
+    """Render the development set as a list, so that its length is known: a progress bar needs an end."""
+    from training.data.development import render_development_set
+
+    with explain_pictures():
+        return list(render_development_set(root))
+
+
+@contextmanager
+def explain_pictures(hint: str | None = None, *faults: type[Exception]) -> Iterator[None]:
+    """Say in one line that pictures are missing or damaged, or another fault; `hint` is the option that is wrong."""
+    from defocus_edge.files.atomic import ImageReadError
+
+    told: tuple[type[Exception], ...] = (OSError, ImageReadError, *faults)
+    try:
+        yield
+    except told as error:
+        raise typer.BadParameter(str(error), param_hint=hint) from error
+
+
+@contextmanager
+def watch_progress(
+    items: Iterable[T], text: str, *, count: int | None = None
+) -> Iterator[tuple[Iterator[T], Callable[[str], None]]]:
+    """Pass items on and show on a terminal how many are done; `say` writes a line about one that was skipped."""
+    from defocus_edge._progress import show_progress
+
+    with show_progress(len(items) if isinstance(items, Sequence) else count or 0, text) as (advance, say):
+
+        def walk() -> Iterator[T]:
+            for item in items:
+                yield item
+                advance(1)
+
+        yield walk(), say
+
+
+def print_table(rows: Sequence[Row], *, hidden: Set[str] = frozenset()) -> None:
+    """Print rows as a Markdown table without some columns."""
+    from training.runs.tables import format_table
+
+    typer.echo(format_table([{name: row[name] for name in row if name not in hidden} for row in rows]))
+
+
+def write_scores(out: Path | None, scores: Sequence[Any]) -> None:
+    """Write scores as JSON, if a file was asked for."""
+    from defocus_edge.files.atomic import atomic_write
+
+    if out is not None:
+        with atomic_write(out) as temporary:
+            temporary.write_text(json.dumps([asdict(score) for score in scores], indent=1), encoding="utf-8")
