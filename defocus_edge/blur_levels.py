@@ -20,9 +20,10 @@ RADIUS_STEP = 0.25
 BLUR_LEVELS: NDArray[np.float32] = np.arange(MIN_RADIUS, MAX_RADIUS + RADIUS_STEP / 2, RADIUS_STEP, dtype=np.float32)
 BLUR_LEVELS.flags.writeable = False
 N_LEVELS = len(BLUR_LEVELS)
-#: A pixel counts as blurred from this true radius on, px. A smaller disk is hardly wider than a pixel: a lens in focus
-#: gives as much. All masks follow it: those that networks learn from, those that score them, and those of `synth`.
-BLURRED_FROM = 1.0
+#: A pixel counts as blurred where its true radius exceeds this, px: the two smallest levels are sharp, since a lens in
+#: focus gives as much, and 1 px is the smallest blurred level. All masks follow it: those that networks learn from, those
+#: that score them, and those of `synth`.
+BLURRED_ABOVE = MIN_RADIUS + RADIUS_STEP
 
 
 def radius_to_class(radius: ArrayLike) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@
 - ``radius/NNNNNN.tif``: float32, blur radius in px of the nearest surface, 0 in focus;
 - ``depth_edges/NNNNNN.png``: 255 on the nearer side of a boundary at which the radius jumps by at least 0.5 px; the
   radius there tells how far the nearer side spills over the other;
-- ``masks/NNNNNN.png``: 255 = blurred by 1 px or more (``--mask-radius``);
+- ``masks/NNNNNN.png``: 255 = blurred by more than 0.75 px (``--mask-radius``);
 - ``manifest.jsonl``: a line for each sample, in order, with all parameters and its sources by folder number and path;
 - ``run.json``: what all samples depend on. The same command continues a run that was stopped; another one is refused.
 

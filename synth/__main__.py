@@ -38,9 +38,7 @@ Mirror = Annotated[bool, typer.Option(help="Mirror half of the sources.")]
 Noise = Annotated[float, typer.Option(help="Largest standard deviation of the noise, 8-bit steps.")]
 JpegShare = Annotated[float, typer.Option(help="Share of the samples that is compressed as JPEG.")]
 JpegQuality = Annotated[str, typer.Option(help="Lowest and highest JPEG quality.")]
-MaskRadius = Annotated[
-    float, typer.Option(help="Pixels with a blur radius of at least this many px are 255 in the mask.")
-]
+MaskRadius = Annotated[float, typer.Option(help="Pixels with a larger blur radius in px are 255 in the mask.")]
 Shapes = Annotated[list[Path] | None, typer.Option(help="Folders of masks that cut out the front pictures.")]
 
 
@@ -66,7 +64,7 @@ def _add_family(family: Family, text: str) -> None:
         noise: Noise = 2.0,
         jpeg_share: JpegShare = 0.4,
         jpeg_quality: JpegQuality = "65,98",
-        mask_radius: MaskRadius = 1.0,
+        mask_radius: MaskRadius = 0.75,
     ) -> None:
         options = {"seed": seed, "psf": psf, "blades": blades, "largest": largest, "reduce": reduce}
         options |= {"max_side": max_side, "mirror": mirror, "noise": noise, "jpeg_share": jpeg_share}

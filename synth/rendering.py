@@ -39,7 +39,7 @@ class Sample:
     depth_edges : (H, W) ndarray of bool
         Pixels on the nearer side of a depth boundary at which the radius jumps.
     mask : (H, W) ndarray of bool
-        True = blurred: a radius of the settings' `mask_radius` or more.
+        True = blurred: a radius above the settings' `mask_radius`.
     """
 
     picture: NDArray[np.uint8]
@@ -61,9 +61,7 @@ def render_sample(recipe: Recipe) -> Sample:
     inner = (slice(border, scene.radius.shape[0] - border), slice(border, scene.radius.shape[1] - border))
     picture = take_picture(scene.light[inner], recipe.sensor, rng=recipe.noise_generator())
     radius = np.ascontiguousarray(scene.radius[inner])
-    return Sample(
-        picture, radius, np.ascontiguousarray(scene.depth_edges[inner]), radius >= recipe.settings.mask_radius
-    )
+    return Sample(picture, radius, np.ascontiguousarray(scene.depth_edges[inner]), radius > recipe.settings.mask_radius)
 
 
 def _render_flat(recipe: Recipe) -> Scene:

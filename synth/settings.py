@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from defocus_edge.blur_levels import BLURRED_FROM, MAX_RADIUS
+from defocus_edge.blur_levels import BLURRED_ABOVE, MAX_RADIUS
 from synth.optics import Lens, Psf
 from synth.readers import Source, unique_pictures
 
@@ -54,7 +54,7 @@ class Settings:
     jpeg_quality : tuple of int
         Lowest and highest JPEG quality.
     mask_radius : float
-        Pixels with a blur radius of at least this many px are True in the mask.
+        Pixels with a larger blur radius in px are True in the mask.
     """
 
     family: Family
@@ -69,7 +69,7 @@ class Settings:
     noise: float = 2.0
     jpeg_share: float = 0.4
     jpeg_quality: tuple[int, int] = (65, 98)
-    mask_radius: float = BLURRED_FROM
+    mask_radius: float = BLURRED_ABOVE
 
     def __post_init__(self) -> None:
         low, high = self.jpeg_quality

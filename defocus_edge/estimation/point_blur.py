@@ -1,4 +1,4 @@
-"""What the networks say at the edge points of one picture, at one scale."""
+"""Output of the networks at the edge points of one picture, at one scale."""
 
 from __future__ import annotations
 

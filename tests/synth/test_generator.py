@@ -52,7 +52,7 @@ def test_a_run_writes_what_the_manifest_says(folder, tmp_path):
         assert (values == record["radius"]).all()
         assert values.shape == (record["height"], record["width"]) == read_image(picture).shape[:2]
         assert not read_image(edges).any()
-        assert (read_image(mask)[..., 0] == (values >= record["mask_radius"])).all()
+        assert (read_image(mask)[..., 0] == (values > record["mask_radius"])).all()
 
 
 def test_same_seed_same_bytes_and_another_seed_others(folder, tmp_path):

@@ -47,7 +47,7 @@ def test_shapes_and_dtypes(family, psf, sources):
     assert sample.picture.dtype == np.uint8
     assert sample.radius.dtype == np.float32
     assert sample.depth_edges.dtype == sample.mask.dtype == bool
-    np.testing.assert_array_equal(sample.mask, sample.radius >= 1)
+    np.testing.assert_array_equal(sample.mask, sample.radius > 0.75)
     assert 0 <= sample.radius.min() <= sample.radius.max() <= 6
 
 

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from defocus_edge.blur_levels import BLURRED_FROM
 from defocus_edge.estimation.result import BlurEstimate
 from defocus_edge.files.images import write_picture
 from defocus_edge.propagation.propagate import NoEdgesError
@@ -35,8 +34,10 @@ FloatArray = NDArray[np.float32]
 
 #: Rows that every table has: the picture as it is, and the picture deblurred with its true map.
 BLURRY, TRUE_MAP = "blurry input", "true map"
-#: Where quality is measured: everywhere, and on blurred pixels alone, since there is hardly anything to gain elsewhere.
-EVERYWHERE, BLURRED = "all", f"blur ≥ {BLURRED_FROM:g} px"
+#: Quality is also measured where the true radius is at least this, px: elsewhere there is hardly anything to gain. On the
+#: grid of the levels these are the pixels that count as blurred, see `blur_levels.BLURRED_ABOVE`.
+GAIN_FROM = 1.0
+EVERYWHERE, BLURRED = "all", f"blur ≥ {GAIN_FROM:g} px"
 #: Columns of the table.
 FIGURES = (
     "PSNR (dB)",
@@ -248,7 +249,7 @@ def _deblur_scene(
 
 def _compare(scene: DevelopmentScene, results: dict[str, FloatArray], sharp: FloatArray) -> list[DeblurringScore]:
     """Score all results, on all pixels and on the blurred ones if there are any."""
-    chosen = {EVERYWHERE: np.ones(scene.radius.shape, dtype=bool), BLURRED: scene.radius >= BLURRED_FROM}
+    chosen = {EVERYWHERE: np.ones(scene.radius.shape, dtype=bool), BLURRED: scene.radius >= GAIN_FROM}
     choices = {pixels: where for pixels, where in chosen.items() if where.any()}
     found = {method: measure_quality(result, sharp, list(choices.values())) for method, result in results.items()}
     return [

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import BLURRED_FROM, RADIUS_STEP
+from defocus_edge.blur_levels import BLURRED_ABOVE, RADIUS_STEP
 from defocus_edge.psf import blur_with_disk_fast
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
 from synth.sharpness import measure_sharpness
@@ -72,7 +72,7 @@ class PartCutter:
 
         What will have a `radius` in px that does not count as blurred comes from pictures that are in focus all over.
         """
-        pictures = self._find_focused(shape) if radius < BLURRED_FROM else self._find_any(shape)
+        pictures = self._find_focused(shape) if radius <= BLURRED_ABOVE else self._find_any(shape)
         picture = _choose(pictures, rng)
         window = _choose_window(picture.shape, shape, REDUCTIONS, rng)
         return _mirror(_reduce(find_light(picture[window]), shape), rng) * draw_gain(rng)

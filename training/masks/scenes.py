@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import BLURRED_FROM
+from defocus_edge.blur_levels import BLURRED_ABOVE
 from synth.scenes import Scene
 from synth.sensor import Sensor
 from training.data.development import load_motorcycle
@@ -144,12 +144,12 @@ class MaskSceneSampler:
         image : (side, side, 3) ndarray of float32
             RGB in [0, 1], with the steps of 8 bits.
         mask : (side, side) ndarray of bool
-            True = blurred by `BLURRED_FROM` or more.
+            True = blurred by more than `BLURRED_ABOVE`.
         """
         scene = self._draw[str(rng.choice(self._names, p=self._shares))](rng)
         quarters = int(rng.integers(4))  # the parts are mirrored already
         light = np.ascontiguousarray(np.rot90(scene.light, quarters))
-        mask = np.ascontiguousarray(np.rot90(scene.radius >= BLURRED_FROM, quarters))
+        mask = np.ascontiguousarray(np.rot90(scene.radius > BLURRED_ABOVE, quarters))
         return photograph(light, draw_sensor(rng), rng=rng), mask
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -263,7 +263,7 @@ def _space_radii(count: int) -> list[float]:
 
 def _make_scene(scene: Scene, name: str, family: str, number: int, rng: np.random.Generator) -> MaskScene:
     picture = photograph(scene.light, SCENE_SENSORS[number % len(SCENE_SENSORS)], rng=rng)
-    return MaskScene(name, family, picture, scene.radius >= BLURRED_FROM)
+    return MaskScene(name, family, picture, scene.radius > BLURRED_ABOVE)
 
 
 def _draw_sides(rng: np.random.Generator) -> tuple[float, float]:

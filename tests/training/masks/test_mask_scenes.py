@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from defocus_edge.blur_levels import BLURRED_FROM
+from defocus_edge.blur_levels import BLURRED_ABOVE
 from defocus_edge.psf import blur_with_disk_fast, encode_srgb
 from tests.conftest import make_texture, write_png
 from training.data.sources import load_sources
@@ -195,7 +195,7 @@ def test_soft_sources_are_never_in_focus(sources):
 def test_shape_blurs_its_white_side(is_near, rng):
     cutter = FixedCutter()
     scene = compose_shape(cutter, (64, 64), sharp=0.0, blurred=6.0, blurred_is_near=is_near, rng=rng)
-    np.testing.assert_array_equal(scene.radius >= BLURRED_FROM, cutter.right > 0)
+    np.testing.assert_array_equal(scene.radius > BLURRED_ABOVE, cutter.right > 0)
     assert cutter.radii == [0.0, 6.0]
     np.testing.assert_allclose(scene.light[:, :24], cutter.light[:, :24], atol=1e-5)
     # What is nearer and blurred spills over the sharp side; what is farther does not.
@@ -208,7 +208,7 @@ def test_person_is_in_front(near, far, rng):
     cutter = FixedCutter()
     scene = compose_person(cutter, (64, 64), near=near, far=far, rng=rng)
     assert cutter.radii == [far]
-    np.testing.assert_array_equal(scene.radius >= BLURRED_FROM, (cutter.right > 0) == (far > 0))
+    np.testing.assert_array_equal(scene.radius > BLURRED_ABOVE, (cutter.right > 0) == (far > 0))
     own, other = cutter.light[::-1], cutter.light
     np.testing.assert_allclose(scene.light[:, :24], blur_with_disk_fast(own, near)[:, :24], atol=1e-4)
     np.testing.assert_allclose(scene.light[:, 40:], blur_with_disk_fast(other, far)[:, 40:], atol=1e-4)
@@ -244,7 +244,7 @@ def test_uniform_has_one_radius(rng):
 
 
 def test_nobody_has_to_decide_what_is_nearly_in_focus():
-    assert SHARP_RADII[1] < BLURRED_FROM < BLURRED_RADII[0]
+    assert SHARP_RADII[1] < BLURRED_ABOVE < BLURRED_RADII[0]
 
 
 def test_families_of_the_development_set(scenes):
