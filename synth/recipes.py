@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MIN_RADIUS, N_LEVELS, RADIUS_STEP
+from synth.camera import Lens, Sensor
 from synth.loading import Turn
-from synth.optics import Lens
 from synth.readers import Source
-from synth.sensor import Sensor
 from synth.settings import PAPER_RADII, Pool, Settings
 
 # Foci of layered scenes lie between these quantiles of the inverse depth.

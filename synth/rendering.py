@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MAX_RADIUS, RADIUS_STEP
+from synth.camera import Lens, take_picture
 from synth.loading import SourceError, check_same_size, load_depth, load_mask, load_picture, resize
-from synth.optics import Lens
 from synth.readers import Source
 from synth.recipes import Recipe
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
-from synth.sensor import take_picture
 from synth.settings import Family
 
 #: Shortest side of a sample in px; chosen.

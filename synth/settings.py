@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from defocus_edge.blur_levels import BLURRED_FROM, MAX_RADIUS
-from synth.optics import Lens, Psf
+from synth.camera import Lens, Psf
 from synth.readers import Source, unique_pictures
 
 Family = Literal["uniform", "gradual", "steps", "composite", "layered"]

@@ -1,16 +1,54 @@
-"""From light on the sensor to a picture: encoding, noise, quantization, JPEG."""
+"""The camera of a sample: its lens, a point spread function for each radius, and its sensor, from light to a picture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.psf import encode_srgb
+from defocus_edge.psf import convolve, disk_kernel, encode_srgb, gaussian_kernel, polygon_kernel
 
+Psf = Literal["disk", "gaussian", "polygon"]
+PSFS: tuple[str, ...] = get_args(Psf)
 _LEVELS_8_BIT = 255
+
+
+@dataclass(frozen=True)
+class Lens:
+    """Point spread function for each radius, with the second moment of the disk of that radius.
+
+    Parameters
+    ----------
+    psf : {'disk', 'gaussian', 'polygon'}
+    blades : int
+        Corners of the polygon.
+    angle : float
+        Degrees by which the polygon is turned.
+    """
+
+    psf: Psf = "disk"
+    blades: int = 6
+    angle: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.psf not in PSFS:
+            raise ValueError(f"psf must be one of {', '.join(PSFS)}. Got: {self.psf!r}.")
+        self.kernel(0)  # checks blades and angle
+
+    def kernel(self, radius: float) -> NDArray[np.float32]:
+        """Point spread function (2n+1, 2n+1) of a radius in px; sums to one."""
+        if self.psf == "gaussian":
+            return gaussian_kernel(radius)
+        if self.psf == "polygon":
+            return polygon_kernel(radius, blades=self.blades, angle=self.angle)
+        return disk_kernel(radius)
+
+    def blur(self, values: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+        """Blur (H, W) or (H, W, C) linear light; a `blur` for the functions in `synth.scenes`."""
+        return convolve(values, self.kernel(radius))
 
 
 @dataclass(frozen=True)
