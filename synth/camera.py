@@ -1,4 +1,4 @@
-"""The camera of a sample: its lens, a point spread function for each radius, and its sensor, from light to a picture."""
+"""The camera of a sample: a lens with a point spread function for each radius, and a sensor that makes a picture."""
 
 from __future__ import annotations
 

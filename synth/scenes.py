@@ -1,6 +1,6 @@
 """Scenes: layers of light, blurred and laid over each other from far to near, with the exact radius of each pixel.
 
-All light is linear, in [0, 1]; `synth.sensor` makes a picture of it.
+All light is linear, in [0, 1]; `synth.camera` makes a picture of it.
 """
 
 from __future__ import annotations
