@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.choices import AUTO, DEFAULT_MAX_RADIUS, DEFAULT_PRESET, MaxRadius, Precision, ReadOut
-from defocus_edge.estimation.edges import EdgeSettings, find_edges, thin_edges
+from defocus_edge.estimation.edges import EdgeSettings, check_edges, find_edges, thin_edges
 from defocus_edge.estimation.point_blur import PointBlur, measure_points
 from defocus_edge.estimation.pyramid import Places, PyramidBlur, merge_scales
 from defocus_edge.estimation.reduction import choose_scales, reduce_any, reduce_pictures
@@ -23,7 +23,7 @@ from defocus_edge.networks.edge.authors_weights import import_authors_weights
 from defocus_edge.networks.edge.dense import TILE_SIDE, DenseEvaluator
 from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.propagation.propagate import NoEdgesError, prepare_spread
-from defocus_edge.propagation.settings import PropagationSettings
+from defocus_edge.propagation.settings import PropagationSettings, choose_propagation
 
 if TYPE_CHECKING:
     from defocus_edge.networks.edge.networks import EdgeNetworks
@@ -142,7 +142,7 @@ class BlurEstimator:
             read_out=read_out,
             depth_threshold=networks.config.depth_threshold if depth_threshold is None else depth_threshold,
             edges=edge_settings or EdgeSettings(),
-            propagation=_choose_propagation(propagation, depth_penalty),
+            propagation=choose_propagation(propagation, depth_penalty),
             tile_side=tile_side,
             max_radius=max_radius,
             edge_step=edge_step,
@@ -174,11 +174,7 @@ class BlurEstimator:
         PresetError
             If a file does not fit the networks.
         """
-        defaults = {
-            "read_out": "argmax",
-            "propagation": PropagationSettings.authors_code(),
-            "max_radius": MAX_RADIUS,
-        }
+        defaults = {"read_out": "argmax", "propagation": PropagationSettings.authors_code(), "max_radius": MAX_RADIUS}
         return cls(import_authors_weights(folder), **{**defaults, **options})
 
     def estimate(
@@ -216,7 +212,7 @@ class BlurEstimator:
             If `image` is no picture, `edges` does not fit it, or it is too small for radii of `max_radius`.
         """
         settings = self.settings if max_radius is None else replace(self.settings, max_radius=max_radius)
-        pictures = [load_image(image)]  # a copy, and the only reference to it
+        pictures = [load_image(image)]  # the list holds the only reference to the copy
         blur = measure(
             pictures[0],
             self._evaluator,
@@ -229,18 +225,11 @@ class BlurEstimator:
             close_boundaries=settings.propagation.close_boundaries,
             progress=progress,
         )
-        # Hand the reference over: `spread` frees the picture, 288 MB at 24 megapixels, before it needs most memory.
+        # `spread` gets the only reference: it frees the picture, 288 MB at 24 megapixels, before it needs most memory.
         radius, confidence = spread(pictures.pop(), blur, settings=settings.propagation, overwrite_image=True)
         found = blur.found
         return BlurEstimate(
-            radius,
-            confidence,
-            found.points,
-            found.radius,
-            found.confidence,
-            found.is_depth_edge,
-            settings,
-            blur.scale,
+            radius, confidence, found.points, found.radius, found.confidence, found.is_depth_edge, settings, blur.scale
         )
 
 
@@ -260,30 +249,13 @@ def measure(
 ) -> PyramidBlur:
     """Measure the blur at the edge points of a picture: the first stage of the pipeline.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded.
-    evaluator : DenseEvaluator
-        The networks.
-    edges, edge_settings, edge_step, read_out, depth_threshold, max_radius, progress
-        As for `BlurEstimator` and `BlurEstimator.estimate`.
-    close_boundaries : bool
-        Link depth edges of reduced pictures along contours, see `PropagationSettings`.
-    keep_softmax : bool
-        Keep what the networks said, for `PointBlur.reread`. Only a single scale keeps it: ``max_radius=6``.
-
-    Returns
-    -------
-    PyramidBlur
-        Without points if there is no edge.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `edges` does not fit the image, or the image is too small for radii of `max_radius`.
+    `image` is (H, W, 3) RGB in [0, 1], sRGB-encoded. The options are those of `BlurEstimator` and
+    `BlurEstimator.estimate`, and two more: `close_boundaries` links depth edges of reduced pictures along contours, see
+    `PropagationSettings`; `keep_softmax` keeps the output of the networks for `PointBlur.reread`, at a single scale only
+    (``max_radius=6``). A picture without edges gives a result without points. ValueError and TypeError as for
+    `BlurEstimator.estimate`.
     """
-    edges = None if edges is None else _check_edges(edges, image.shape[:2])
+    edges = None if edges is None else check_edges(edges, image.shape[:2])
     scales = choose_scales(image.shape, max_radius)
     pictures = reduce_pictures(image, scales)
     found: list[PointBlur] = []
@@ -315,30 +287,15 @@ def spread(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Spread the blur at edge points over the whole picture: the last stage of the pipeline.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded.
-    blur : PyramidBlur
-        Pattern edges are the sources, depth edges stop the propagation. A point of a reduced picture counts as many
-        times as its pixel is long: it stands for that many points along its edge.
-    settings : PropagationSettings, optional
-    overwrite_image : bool
-        Use the memory of `image`: what it holds is lost. If the caller keeps no other reference, the memory is freed
-        before the filter runs.
+    `image` is (H, W, 3) RGB in [0, 1], sRGB-encoded. Pattern edges are the sources, depth edges stop the propagation. A
+    point of a picture reduced by s counts s times: it stands for that many points along its edge. With `overwrite_image`
+    the content of `image` is lost; its memory is freed before the filter runs if the caller keeps no other reference.
 
-    Returns
-    -------
-    radius, confidence : (H, W) ndarray of float32
-        Radius in px, and how well it is supported, 0 to 1; see `propagate_blur`.
-
-    Raises
-    ------
-    NoEdgesError
-        If there is no point, or all points are depth edges.
+    Returns radius in px and confidence, 0 to 1, of each pixel; see `propagate_blur`. NoEdgesError if there is no point, or
+    if all points are depth edges.
     """
     found = blur.found
-    _check_points(found, image.shape)
+    _require_pattern_edge(found, image.shape)
     pattern = ~found.is_depth_edge
     depth_edges = np.zeros(image.shape[:2], dtype=bool)
     depth_edges[tuple(found.points[~pattern & (blur.scale == 1)].T)] = True
@@ -358,34 +315,11 @@ def spread(
     )
 
 
-def _check_points(found: PointBlur, shape: tuple[int, ...]) -> None:
-    """Refuse a picture without a pattern edge."""
+def _require_pattern_edge(found: PointBlur, shape: tuple[int, ...]) -> None:
+    """Raise NoEdgesError unless one of the points is a pattern edge."""
     if not len(found):
         msg = f"No edges found in the image of {shape[0]}×{shape[1]} px: nothing shows how blurred it is."
         raise NoEdgesError(msg)
     if found.is_depth_edge.all():
         msg = f"All {len(found)} edge points of the image are depth edges, where blur cannot be measured."
         raise NoEdgesError(msg)
-
-
-def _choose_propagation(
-    propagation: PropagationSettings | Literal["paper"] | None, depth_penalty: float | None
-) -> PropagationSettings:
-    """Settings of the propagation, with another depth penalty if one is given."""
-    if isinstance(propagation, str) and propagation != "paper":
-        msg = f"propagation must be 'paper' or PropagationSettings. Got: {propagation!r}."
-        raise ValueError(msg)
-    chosen = PropagationSettings.paper() if propagation == "paper" else propagation or PropagationSettings()
-    return chosen if depth_penalty is None else replace(chosen, depth_penalty=depth_penalty)
-
-
-def _check_edges(edges: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Refuse edges that are no mask of the picture."""
-    edges = np.asarray(edges)
-    if edges.dtype != bool:
-        msg = f"edges must be a bool array, True at edges. Got: {edges.dtype}; pass for example edges > 0."
-        raise TypeError(msg)
-    if edges.shape != shape:
-        msg = f"edges must have the shape of the image, {shape}. Got: {edges.shape}."
-        raise ValueError(msg)
-    return edges

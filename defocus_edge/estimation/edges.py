@@ -12,11 +12,11 @@ from defocus_edge.psf import LUMA
 
 # Scharr's derivative of a slope of 1 per px.
 _SCHARR_SUM = 32
-# Largest gradient component that Canny gets: OpenCV adds the squares of both components as 32-bit integers.
+# Largest gradient component that is given to Canny: OpenCV adds the squares of both components as 32-bit integers.
 _INT16_SCALE = 16000.0
-# Second difference along both axes: 0 on constant and linear signals (Immerkær 1996) …
+# Second difference along both axes: 0 on constant and linear signals (Immerkær 1996).
 _NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
-# … and the factor by which it amplifies white noise: the root of the sum of its squared weights, √36.
+# Factor by which that mask amplifies white noise: the root of the sum of its squared weights, √36.
 _NOISE_GAIN = 6.0
 # Median of the absolute value of a standard normal variable: the noise is 1 / 0.6745 times its median deviation.
 _NORMAL_MEDIAN = 0.6745
@@ -71,18 +71,9 @@ class EdgeSettings:
 
 
 def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = None) -> NDArray[np.bool_]:
-    """Find Canny edges on 16-bit gradients of the smoothed luminance.
+    """Find Canny edges [1]_ on 16-bit gradients of the smoothed luminance.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-    settings : EdgeSettings, optional
-
-    Returns
-    -------
-    (H, W) ndarray of bool
-        True at edge points. All False for a picture without contrast.
+    `image` is (H, W, 3) RGB in [0, 1]. The result is (H, W), True at edge points; all False for a picture without contrast.
 
     Notes
     -----
@@ -93,7 +84,7 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
 
     References
     ----------
-    J. Canny, "A computational approach to edge detection", TPAMI 1986, doi:10.1109/TPAMI.1986.4767851.
+    .. [1] J. Canny, "A computational approach to edge detection", TPAMI 1986, doi:10.1109/TPAMI.1986.4767851.
     """
     settings = settings or EdgeSettings()
     luminance = image @ LUMA
@@ -119,6 +110,18 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
         L2gradient=True,
     )
     return np.asarray(edges, dtype=bool)
+
+
+def check_edges(edges: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return edges as an array; raise unless they are a mask of a picture of this (H, W) shape."""
+    edges = np.asarray(edges)
+    if edges.dtype != bool:
+        msg = f"edges must be a bool array, True at edges. Got: {edges.dtype}; pass for example edges > 0."
+        raise TypeError(msg)
+    if edges.shape != shape:
+        msg = f"edges must have the shape of the image, {shape}. Got: {edges.shape}."
+        raise ValueError(msg)
+    return edges
 
 
 def _round_to_int16(gradient: NDArray[np.float32], scale: np.float32) -> NDArray[np.int16]:

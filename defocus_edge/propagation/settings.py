@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,3 +101,14 @@ class PropagationSettings:
     def compute_sigma_s(self, height: int, width: int) -> float:
         """Return the spatial standard deviation, in pixels, for an image of this size."""
         return self.sigma_s_fraction * min(height, width) if self.sigma_s is None else self.sigma_s
+
+
+def choose_propagation(
+    propagation: PropagationSettings | Literal["paper"] | None, depth_penalty: float | None
+) -> PropagationSettings:
+    """Settings that the caller named, with another depth penalty if one is given."""
+    if isinstance(propagation, str) and propagation != "paper":
+        msg = f"propagation must be 'paper' or PropagationSettings. Got: {propagation!r}."
+        raise ValueError(msg)
+    chosen = PropagationSettings.paper() if propagation == "paper" else propagation or PropagationSettings()
+    return chosen if depth_penalty is None else replace(chosen, depth_penalty=depth_penalty)
