@@ -20,13 +20,7 @@ _LEVELS_8_BIT = 255
 class Lens:
     """Point spread function for each radius, with the second moment of the disk of that radius.
 
-    Parameters
-    ----------
-    psf : {'disk', 'gaussian', 'polygon'}
-    blades : int
-        Corners of the polygon.
-    angle : float
-        Degrees by which the polygon is turned.
+    A polygon has `blades` corners and is turned by `angle` degrees.
     """
 
     psf: Psf = "disk"
@@ -47,7 +41,7 @@ class Lens:
         return disk_kernel(radius)
 
     def blur(self, values: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
-        """Blur (H, W) or (H, W, C) linear light; a `blur` for the functions in `synth.scenes`."""
+        """Blur (H, W) or (H, W, C) linear light; the functions in `synth.scenes` take this method as their `blur`."""
         return convolve(values, self.kernel(radius))
 
 
@@ -55,12 +49,8 @@ class Lens:
 class Sensor:
     """Noise and compression of a picture.
 
-    Parameters
-    ----------
-    noise : float
-        Standard deviation of Gaussian noise on the encoded picture, in 8-bit steps.
-    jpeg_quality : int or None
-        JPEG quality, 1 to 100; None without JPEG.
+    `noise` is the standard deviation of Gaussian noise on the encoded picture, in 8-bit steps. `jpeg_quality` is
+    between 1 and 100; None for no JPEG.
     """
 
     noise: float = 0.0

@@ -95,7 +95,7 @@ def draw_recipe(settings: Settings, pool: Pool, number: int, *, attempt: int = 0
 
 
 def _choose_layers(recipe: Recipe, pool: Pool, rng: np.random.Generator) -> Recipe:
-    """Recipe with a front picture, its object or a shape instead, and another picture behind."""
+    """Complete a recipe of a composite: front picture, its object or a shape instead, and another picture behind."""
     from_shape = not pool.objects or (bool(pool.shapes) and rng.random() < _SHAPE_SHARE)
     front = _choose(pool.pictures if from_shape else pool.objects, rng)
     shape = _choose(pool.shapes, rng) if from_shape else None

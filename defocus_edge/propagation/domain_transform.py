@@ -177,8 +177,8 @@ def _compute_feedback(
 def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
     """Do the second half of `domain_transform_filter`; the result replaces `values`, which are C-contiguous.
 
-    The feedback, of a guide as large as `values`, is used up. ValueError if it is of another size or used up already, or if
-    a value of the image or of the guide is NaN or infinite.
+    The feedback, of a guide as large as `values`, is used up. ValueError if it is of another size or used up already,
+    or if a value of the image or of the guide is NaN or infinite.
     """
     from defocus_edge.propagation import kernels as _kernels  # here, since importing Numba takes half a second
 
