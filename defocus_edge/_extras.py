@@ -1,4 +1,4 @@
-"""Optional packages, and advice on how to install them; looking for one does not load it."""
+"""Optional packages, and advice on how to install them. Looking for a package does not load it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Extra:
-    """An extra of ``setup.cfg``.
-
-    Attributes
-    ----------
-    name : str
-        Name of the extra for pip.
-    module : str
-        Module that it installs.
-    purpose : str
-        What needs it, in the plural.
-    """
+    """An extra of ``setup.cfg``: its name for pip, the module that it installs, and what needs it, in the plural."""
 
     name: str
     module: str

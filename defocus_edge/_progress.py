@@ -11,19 +11,8 @@ from contextlib import contextmanager
 def show_progress(count: int, text: str) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
     """Show how far a run is, with steps per second and the time that is left; only on a terminal.
 
-    Parameters
-    ----------
-    count : int
-        Number of all steps.
-    text : str
-        What is counted.
-
-    Yields
-    ------
-    advance : callable
-        Takes a number of steps.
-    say : callable
-        Writes a line to stderr, above the bar.
+    `count` is the number of all steps, `text` names what is counted. Yields `advance`, which takes a number of steps,
+    and `say`, which writes a line to stderr, above the bar.
     """
     from rich import progress
     from rich.console import Console

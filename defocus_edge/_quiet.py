@@ -1,4 +1,4 @@
-"""Holds back what libraries print about damaged files or at their start; OpenCV is loaded only to be held silent."""
+"""Holds back what libraries print about damaged files or at their start. OpenCV is loaded only to silence its log."""
 
 from __future__ import annotations
 
@@ -69,10 +69,8 @@ def _filter_stdout() -> Iterator[None]:
 def hold_stderr(choose: Callable[[bytes, BaseException | None], bytes]) -> Iterator[None]:
     """Hold back all that is written to file descriptor 2, by C and C++ libraries too.
 
-    Parameters
-    ----------
-    choose : callable
-        Takes what was written and the exception that ended the block, or None. What it returns is written at the end.
+    `choose` takes what was written and the exception that ended the block, or None; what it returns is written at the
+    end.
     """
     try:
         original = os.dup(_STDERR)

@@ -21,23 +21,13 @@ BLUR_LEVELS: NDArray[np.float32] = np.arange(MIN_RADIUS, MAX_RADIUS + RADIUS_STE
 BLUR_LEVELS.flags.writeable = False
 N_LEVELS = len(BLUR_LEVELS)
 #: A pixel counts as blurred where its true radius exceeds this, px: the two smallest levels are sharp, since a lens in
-#: focus gives as much, and 1 px is the smallest blurred level. All masks follow it: those that networks learn from, those
-#: that score them, and those of `synth`.
+#: focus gives as much, and 1 px is the smallest blurred level. All masks follow it: those that networks learn from,
+#: those that score them, and those of `synth`.
 BLURRED_ABOVE = MIN_RADIUS + RADIUS_STEP
 
 
 def radius_to_class(radius: ArrayLike) -> NDArray[np.int64]:
-    """Class of the level nearest to a radius.
-
-    Parameters
-    ----------
-    radius : array_like
-        Blur radius in px. Values outside the levels go to the first or the last class.
-
-    Returns
-    -------
-    ndarray of int64
-        Class numbers 0 to 22, same shape.
+    """Class number, 0 to 22, of the level nearest to a radius in px; radii outside the levels go to an end.
 
     Examples
     --------
@@ -49,13 +39,7 @@ def radius_to_class(radius: ArrayLike) -> NDArray[np.int64]:
 
 
 def class_to_radius(label: ArrayLike) -> NDArray[np.float32]:
-    """Radius in px of a class number 0 to 22, same shape, float32.
-
-    Raises
-    ------
-    IndexError
-        For a number outside the classes.
-    """
+    """Radius in px of class numbers 0 to 22, same shape; IndexError for a number outside the classes."""
     labels = np.asarray(label)
     if labels.size and (labels.min() < 0 or labels.max() >= N_LEVELS):
         msg = f"label must be between 0 and {N_LEVELS - 1}. Got: {labels.min()} to {labels.max()}."
@@ -80,7 +64,7 @@ def sigma_to_radius(sigma: ArrayLike) -> NDArray[np.float64]:
 
 
 def read_radius(probabilities: ArrayLike, *, read_out: ReadOut = "median") -> NDArray[np.float32]:
-    """Read one radius from each distribution over the levels.
+    """Read one blur radius in px from each distribution over the levels.
 
     Parameters
     ----------
@@ -93,7 +77,6 @@ def read_radius(probabilities: ArrayLike, *, read_out: ReadOut = "median") -> ND
     Returns
     -------
     (...) ndarray of float32
-        Blur radius in px.
 
     Raises
     ------

@@ -250,10 +250,10 @@ def measure(
     """Measure the blur at the edge points of a picture: the first stage of the pipeline.
 
     `image` is (H, W, 3) RGB in [0, 1], sRGB-encoded. The options are those of `BlurEstimator` and
-    `BlurEstimator.estimate`, and two more: `close_boundaries` links depth edges of reduced pictures along contours, see
-    `PropagationSettings`; `keep_softmax` keeps the output of the networks for `PointBlur.reread`, at a single scale only
-    (``max_radius=6``). A picture without edges gives a result without points. ValueError and TypeError as for
-    `BlurEstimator.estimate`.
+    `BlurEstimator.estimate`, and two more. `close_boundaries` links depth edges of reduced pictures along contours, see
+    `PropagationSettings`. `keep_softmax` keeps the output of the networks for `PointBlur.reread`, at a single scale
+    only (``max_radius=6``). A picture without edges gives a result without points. Errors are those of
+    `BlurEstimator.estimate`, except NoEdgesError.
     """
     edges = None if edges is None else check_edges(edges, image.shape[:2])
     scales = choose_scales(image.shape, max_radius)
@@ -288,11 +288,12 @@ def spread(
     """Spread the blur at edge points over the whole picture: the last stage of the pipeline.
 
     `image` is (H, W, 3) RGB in [0, 1], sRGB-encoded. Pattern edges are the sources, depth edges stop the propagation. A
-    point of a picture reduced by s counts s times: it stands for that many points along its edge. With `overwrite_image`
-    the content of `image` is lost; its memory is freed before the filter runs if the caller keeps no other reference.
+    point of a picture reduced by s counts s times: it stands for that many points along its edge. With
+    `overwrite_image` the content of `image` is lost; its memory is freed before the filter runs if the caller keeps no
+    other reference.
 
-    Returns radius in px and confidence, 0 to 1, of each pixel; see `propagate_blur`. NoEdgesError if there is no point, or
-    if all points are depth edges.
+    Returns radius in px and confidence, 0 to 1, of each pixel; see `propagate_blur`. Raises NoEdgesError if there is no
+    point, or if all points are depth edges.
     """
     found = blur.found
     _require_pattern_edge(found, image.shape)

@@ -42,48 +42,20 @@ _FEWEST_BLADES = 3
 
 
 def disk_kernel(radius: float) -> FloatArray:
-    """Disk of a radius; each pixel holds the share of the disk that lies in it.
+    """Disk of a radius in px, >= 0; each pixel holds the share of the disk that lies in it.
 
-    Parameters
-    ----------
-    radius : float
-        Radius of the circle of confusion in px, >= 0; fractions count.
-
-    Returns
-    -------
-    (2n+1, 2n+1) ndarray of float32
-        Point spread function, sums to one; n = ceil(radius - 1/2).
-
-    Raises
-    ------
-    ValueError
-        For a negative or non-finite radius.
-
-    Notes
-    -----
-    The second moment of the sampled kernel is about that of the disk convolved with one pixel, r²/4 + 1/12 along each
-    axis. A disk of up to 1/2 px lies inside one pixel: its kernel is the identity.
+    The kernel is (2n+1, 2n+1) with n = ceil(radius - 1/2) and sums to one. Its second moment is about that of the disk
+    convolved with one pixel, r²/4 + 1/12 along each axis. A disk of up to 1/2 px lies inside one pixel: its kernel is
+    the identity. ValueError for a negative or non-finite radius.
     """
     return _disk_kernel(_check_radius(radius))
 
 
 def gaussian_kernel(radius: float) -> FloatArray:
-    """Gaussian with the second moment of a disk, integrated over each pixel.
+    """Gaussian with the second moment of a disk of `radius` px, integrated over each pixel: σ = radius / 2.
 
-    Parameters
-    ----------
-    radius : float
-        Radius of the disk in px, >= 0: σ = radius / 2.
-
-    Returns
-    -------
-    (2n+1, 2n+1) ndarray of float32
-        Point spread function, sums to one; cut off at 4 σ. Its second moment is r²/4 + 1/12 along each axis.
-
-    Raises
-    ------
-    ValueError
-        For a negative or non-finite radius.
+    The kernel is (2n+1, 2n+1), cut off at 4 σ, and sums to one. Its second moment is r²/4 + 1/12 along each axis.
+    ValueError for a negative or non-finite radius.
     """
     return _gaussian_kernel(_check_radius(radius))
 
@@ -108,12 +80,12 @@ def polygon_kernel(radius: float, *, blades: int = 6, angle: float = 0.0) -> Flo
     Raises
     ------
     ValueError
-        For a negative or non-finite radius, fewer than 3 blades or a non-finite angle.
+        If an argument is not as described.
 
     Notes
     -----
     A regular polygon with circumradius R and θ = 2π/blades has the second moment R² (2 + cos θ) / 12 along each axis,
-    a disk r²/4, hence R = r √(3 / (2 + cos θ)).
+    and a disk r²/4. Hence R = r √(3 / (2 + cos θ)).
     """
     if blades < _FEWEST_BLADES:
         raise ValueError(f"blades must be at least {_FEWEST_BLADES}. Got: {blades}.")
@@ -131,7 +103,7 @@ def _check_radius(radius: float) -> float:
 
 @lru_cache(maxsize=512)
 def _disk_kernel(radius: float) -> FloatArray:
-    """Disk by counting sub-pixels; cached, since the same radii come again and again."""
+    """Disk by counting sub-pixels; cached, since the same radii are needed again and again."""
     centres = _place_sub_pixels(radius)
     return _average_sub_pixels(centres[:, None] ** 2 + centres[None, :] ** 2 <= radius**2)
 
@@ -190,22 +162,8 @@ def blur_with_disk(values: FloatArray, radius: float) -> FloatArray:
 def blur_with_disk_fast(values: FloatArray, radius: float) -> FloatArray:
     """Convolve with a disk as `blur_with_disk` does, but large disks in the Fourier domain, several times as fast.
 
-    Parameters
-    ----------
-    values : (H, W) or (H, W, C) ndarray of float32
-    radius : float
-        Radius in px, >= 0. The transforms of 256 disks are cached: use few different radii, such as multiples of
-        1/8 px.
-
-    Returns
-    -------
-    ndarray of float32, shape of `values`
-        Equal to `blur_with_disk` within 1e-6; it may leave the range of `values` by as much.
-
-    Raises
-    ------
-    ValueError
-        For a negative or non-finite radius.
+    The result equals that of `blur_with_disk` within 1e-6; it may leave the range of `values` by as much. The
+    transforms of 256 disks are cached: use few different radii, such as multiples of 1/8 px.
     """
     kernel = disk_kernel(radius)
     if len(kernel) <= LARGEST_DIRECT:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Without a threshold, a pixel counts as blurred above this share of the map's range …
+#: Unless a threshold is given, a pixel counts as blurred above this share of the map's range.
 DEFAULT_ALPHA = 0.15
-#: … but the threshold stays within these radii in px. A smaller disk is as good as sharp, and a picture that is blurred
+#: That threshold stays within these radii in px. A smaller disk is as good as sharp, and a picture that is blurred
 #: everywhere has no sharp part to compare with. Chosen by the cross entropy on the scenes of `training.masks.scenes`:
 #: 0.200. With α = 0.3 alone it was 0.313; with 1 px alone 0.199, but that takes all of a large photograph for blurred.
 DEFAULT_RADII = (1.0, 2.0)

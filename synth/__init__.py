@@ -10,6 +10,6 @@
 - ``manifest.jsonl``: a line for each sample, in order, with all parameters and its sources by folder number and path;
 - ``run.json``: what all samples depend on. The same command continues a run that was stopped; another one is refused.
 
-`readers` lists the sources, `recipes` draws what is random, `rendering` makes a sample with `scenes`, `optics` and
-`sensor`, `folder` writes it, `generator` runs it all.
+`readers` lists the sources, `recipes` draws what is random, `rendering` makes a sample with `scenes` and `camera`,
+`folder` writes it, `generator` runs it all.
 """

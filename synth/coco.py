@@ -25,16 +25,9 @@ class CocoError(ValueError):
 
 @dataclass(frozen=True)
 class CocoObject:
-    """One object of an instance file.
+    """One object of an instance file: its id there, and height and width in px of its picture.
 
-    Attributes
-    ----------
-    number : int
-        Its id in the file.
-    size : (int, int)
-        Height and width of its picture in px.
-    segmentation : str
-        JSON: polygons [[x, y, x, y, ...], ...], or run lengths {"counts": list or str, "size": [H, W]}.
+    `segmentation` is JSON: polygons [[x, y, x, y, ...], ...], or run lengths {"counts": list or str, "size": [H, W]}.
     """
 
     number: int

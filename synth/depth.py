@@ -1,4 +1,4 @@
-"""Depth and disparity files: inverse depth without holes."""
+"""Reads depth and disparity files as inverse depth without holes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,10 @@ from defocus_edge.files.maps import read_map
 
 
 def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
-    """Read a disparity or depth file as inverse depth.
+    """Read a disparity or depth file as inverse depth, (H, W) without holes, in any unit; larger is nearer.
 
-    Parameters
-    ----------
-    path : str or Path
-        Picture of 8 or 16 bits, or a map of floats; values <= 0 are unknown.
-    kind : {'disparity', 'depth'}
-        Whether larger is nearer or farther.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        Larger is nearer, any unit, without holes.
+    The file is a picture of 8 or 16 bits, or a map of floats; values <= 0 are unknown. `kind` is ``"disparity"``
+    (larger is nearer) or ``"depth"`` (larger is farther).
 
     Raises
     ------
@@ -47,8 +38,8 @@ def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
 def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Fill each hole of (H, W) inverse depth with the smaller (farther) of the nearest values left and right.
 
-    What stereo cannot see lies behind an object and belongs to the background. A row without values is copied from the
-    nearest row that has some.
+    A part that one of the two stereo cameras cannot see lies behind an object and belongs to the background. A row
+    without values is copied from the nearest row that has some.
     """
     filled = values.copy()
     columns = np.arange(values.shape[1])
@@ -67,7 +58,7 @@ def fill_holes(values: NDArray[np.float32], holes: NDArray[np.bool_]) -> NDArray
 
 
 def _read_values(path: Path) -> NDArray[np.float32]:
-    """Numbers of a depth file; floats are read as a map, since those of pictures end at 1."""
+    """Numbers of a depth file. Floats are read as a map, since the floats of a picture must lie in [0, 1]."""
     if path.suffix.lower() in MAP_SUFFIXES:
         try:
             return read_map(path)

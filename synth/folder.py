@@ -46,14 +46,7 @@ def write_sample(out: Path, number: int, sample: Sample) -> None:
 
 @dataclass
 class RunFolder:
-    """An open folder of a run, made by `open_folder`.
-
-    Attributes
-    ----------
-    out : Path
-    lines : dict of int to str
-        Manifest line of each sample that has been made.
-    """
+    """An open folder of a run, made by `open_folder`. `lines` holds the manifest line of each sample that is done."""
 
     out: Path
     lines: dict[int, str] = field(default_factory=dict)
@@ -79,23 +72,10 @@ class RunFolder:
 
 
 def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
-    """Make the folder of a run, or continue the run that it holds.
+    """Make the folder of a run, or continue the run that it holds: samples with a line in the manifest and all files.
 
-    Parameters
-    ----------
-    out : str or Path
-    run : mapping
-        JSON values that all samples depend on.
-
-    Returns
-    -------
-    RunFolder
-        Holds the samples with a line in the manifest and all files.
-
-    Raises
-    ------
-    FolderError
-        If the folder holds other files or another run, or another process writes to it.
+    `run` holds the JSON values that all samples depend on. FolderError if the folder holds other files or another run,
+    or another process writes to it.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():

@@ -1,4 +1,4 @@
-"""A run: samples are drawn, rendered by several processes and recorded in order; a stopped run can be continued."""
+"""A run: samples are drawn, rendered by several processes and recorded in order. A stopped run can be continued."""
 
 from __future__ import annotations
 
@@ -33,14 +33,8 @@ _IN_HAND = 3
 class Summary:
     """Result of a run.
 
-    Attributes
-    ----------
-    written, kept : int
-        Number of samples made now, and of those that had been made before.
-    failed : list of int
-        Numbers of the samples for which no source was usable.
-    complaints : list of str
-        One line for each source that was skipped.
+    `written` is the number of samples made now, `kept` that of samples made before. `failed` lists the samples for
+    which no source was usable, `complaints` has one line for each source that was skipped.
     """
 
     written: int
@@ -51,7 +45,7 @@ class Summary:
 
 @dataclass
 class _Outcome:
-    """Result of a recipe: the record of its sample, or what was wrong with a source."""
+    """Result of a recipe: the record of its sample, or the complaint about a source, its culprit."""
 
     recipe: Recipe
     record: Record | None
@@ -78,7 +72,7 @@ def generate(
     pool : Pool
         Sources to draw from.
     folders : list of Path
-        The folders of its sources, which the manifest names by their position.
+        Folders of these sources, which the manifest names by their position in this list.
     out : str or Path
         Folder of the run. Samples that the same run made before are kept; `count` may have grown.
     count : int
@@ -90,18 +84,11 @@ def generate(
     on_complaint : callable, optional
         Called with a line about each source that is skipped.
 
-    Returns
-    -------
-    Summary
-
     Raises
     ------
     ValueError
-        If `count` or `workers` is not positive.
-    PoolError
-        If the pool lacks what the family needs.
-    FolderError
-        If `out` holds other files or another run.
+        If `count` or `workers` is not positive, the pool lacks what the family needs (`PoolError`), or `out` holds
+        other files or another run (`FolderError`).
     OSError
         If `out` cannot be written to.
     """
@@ -158,7 +145,7 @@ def make_sample(recipe: Recipe, folders: list[Path], out: Path) -> Record:
 class _Line:
     """Hands recipes to the processes and returns their records in the order of the numbers.
 
-    At most `in_hand` samples are in progress, or wait for an earlier one, at a time.
+    At any time at most `in_hand` samples are in progress or wait for an earlier one.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""From source files to arrays: pictures in linear light, masks and depth, turned and reduced."""
+"""From source files to arrays: pictures in linear light, masks and depth, which are turned and reduced."""
 
 from __future__ import annotations
 
@@ -14,22 +14,16 @@ from synth.coco import draw_mask
 from synth.depth import read_inverse_depth
 from synth.readers import Source
 
-# Value of a mask's picture, of 1, from which a pixel belongs to the object.
+# A pixel belongs to the object if the mask's picture, which goes from 0 to 1, has at least this value.
 _MASK_LEVEL = 0.5
-# Degrees.
+# A quarter of a turn and a full turn, in degrees.
 _QUARTER, _FULL_TURN = 90, 360
 # Px by which a rotated picture is smaller than what fits: cubic interpolation reaches that far.
 _ROTATION_MARGIN = 2
 
 
 class SourceError(ValueError):
-    """A source that cannot be used.
-
-    Attributes
-    ----------
-    source : Source or None
-        The source at fault; None if several sources only do not fit together.
-    """
+    """A source that cannot be used. `source` is None if it is only that several sources do not fit together."""
 
     def __init__(self, message: str, source: Source | None = None) -> None:
         super().__init__(message)
@@ -40,20 +34,15 @@ class SourceError(ValueError):
 class Turn:
     """How a source is turned before it is reduced.
 
-    Parameters
-    ----------
-    angle : float
-        Degrees counter-clockwise. Multiples of 90 are exact. Others are interpolated and cut to the largest upright
-        part; the reduction afterwards makes them sharp again.
-    mirrored : bool
-        Whether left and right are swapped first.
+    `angle` is in degrees counter-clockwise. Multiples of 90 are exact. Others are interpolated and cut to the largest
+    upright part; the reduction afterwards makes them sharp again. `mirrored` swaps left and right first.
     """
 
     angle: float = 0.0
     mirrored: bool = False
 
     def apply(self, values: NDArray[np.float32], *, nearest: bool = False) -> NDArray[np.float32]:
-        """Turn (H, W) or (H, W, C) values; with `nearest` they are not mixed."""
+        """Turn (H, W) or (H, W, C) values. With `nearest` neighbouring values are not mixed."""
         turned = values[:, ::-1] if self.mirrored else values
         angle = self.angle % _FULL_TURN
         if angle % _QUARTER == 0:

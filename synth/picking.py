@@ -36,13 +36,13 @@ def pick_pictures(
     on_picture: Callable[[int], None] | None = None,
     on_complaint: Callable[[str], None] | None = None,
 ) -> tuple[int, int]:
-    """Pick the pictures that are sharp everywhere.
+    """Pick the pictures that are sharp everywhere; return how many they are, and how many could not be read.
 
     Parameters
     ----------
     sources : list of Source
     folders : list of Path
-        Their folders. If there are several, copies go to folders that are named by their numbers.
+        Folders of these sources. If there are several, copies go to folders that are named by their numbers.
     out : Path
         ``.txt``: the paths of the sharp pictures, relative to their folder, one per line. ``.jsonl``: all pictures with
         folder number, path, radius in px (null without edges) and kept. Otherwise a folder for copies.
@@ -54,11 +54,6 @@ def pick_pictures(
         Called with 1 for each picture that is done.
     on_complaint : callable, optional
         Called with a line about each picture that cannot be read.
-
-    Returns
-    -------
-    kept, failed : int
-        Number of pictures that are sharp, and of those that could not be read.
 
     Raises
     ------

@@ -61,19 +61,9 @@ class Source:
 
 
 def read_layout(folder: str | Path, *, layout: Layout | None = None) -> tuple[Layout, list[Source]]:
-    """List the source pictures of a folder.
+    """List the source pictures of a folder in a fixed order; return its layout and its sources, at least one.
 
-    Parameters
-    ----------
-    folder : str or Path
-    layout : Layout, optional
-        Layout that the folder must have; found out by default.
-
-    Returns
-    -------
-    layout : Layout
-    sources : list of Source
-        At least one, in a fixed order.
+    `layout` is the layout that the folder must have; it is found out unless given.
 
     Raises
     ------
@@ -168,7 +158,7 @@ def unique_pictures(sources: Iterable[Source]) -> list[Source]:
     return list(found.values())
 
 
-#: For each layout its description in messages and the function that lists it, in the order of trial.
+#: Each layout has a description for messages and a function that lists its sources. They are tried in this order.
 LAYOUTS: dict[Layout, tuple[str, Callable[[Path], list[Source]]]] = {
     "coco": (
         "annotations/instances_SPLIT.json beside a folder SPLIT (or images/SPLIT) with its pictures, such as "

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MIN_RADIUS, N_LEVELS, RADIUS_STEP
+from synth.camera import Lens, Sensor
 from synth.loading import Turn
-from synth.optics import Lens
 from synth.readers import Source
-from synth.sensor import Sensor
 from synth.settings import PAPER_RADII, Pool, Settings
 
 # Foci of layered scenes lie between these quantiles of the inverse depth.
@@ -96,7 +95,7 @@ def draw_recipe(settings: Settings, pool: Pool, number: int, *, attempt: int = 0
 
 
 def _choose_layers(recipe: Recipe, pool: Pool, rng: np.random.Generator) -> Recipe:
-    """Recipe with a front picture, its object or a shape instead, and another picture behind."""
+    """Complete a recipe of a composite: front picture, its object or a shape instead, and another picture behind."""
     from_shape = not pool.objects or (bool(pool.shapes) and rng.random() < _SHAPE_SHARE)
     front = _choose(pool.pictures if from_shape else pool.objects, rng)
     shape = _choose(pool.shapes, rng) if from_shape else None

@@ -10,19 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MAX_RADIUS, RADIUS_STEP
+from synth.camera import Lens, take_picture
 from synth.loading import SourceError, check_same_size, load_depth, load_mask, load_picture, resize
-from synth.optics import Lens
 from synth.readers import Source
 from synth.recipes import Recipe
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
-from synth.sensor import take_picture
 from synth.settings import Family
 
 #: Shortest side of a sample in px; chosen.
 LEAST_SIDE = 64
-#: An object must cover at least this share of the sample and leave as much free; chosen.
+#: An object must cover at least this share of the sample and leave at least this share free; chosen.
 LEAST_COVER = 0.005
-# Depth beyond these quantiles is noise and is blurred as they are.
+# Inverse depth beyond these quantiles is taken for noise; it gets at most the largest radius.
 _DEPTH_QUANTILES = (0.01, 0.99)
 
 
@@ -51,10 +50,7 @@ class Sample:
 def render_sample(recipe: Recipe) -> Sample:
     """Make a sample, without the border into which the largest blur mirrors the picture.
 
-    Raises
-    ------
-    SourceError
-        If a source cannot be read, is too small or does not fit.
+    SourceError if a source cannot be read, is too small or does not fit.
     """
     scene = _RENDERERS[recipe.settings.family](recipe)
     border = _find_border(recipe)
@@ -109,7 +105,7 @@ def _load_matte(recipe: Recipe, front: NDArray[np.float32], shape: tuple[int, in
     """Share of each pixel that the object covers, without its rim of one source pixel, where colours are mixed."""
     if recipe.shape is not None:
         mask = recipe.turn.apply(load_mask(recipe.shape), nearest=True)
-        return resize(_cut_to(mask, shape[0] / shape[1]), shape)
+        return _cover(mask, shape)
     mask = recipe.turn.apply(load_mask(recipe.picture), nearest=True)
     check_same_size(front, mask, recipe.picture)
     return resize(np.asarray(cv2.erode(mask, np.ones((3, 3), dtype=np.uint8)), dtype=np.float32), shape)
@@ -134,9 +130,12 @@ def _load_light(recipe: Recipe) -> NDArray[np.float32]:
 
 
 def _find_border(recipe: Recipe) -> int:
-    """Width in px of the border that is rendered and cut off, since it shows the mirrored picture; one for a run."""
+    """Width in px, the same for all samples of a run, of the border that is rendered and cut off.
+
+    Blur mixes the mirrored picture into it.
+    """
     largest = MAX_RADIUS if recipe.settings.family == "uniform" else recipe.settings.largest
-    lens = Lens(recipe.lens.psf, recipe.lens.blades)  # of any angle: a polygon always gets the same border
+    lens = Lens(recipe.lens.psf, recipe.lens.blades)  # without the angle: all polygons of a run get the same border
     return max(len(lens.kernel(largest)) // 2, 1)
 
 

@@ -1,6 +1,6 @@
 """Scenes: layers of light, blurred and laid over each other from far to near, with the exact radius of each pixel.
 
-All light is linear, in [0, 1]; `synth.sensor` makes a picture of it.
+All light is linear, in [0, 1]; `synth.camera` makes a picture of it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32], *, b
 
 
 def render_layers(layers: Sequence[Layer], *, blur: Blur = blur_with_disk) -> Scene:
-    """Lay blurred layers over each other, the farthest first; its matte counts as 1 everywhere.
+    """Lay blurred layers over each other, the farthest first; the matte of the farthest counts as 1 everywhere.
 
     out = blur(α L, r) + (1 - blur(α, r)) · out for each layer: a blurred layer spills over those behind it, not over
     those in front. ValueError without layers.
@@ -154,7 +154,7 @@ def render_depth(
 def lens_radius(
     inverse_depth: NDArray[np.float32], focus: float, largest: float, *, reach: float | None = None
 ) -> NDArray[np.float32]:
-    """Signed blur radius behind a thin lens, proportional to 1/depth - 1/focus.
+    """Signed blur radius in px behind a thin lens, proportional to 1/depth - 1/focus; positive in front of the focus.
 
     Parameters
     ----------
@@ -166,11 +166,6 @@ def lens_radius(
         Largest radius of the scene in px, >= 0, which stands for the aperture.
     reach : float, optional
         The |1/depth - 1/focus| that has the largest radius; the largest of the picture by default.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        Radius in px, positive in front of the focus.
     """
     if largest < 0:
         raise ValueError(f"largest must be a radius in px >= 0. Got: {largest}.")

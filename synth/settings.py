@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from defocus_edge.blur_levels import BLURRED_ABOVE, MAX_RADIUS
-from synth.optics import Lens, Psf
+from synth.camera import Lens, Psf
 from synth.readers import Source, unique_pictures
 
 Family = Literal["uniform", "gradual", "steps", "composite", "layered"]
@@ -32,11 +32,10 @@ class Settings:
 
     Parameters
     ----------
-    family : Family
-    seed : int
-    psf : {'disk', 'gaussian', 'polygon'}
-    blades : int
-        Corners of the polygon.
+    family, seed
+        Kind of the samples, and start of all random numbers.
+    psf, blades
+        See `synth.camera.Lens`.
     largest : float
         Largest radius in px. The uniform family always has its 23 levels.
     reduce : float
@@ -99,18 +98,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Pool:
-    """Sources that a run draws from.
+    """Sources that a run draws from: pictures (one source for each), sources with an object to cut out, and with depth.
 
-    Attributes
-    ----------
-    pictures : list of Source
-        One source for each picture.
-    objects : list of Source
-        Sources with an object to cut out.
-    scenes : list of Source
-        Sources with depth.
-    shapes : list of Source
-        Pictures that are masks themselves.
+    `shapes` are pictures that are masks themselves.
     """
 
     pictures: list[Source]
@@ -136,10 +126,10 @@ class Pool:
 
 
 def build_pool(family: Family, sources: list[Source], *, shapes: Sequence[Source] = ()) -> Pool:
-    """Sort sources by their use, and `shapes`, pictures that are masks; raises a `PoolError` as `Pool.check` does.
+    """Sort sources by their use; `shapes` are pictures that are masks. Raises a `PoolError` as `Pool.check` does.
 
-    For composites, pictures with an object are backgrounds only if there are not two others: the surroundings of an
-    object in focus are often blurred already.
+    A composite takes pictures with an object as backgrounds only if there are fewer than two others: the surroundings
+    of an object in focus are often blurred already.
     """
     plain = unique_pictures(source for source in sources if not source.has_object)
     only_plain = family == "composite" and len(plain) >= _FEWEST_BACKGROUNDS

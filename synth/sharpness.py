@@ -17,7 +17,7 @@ DEFAULT_LIMIT = 1.75
 TILES = 8
 #: The radius of a picture is this quantile over its tiles: a few soft tiles may be texture without an edge.
 TILE_QUANTILE = 0.9
-# A tile needs this many edge pixels and a picture this many tiles to be judged; chosen.
+# A tile needs this many edge pixels to be measured, and a picture this many measured tiles; chosen.
 _LEAST_POINTS, _LEAST_TILES = 20, 4
 # Standard deviation in px of the second blur, with which the picture is compared.
 _SECOND_BLUR = 1.0
@@ -33,12 +33,8 @@ _LEAST_GRADIENT, _LEAST_RATIO = 1e-6, 1 + 1e-3
 class Sharpness:
     """Sharpness of a picture.
 
-    Attributes
-    ----------
-    radius : float
-        Blur radius in px that nine tenths of the tiles do not exceed; NaN if too few have edges.
-    tiles : int
-        Number of tiles with edges.
+    Nine tenths of its tiles do not exceed the blur `radius`, in px; it is NaN if too few have edges. `tiles` is the
+    number of tiles with edges.
     """
 
     radius: float

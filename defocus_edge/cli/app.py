@@ -53,18 +53,7 @@ for _command in (estimate, mask, deblur, batch, export, info):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-        Arguments without the program's name; by default those of the process.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Run the command line with arguments (by default those of the process); return the exit code."""
     try:
         app(args=argv, prog_name="defocus-edge")
     except SystemExit as stop:

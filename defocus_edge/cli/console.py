@@ -73,14 +73,10 @@ def silence_stderr() -> Iterator[None]:
 
 
 class Screen:
-    """Progress on stderr: lines, and on a terminal bars that vanish at the end.
+    """Progress of `count` files on stderr: lines, and on a terminal bars that vanish at the end.
 
-    Parameters
-    ----------
-    count : int
-        Number of files.
-    has_steps : bool
-        Whether to show the steps of each file; if not, one bar shows the files and the time that is left.
+    With `has_steps` there is a bar for the steps of each file. Without it, one bar shows the files and the time that is
+    left.
     """
 
     def __init__(self, count: int, *, has_steps: bool = True) -> None:

@@ -27,14 +27,9 @@ Result = TypeVar("Result")
 
 
 class LazyNetworks(Generic[Networks]):
-    """Networks that are loaded at the first use.
+    """Networks that `load` returns at the first use.
 
-    Parameters
-    ----------
-    preset : str
-        Name or folder. It is checked at once; a wrong one ends the program.
-    load : callable
-        Returns the networks.
+    `preset` is a name or a folder. It is checked at once; a wrong one ends the program.
     """
 
     def __init__(self, preset: str, load: Callable[[], Networks]) -> None:

@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.propagation.depth_boundaries import SCHARR_SUM
 from defocus_edge.psf import LUMA
 
-# Scharr's derivative of a slope of 1 per px.
-_SCHARR_SUM = 32
 # Largest gradient component that is given to Canny: OpenCV adds the squares of both components as 32-bit integers.
 _INT16_SCALE = 16000.0
 # Second difference along both axes: 0 on constant and linear signals (Immerkær 1996).
@@ -73,7 +72,8 @@ class EdgeSettings:
 def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = None) -> NDArray[np.bool_]:
     """Find Canny edges [1]_ on 16-bit gradients of the smoothed luminance.
 
-    `image` is (H, W, 3) RGB in [0, 1]. The result is (H, W), True at edge points; all False for a picture without contrast.
+    `image` is (H, W, 3) RGB in [0, 1]. The result is (H, W), True at edge points. It is all False for a picture without
+    contrast.
 
     Notes
     -----
@@ -92,7 +92,7 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
     # Arrays are reused and freed early: at 24 megapixels each has 96 MB.
     cv2.GaussianBlur(luminance, (0, 0), settings.sigma, dst=luminance, borderType=cv2.BORDER_REFLECT)
     grad_x, grad_y = (
-        cv2.Scharr(luminance, cv2.CV_32F, *along, scale=1 / _SCHARR_SUM, borderType=cv2.BORDER_REFLECT)
+        cv2.Scharr(luminance, cv2.CV_32F, *along, scale=1 / SCHARR_SUM, borderType=cv2.BORDER_REFLECT)
         for along in ((1, 0), (0, 1))
     )
     magnitude = cv2.magnitude(grad_x, grad_y, magnitude=luminance)

@@ -62,13 +62,7 @@ class PointBlur:
         return PointBlur(self.points[chosen], self.radius[chosen], self.confidence[chosen], self.is_depth_edge[chosen])
 
     def reread(self, *, read_out: ReadOut | None = None, depth_threshold: float | None = None) -> PointBlur:
-        """Read the softmax again with another read-out or threshold; what is not given stays as it is.
-
-        Raises
-        ------
-        ValueError
-            If the softmax was not kept.
-        """
+        """Read the kept softmax again, with another read-out or threshold if given; ValueError if none was kept."""
         if self.softmax is None:
             msg = "The softmax of these points was not kept. Measure one scale with keep_softmax=True."
             raise ValueError(msg)
@@ -91,22 +85,10 @@ def measure_points(
     keep_softmax: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PointBlur:
-    """Run the networks on the edge points of one picture at one scale; the options are those of `pipeline.measure`.
+    """Run the networks on the edge points of one picture at one scale.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-    edges : (H, W) ndarray of bool
-        True at the points.
-    evaluator : DenseEvaluator
-    read_out, depth_threshold, keep_softmax, progress
-        As for `measure`. The softmax takes 100 bytes a point.
-
-    Returns
-    -------
-    PointBlur
-        Points in reading order.
+    `image` is (H, W, 3) RGB in [0, 1]; `edges` is (H, W), True at the points. The other options are those of
+    `pipeline.measure`. A kept softmax takes 100 bytes a point. The points of the result are in reading order.
     """
     points = edge_points(edges)
     if keep_softmax:
@@ -132,18 +114,9 @@ def _read_depth(softmax: EdgePrediction, threshold: float) -> BoolArray:
 
 
 def measure_confidence(probabilities: FloatArray, point_radius: FloatArray) -> FloatArray:
-    """Probability that the true radius is within 0.5 px of the one that was read.
+    """Probability, (N,) float32, that the true radius is within 0.5 px of the one that was read.
 
-    Parameters
-    ----------
-    probabilities : (N, 23) ndarray of float32
-        B-NET's softmax.
-    point_radius : (N,) ndarray of float32
-        Radius that was read, in px.
-
-    Returns
-    -------
-    (N,) ndarray of float32
+    `probabilities` is B-NET's (N, 23) softmax; `point_radius` holds the (N,) radii in px that were read from it.
     """
     rounding = RADIUS_STEP / 100  # levels at the very end of the reach count, whatever the last bit of a difference is
     near = np.abs(BLUR_LEVELS - point_radius[:, None]) <= CONFIDENCE_REACH + rounding

@@ -107,20 +107,9 @@ def merge_scales(
 ) -> PyramidBlur:
     """Join the points of all scales, each radius from the finest scale that can tell it.
 
-    Parameters
-    ----------
-    pictures : sequence of (H, W, 3) ndarray of float32
-        The picture and its reductions, RGB in [0, 1].
-    scales : sequence of int
-        Reduction of each: 1, 2, 4, …
-    found : sequence of PointBlur
-        Points of each.
-    close : bool
-        Link depth edges of reduced pictures along contours, see `close_depth_edges`.
-
-    Returns
-    -------
-    PyramidBlur
+    `pictures` are the (H, W, 3) picture and its reductions, RGB in [0, 1]; `scales` and `found` hold the reduction
+    (1, 2, 4, …) and the points of each. `close` links depth edges of reduced pictures along contours, see
+    `close_depth_edges`.
     """
     if len(scales) == 1:
         return PyramidBlur.at_one_scale(found[0])

@@ -24,24 +24,9 @@ _STRIP_ROWS = 512
 
 
 def choose_scales(shape: tuple[int, ...], max_radius: MaxRadius) -> list[int]:
-    """Choose the reductions of a picture that cover radii up to `max_radius`.
+    """Choose the reductions (1, 2, 4, …) of a picture of (H, W) `shape` that cover radii up to `max_radius`, in px.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Height and width in px.
-    max_radius : float or 'auto'
-        Largest radius in px. The networks know radii up to 6 px: for these the picture itself is enough.
-
-    Returns
-    -------
-    list of int
-        1, 2, 4, …
-
-    Raises
-    ------
-    ValueError
-        If a picture of that size is too small for such radii.
+    The networks know radii up to 6 px: for these the picture itself is enough. ValueError if the picture is too small.
     """
     scales = [1]
     if max_radius == "auto":
@@ -52,10 +37,8 @@ def choose_scales(shape: tuple[int, ...], max_radius: MaxRadius) -> list[int]:
         scales.append(2 * scales[-1])
         if min(shape[:2]) < MIN_SIDE * scales[-1]:
             largest = scales[-2] * MAX_RADIUS
-            msg = (
-                f"max_radius of a picture of {shape[0]}×{shape[1]} px can be at most {largest:g} px. Got: {max_radius}."
-            )
-            raise ValueError(msg)
+            rule = f"max_radius of a picture of {shape[0]}×{shape[1]} px can be at most {largest:g} px"
+            raise ValueError(f"{rule}. Got: {max_radius}.")
     return scales
 
 
@@ -68,17 +51,10 @@ def reduce_pictures(image: FloatArray, scales: Sequence[int]) -> list[FloatArray
 
 
 def reduce_image(image: FloatArray) -> FloatArray:
-    """Halve a picture as a camera with pixels of twice the side would have taken it: average the linear light.
+    """Halve an (H, W, 3) sRGB-encoded picture as a camera with pixels of twice the side would have taken it.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded.
-
-    Returns
-    -------
-    (⌈H/2⌉, ⌈W/2⌉, 3) ndarray of float32
-        Pixel (i, j) is the mean of rows 2i and 2i + 1 and columns 2j and 2j + 1. A last odd row or column is repeated.
+    The linear light is averaged: pixel (i, j) is the mean of rows 2i and 2i + 1 and columns 2j and 2j + 1. A last odd
+    row or column is repeated.
     """
     height, width = image.shape[:2]
     reduced = np.empty(((height + 1) // 2, (width + 1) // 2, image.shape[2]), dtype=np.float32)

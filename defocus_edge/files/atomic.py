@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PathLike = str | os.PathLike[str]
-# Exceptions of parsers at damaged files: a wrong header can lead anywhere, and ask for any amount of memory.
+# Exceptions that parsers raise at damaged files: a wrong header can point anywhere and ask for any amount of memory.
 BROKEN_FILE = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, OSError, EOFError),
     *(struct.error, zlib.error),
@@ -44,15 +44,8 @@ def read_bytes(path: PathLike) -> bytes:
 def atomic_write(path: PathLike) -> Iterator[Path]:
     """Write a file so that it appears whole, at the end, or not at all.
 
-    Parameters
-    ----------
-    path : str or path
-        The file to write. A symbolic link is followed. On any failure, KeyboardInterrupt too, an existing file stays.
-
-    Yields
-    ------
-    Path
-        An empty file beside `path`, with the same suffix. What the block writes there becomes `path`.
+    Yields an empty file beside `path`, with the same suffix. What the block writes there becomes `path`; a symbolic
+    link is followed. On any failure, KeyboardInterrupt too, an existing file stays.
 
     Raises
     ------

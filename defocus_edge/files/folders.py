@@ -1,4 +1,4 @@
-"""Folders by name only: which files they hold, what killed runs left in them, and keeping other runs out."""
+"""Folders by name only: lists files, finds what killed runs left behind, and keeps other runs out."""
 
 from __future__ import annotations
 
@@ -28,20 +28,10 @@ def list_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
 def index_by_stem(
     paths: Iterable[Path], *, start: str = "", end: str = "", repeated: type[ValueError] | None = None
 ) -> dict[str, Path]:
-    """Files by name without suffix, so that files that belong together have one key.
+    """Files by name without suffix, in their order, so that files that belong together have one key.
 
-    Parameters
-    ----------
-    paths : iterable of Path
-    start, end : str
-        Only stems with this start and end count; both are left out of the keys.
-    repeated : type, optional
-        Raised where two files have one key. Unless given, the later one counts.
-
-    Returns
-    -------
-    dict of str to Path
-        In the order of `paths`.
+    Only stems with this `start` and `end` count; both are left out of the keys. Where two files have one key, the error
+    `repeated` is raised; unless it is given, the later file counts.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -74,14 +64,9 @@ def remove_leftovers(folder: Path) -> int:
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Keep other processes out of a folder or file that they hold, too; a process that is killed lets go.
+    """Keep other processes that hold a folder or file out of it; InUseError if it is held already.
 
-    Systems and file systems without locks (Windows) let everybody in.
-
-    Raises
-    ------
-    InUseError
-        If another process, or this one, holds it already.
+    A process that is killed lets go. Systems and file systems without locks (Windows) let everybody in.
     """
     try:
         import fcntl

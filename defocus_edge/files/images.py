@@ -54,23 +54,7 @@ def read_image(path: PathLike) -> FloatArray:
 
 
 def load_image(source: PathLike | npt.ArrayLike) -> FloatArray:
-    """Read a picture file with `read_image`, or convert an array with `as_image`.
-
-    Parameters
-    ----------
-    source : str, path or array_like
-        A picture file, or an array as `as_image` takes it.
-
-    Returns
-    -------
-    ndarray, shape (H, W, 3), float32
-        RGB in [0, 1].
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError, ImageReadError, TypeError, ValueError
-        As `read_image` and `as_image` do.
-    """
+    """Read a picture file with `read_image`, or convert an array with `as_image`; errors are theirs."""
     return read_image(source) if isinstance(source, str | os.PathLike) else as_image(source)
 
 
@@ -86,10 +70,8 @@ def write_picture(path: PathLike, picture: npt.NDArray[np.uint8] | npt.NDArray[n
 
     Raises
     ------
-    TypeError
-        If `picture` is neither uint8 nor bool.
-    ValueError
-        If the shape or the suffix is none of these, or the format cannot hold a picture of that size.
+    TypeError, ValueError
+        If `picture` or the suffix is none of these, or the format cannot hold a picture of that size.
     OSError
         If the folder is missing or cannot be written to, see `atomic_write`.
     """

@@ -19,14 +19,9 @@ EXIF_MARK = b"Exif\0\0"
 
 @dataclass(frozen=True)
 class Metadata:
-    """Metadata that a sharpened photograph keeps.
+    """Metadata that a sharpened photograph keeps; empty where its file has none.
 
-    Attributes
-    ----------
-    exif : bytes
-        EXIF as a TIFF structure, without JPEG's mark before it; empty if there is none.
-    icc_profile : bytes
-        Colour profile; empty if there is none.
+    `exif` is a TIFF structure, without JPEG's mark before it. `icc_profile` is the colour profile.
     """
 
     exif: bytes = b""

@@ -57,22 +57,9 @@ class Photo:
 def read_photo(path: PathLike) -> Photo:
     """Read a picture file as it is, turned upright by its EXIF orientation.
 
-    Parameters
-    ----------
-    path : str or path
-        As for `read_image`. Metadata are read from JPEG, PNG, WebP, AVIF and TIFF. BigTIFF gives the profile only, and
-        raw files give EXIF if they are built as TIFF files, as CR2, NEF, ARW and DNG are.
-
-    Returns
-    -------
-    Photo
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        If there is no file at `path`.
-    ImageReadError
-        As `read_image` does, and for floats in files other than TIFF.
+    Files and errors are those of `read_image`; floats in files other than TIFF are an `ImageReadError`, too. Metadata
+    are read from JPEG, PNG, WebP, AVIF and TIFF. BigTIFF gives the profile only. Raw files give EXIF if they are built
+    as TIFF files, as CR2, NEF, ARW and DNG are.
     """
     data = read_bytes(path)
     pixels = decode_picture(data, path)
@@ -112,7 +99,7 @@ def write_photo(path: PathLike, photo: Photo) -> None:
     ValueError
         If the suffix is none of these, or the format cannot hold the pixels.
     OSError
-        If the folder is missing or cannot be written to, see `atomic_write`.
+        As `atomic_write` does.
     """
     pixels, suffix = photo.pixels, Path(path).suffix.lower()
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]

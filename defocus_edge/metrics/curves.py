@@ -12,7 +12,8 @@ FloatArray = NDArray[np.float64]
 CountArray = NDArray[np.int64]
 
 #: Thresholds of all curves, 0:0.01:1, as the field reports them. A pixel is positive if its probability reaches the
-#: threshold (>=), so all are at 0. Both are compared as float32, so that 0.7 is positive at 0.7 whatever its type.
+#: threshold (>=), so all pixels are positive at 0. Both numbers are compared as float32, so that 0.7 is positive at 0.7
+#: whatever its type.
 THRESHOLDS = np.arange(101) / 100
 #: The α of adaptive thresholds of blur maps, τ = α · v_max + (1 - α) · v_min; a pixel is positive above it (>).
 ALPHAS = np.arange(101) / 100
@@ -26,7 +27,7 @@ _NAN = float("nan")
 
 
 class Hits(NamedTuple):
-    """Pixels that are positive at one threshold: rightly and wrongly."""
+    """Numbers of the pixels that are positive at one threshold, rightly and wrongly."""
 
     true_positives: int
     false_positives: int
@@ -106,10 +107,6 @@ def measure_mask(probability: ArrayLike, mask: ArrayLike, *, threshold: float = 
         True = blurred.
     threshold : float
         The method's own threshold, for the intersection over union.
-
-    Returns
-    -------
-    MaskCurves
 
     Raises
     ------

@@ -95,12 +95,7 @@ def average_curves(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> Aver
 
 
 def summarize_masks(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> dict[str, str | float]:
-    """Compute the figures of many pictures under a protocol.
-
-    Parameters
-    ----------
-    curves : sequence of MaskCurves
-    protocol : MaskProtocol
+    """Compute the figures of one or more pictures under a protocol.
 
     Returns
     -------
@@ -129,11 +124,6 @@ def summarize_masks(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> dic
         ``accuracy at best α``, ``best α``
             Largest accuracy with the adaptive threshold of [2]_ (section IV) and one α for all pictures, and the
             smallest such α.
-
-    Raises
-    ------
-    ValueError
-        Without pictures.
 
     Notes
     -----

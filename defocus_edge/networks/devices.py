@@ -16,13 +16,9 @@ class DeviceError(ValueError):
 
 
 def find_devices() -> tuple[str, list[str]]:
-    """Find the backend of Keras and the devices that it computes on.
+    """Name the backend of Keras and the devices that it computes on: the GPUs if there are any, else the CPUs.
 
-    Returns
-    -------
-    backend : str
-    devices : list of str
-        Names such as ``cpu:0``: the GPUs if there are any, else the CPUs.
+    The names of the devices are such as ``cpu:0``.
     """
     import keras
 
@@ -35,23 +31,10 @@ def find_devices() -> tuple[str, list[str]]:
 
 
 def choose_device(device: str = AUTO) -> str:
-    """Choose the device to compute on.
+    """Choose the device to compute on, ``"cpu:0"`` or ``"gpu:N"``.
 
-    Parameters
-    ----------
-    device : str
-        ``"auto"`` for the first GPU if there is one, else the CPU; ``"cpu"``; or ``"gpu:0"`` and so on for one GPU.
-        ``"gpu"`` is the first one.
-
-    Returns
-    -------
-    str
-        ``"cpu:0"`` or ``"gpu:N"``.
-
-    Raises
-    ------
-    DeviceError
-        If `device` is none of these, or the backend does not see that GPU.
+    `device` is ``"auto"`` for the first GPU if there is one, else the CPU; ``"cpu"``; or ``"gpu:0"`` and so on for one
+    GPU. ``"gpu"`` is the first one. DeviceError if it is none of these, or the backend does not see that GPU.
     """
     kind, _, number = device.partition(":")
     if device != AUTO and (kind not in ("cpu", "gpu") or not (number or "0").isdecimal()):

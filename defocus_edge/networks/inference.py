@@ -1,4 +1,4 @@
-"""Functions of tensors, compiled for the backend of Keras that is in use."""
+"""Compiles functions of tensors for the backend of Keras that is in use."""
 
 from __future__ import annotations
 
@@ -12,19 +12,10 @@ from keras import ops
 def compile_inference(
     function: Callable[..., Any], signature: list[tuple[tuple[int | None, ...], str]]
 ) -> Callable[..., Any]:
-    """Compile a function of tensors for the backend in use, once, with a fixed signature.
+    """Compile a function of tensors, written with `keras.ops` and Keras layers, for the backend in use.
 
-    Parameters
-    ----------
-    function : callable
-        Takes positional tensors; written with `keras.ops` and Keras layers.
-    signature : list of (shape, dtype)
-        One pair for each argument; None in a shape stands for an axis of any length.
-
-    Returns
-    -------
-    callable
-        It takes arrays or tensors and returns tensors of the backend.
+    `signature` holds (shape, dtype) of each positional argument; None in a shape stands for an axis of any length. The
+    result takes arrays or tensors and returns tensors of the backend.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":

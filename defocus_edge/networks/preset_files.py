@@ -36,13 +36,7 @@ def list_presets(network: str | None = None) -> list[str]:
 
 
 def read_metadata(preset: str | Path) -> dict[str, Any]:
-    """Read metadata.json of a preset: how it was trained, its scores, licence and checksum.
-
-    Raises
-    ------
-    PresetError
-        If there is no such preset or its metadata cannot be read.
-    """
+    """Read metadata.json of a preset: how it was trained, its scores, licence and checksum; raises PresetError."""
     path = find_preset(preset) / METADATA_FILE
     metadata = _read_json(path)
     if not isinstance(metadata, dict):
@@ -52,13 +46,7 @@ def read_metadata(preset: str | Path) -> dict[str, Any]:
 
 
 def find_preset(preset: str | Path) -> Path:
-    """Find the folder of a preset that is given by name or as a folder.
-
-    Raises
-    ------
-    PresetError
-        If there is none; the message lists the names that exist.
-    """
+    """Find the folder of a preset that is given by name or as a folder; PresetError if there is none."""
     for folder in (PRESETS_FOLDER / preset, Path(preset)):
         if (folder / CONFIG_FILE).is_file():
             return folder
@@ -72,10 +60,7 @@ def find_preset(preset: str | Path) -> Path:
 def verify_preset(preset: str | Path) -> None:
     """Check that the weights of a preset are whole, without loading them.
 
-    Raises
-    ------
-    PresetError
-        If the preset is unknown, a file is missing, or the weights do not have the SHA-256 in metadata.json.
+    PresetError if the preset is unknown, a file is missing, or the weights do not have the SHA-256 in metadata.json.
     """
     folder = find_preset(preset)
     expected = read_metadata(folder).get("sha256")

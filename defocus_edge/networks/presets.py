@@ -52,11 +52,8 @@ class SegmentationPreset:
 def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
     """Build B-NET and E-NET and fill them with the weights of a preset, given by name or as a folder.
 
-    Raises
-    ------
-    PresetError
-        If the preset is unknown, a file is missing or damaged, or the weights do not have the SHA-256 in metadata.json
-        or do not fit the networks.
+    PresetError if the preset is unknown, a file is missing or damaged, or the weights do not have the SHA-256 in
+    metadata.json or do not fit the networks.
     """
     folder = find_preset(preset)
     verify_preset(folder)
@@ -70,12 +67,7 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
 def load_segmentation_preset(preset: str | Path, *, network: str | None = None) -> SegmentationPreset:
     """Build a blur-detection network and fill it with the weights of a preset, as `load_edge_networks` does.
 
-    Parameters
-    ----------
-    preset : str or Path
-        Name of a preset of the package, or a folder.
-    network : str, optional
-        Name of the network that the preset must hold; any network otherwise.
+    `network` is the name of the network that the preset must hold; any network unless given.
     """
     folder = find_preset(preset)
     verify_preset(folder)
@@ -101,18 +93,8 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
 def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
     """Write a preset that `load_edge_networks` reads. Each file is written whole or not at all.
 
-    Parameters
-    ----------
-    networks : EdgeNetworks
-    folder : str or Path
-        Folder of the preset; it is made if it does not exist.
-    metadata : dict
-        How the weights came about; the checksum is added.
-
-    Returns
-    -------
-    Path
-        The folder.
+    `folder` is made if it does not exist, and returned. `metadata` says how the weights came about; the checksum is
+    added.
     """
     config = {"network": EDGE_NETWORKS, **asdict(networks.config)}
     return _save_preset(networks.joint, Path(folder), config, metadata)
@@ -123,13 +105,7 @@ def save_segmentation_preset(
 ) -> Path:
     """Write a preset that `load_segmentation_preset` reads, as `save_edge_preset` does.
 
-    Parameters
-    ----------
-    preset : SegmentationPreset
-    folder, metadata
-        As for `save_edge_preset`.
-    half : bool
-        Store the kernels in float16, which takes half the space. The network still computes in float32.
+    `half` stores the kernels in float16, which takes half the space. The network still computes in float32.
     """
     config = {"network": preset.network, "threshold": preset.threshold, **asdict(preset.config)}
     return _save_preset(preset.model, Path(folder), config, metadata, half=half)

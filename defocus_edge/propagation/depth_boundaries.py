@@ -26,17 +26,8 @@ def close_depth_edges(
 ) -> npt.NDArray[np.bool_]:
     """Link depth edges along the contours of the picture.
 
-    Parameters
-    ----------
-    image : (H, W, 3) float array
-        RGB in [0, 1].
-    depth_edges, pattern_edges : (H, W) bool array
-        The edge points of either kind.
-
-    Returns
-    -------
-    (H, W) bool array
-        True where a closed contour runs between a pixel and its left or upper neighbour.
+    `image` is (H, W, 3) RGB in [0, 1]; `depth_edges` and `pattern_edges` are (H, W) masks of the edge points of either
+    kind. The result is (H, W), True where a closed contour runs between a pixel and its left or upper neighbour.
 
     Notes
     -----

@@ -31,14 +31,8 @@ NARROWEST_BLOCK = 128
 class Feedback:
     """How much of each pixel's left and upper neighbour flows on into it. It replaces the guide, at 8 bytes a pixel.
 
-    Attributes
-    ----------
-    along_rows, along_columns : (H, W or a little more) float32 array
-        Feedback of the next iteration; empty after `filter_in_place`, which uses up the memory.
-    width : int
-        Width W of the guide.
-    iterations : int
-        Number of passes along rows and columns.
+    `along_rows` and `along_columns` are (H, W or a little more) and hold the feedback of the next iteration. They are
+    empty after `filter_in_place`, which uses up the memory. `width` is the width W of the guide.
     """
 
     along_rows: FloatArray
@@ -181,19 +175,10 @@ def _compute_feedback(
 
 
 def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
-    """Do the second half of `domain_transform_filter`.
+    """Do the second half of `domain_transform_filter`; the result replaces `values`, which are C-contiguous.
 
-    Parameters
-    ----------
-    values : (H, W) or (H, W, C) C-contiguous float32 array
-        Values to smooth; the result replaces them.
-    feedback : Feedback
-        Feedback of a guide of H×W px; it is used up.
-
-    Raises
-    ------
-    ValueError
-        If the feedback is of another size or used up, or a value of the image or of the guide is NaN or infinite.
+    The feedback, of a guide as large as `values`, is used up. ValueError if it is of another size or used up already,
+    or if a value of the image or of the guide is NaN or infinite.
     """
     from defocus_edge.propagation import kernels as _kernels  # here, since importing Numba takes half a second
 
@@ -232,14 +217,14 @@ def filter_in_place(values: FloatArray, feedback: Feedback) -> None:
 
 def _count_threads(size: int) -> int:
     """Choose the number of threads for a number of values."""
-    from defocus_edge.propagation import kernels as _kernels  # same
+    from defocus_edge.propagation import kernels as _kernels  # here, as above
 
     return max(1, min(_kernels.count_threads(), size // SMALLEST_SHARE))
 
 
 def _split_rows(height: int, threads: int) -> list[Block]:
     """Cut the rows into blocks, several for each thread."""
-    from defocus_edge.propagation import kernels as _kernels  # same
+    from defocus_edge.propagation import kernels as _kernels  # here, as above
 
     return _split(height, ROW_BLOCKS_PER_THREAD * threads if threads > 1 else 1, _kernels.ROWS_TOGETHER)
 

@@ -30,20 +30,9 @@ class NoEdgesError(ValueError):
 def simplify_guide(
     image: npt.NDArray[np.floating], *, settings: PropagationSettings | None = None, out: FloatArray | None = None
 ) -> FloatArray:
-    """Smooth an image along itself, so that outlines stop the propagation but texture does not.
+    """Smooth an (H, W, 3) image in [0, 1] along itself, so that outlines stop the propagation but texture does not.
 
-    Parameters
-    ----------
-    image : (H, W, 3) float array
-        RGB in [0, 1].
-    settings : PropagationSettings, optional
-    out : (H, W, 3) float32 array, optional
-        Array for the guide; it may be ``image``.
-
-    Returns
-    -------
-    (H, W, 3) float32 array
-        The guide of the propagation.
+    The result is the guide of the propagation; it is written into `out` if that is given, which may be `image`.
     """
     chosen = settings or PropagationSettings()
     picture = check_picture(image)
@@ -103,11 +92,9 @@ def propagate_blur(
     Raises
     ------
     NoEdgesError
-        If there is not a single point.
-    ValueError
-        If a shape or a value is not what is described above.
-    TypeError
-        If an array has the wrong kind of numbers.
+        If there is no point.
+    ValueError, TypeError
+        If an array is not as described above.
 
     Notes
     -----
@@ -183,20 +170,10 @@ def prepare_spread(
 
 @dataclass(eq=False)
 class PreparedSpread:
-    """Points, and how far each spreads. `run` works once: it uses up the memory.
+    """N points, and how far each spreads. `run` works once: it uses up the memory.
 
-    Attributes
-    ----------
-    rows, columns : (N,) integer array
-        Place of each point; empty after `run`.
-    shape : tuple of int
-        Height and width of the picture.
-    feedback : Feedback
-        How much of each pixel flows on to its neighbours.
-    sigma_s : float
-        Spatial standard deviation in px.
-    confidence_power : float
-        See `PropagationSettings`.
+    `rows` and `columns` hold the place of each point and are empty after `run`. `shape` is (H, W), `sigma_s` the
+    spatial standard deviation in px, and `confidence_power` that of `PropagationSettings`.
     """
 
     rows: npt.NDArray[Any]

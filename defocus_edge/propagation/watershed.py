@@ -1,7 +1,7 @@
 """Numba kernel of the watershed: basins of integer levels, flooded in order.
 
-Each level has a queue of pixels, first come, first served. So the time grows linearly with the pixels, and the result
-depends on the levels and the order of the rows alone. It takes 8 bytes a pixel beside the levels.
+Each level has a queue of pixels, first come, first served. The time therefore grows linearly with the pixels, and the
+result depends only on the levels and the order of the rows. The kernel takes 8 bytes a pixel beside the levels.
 """
 
 import numpy as np
@@ -17,18 +17,10 @@ _SEEN = -1
 
 
 def find_basins(levels: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
-    """Number each pixel's basin, from 1.
+    """Number each pixel's basin, from 1; `levels` is the C-contiguous relief.
 
-    Parameters
-    ----------
-    levels : (H, W) C-contiguous ndarray of uint16
-        The relief. Neighbours are the pixels above, below, left and right.
-
-    Returns
-    -------
-    (H, W) ndarray of int32
-        Regional minima are numbered in the order of the rows. A pixel has the number of the basin whose flood reaches
-        it first [1]_.
+    Neighbours are the pixels above, below, left and right. Regional minima are numbered in the order of the rows. A
+    pixel has the number of the basin whose flood reaches it first [1]_.
 
     References
     ----------

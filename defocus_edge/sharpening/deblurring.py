@@ -25,12 +25,12 @@ FloatArray = NDArray[np.float32]
 
 #: Side in px of the tiles that are worked on one after the other; bounds the memory.
 TILE_SIDE = 512
-#: Smallest tile; below, the halo is most of the work.
+#: Smallest side in px of a tile: with less, most of the work is the surroundings that are solved with it.
 LEAST_TILE_SIDE = 32
 #: From this confidence on a map is trusted fully; below, the strength falls in proportion. At this confidence a radius
 #: is as likely as not within 0.5 px of the truth.
 TRUSTED_CONFIDENCE = 0.5
-#: Error in px of an estimated map without confidence, for callers of `deblur`; it takes a plain array as true.
+#: Error in px of an estimated map without confidence. Callers of `deblur` pass it: `deblur` takes an array for true.
 ESTIMATE_ERROR = 0.5
 #: The confidence of a `BlurEstimate` is the probability that the radius is about right. If it is wrong, it is off by
 #: `OUTLIER_ERROR` px on average; if it is right, still by `LEAST_ESTIMATE_ERROR` px. On fourteen development scenes

@@ -26,9 +26,10 @@ OTHER_DEPTH_SHARE = 0.05
 #: 1, 2 and 4 px. The error is assumed to be at least `LEAST_ERROR` px, since levels are 0.25 px apart.
 NOISE_PER_ERROR = 5.6
 LEAST_ERROR = 0.2
-#: A radius more than one step above the level counts as an error of `MORE_BLUR_WEIGHT` times the excess, one below the
-#: level as `LESS_BLUR_WEIGHT` times, since such pixels are blurred up to it. With 1 and 0.1 and without the step,
-#: development scenes with depth lost 1.5 dB by ringing; with these numbers they gain 0.8.
+#: A radius more than one step above the level counts as an error of `MORE_BLUR_WEIGHT` times the excess. A radius more
+#: than one step below counts `LESS_BLUR_WEIGHT` times the difference, since such pixels are blurred up to the level.
+#: With weights of 1 and 0.1 and without the step, development scenes with depth lost 1.5 dB by ringing; with these
+#: numbers they gain 0.8.
 MORE_BLUR_WEIGHT, LESS_BLUR_WEIGHT = 5.0, 1.0
 #: Width of the surroundings that are solved with a window: px, plus radii of the level. Chosen, not tuned.
 HALO_PX = 8
@@ -50,7 +51,7 @@ KNOWN_SHARE = 0.9
 _SLOPE_SIDE = 5
 # Half of the step in encoded values over which that slope is measured.
 _SLOPE_STEP = 0.01
-# A blurred share of less is rounding of 0.
+# A blurred share below this is 0 up to rounding.
 _LEAST_SHARE = 1e-5
 # Pixels are filled from a box of which at least this share is known.
 _FILL_SUPPORT = 0.1
@@ -64,6 +65,8 @@ def solve_level(
     colour: FloatArray, radius: FloatArray, window: Window, *, level: float, noise: float, error: FloatArray
 ) -> FloatArray:
     """Linear light of a window as if all of it had the radius of one level.
+
+    The result is (h, w, C) and may leave [0, 1] a little.
 
     Parameters
     ----------
@@ -79,11 +82,6 @@ def solve_level(
         Standard deviation of the noise in `colour`, > 0.
     error : (H, W) ndarray of float32
         How far `radius` may be off, in px, >= 0.
-
-    Returns
-    -------
-    (h, w, C) ndarray of float32
-        May leave [0, 1] a little.
     """
     if level <= MIN_RADIUS:
         return decode_srgb(colour[window])
@@ -109,7 +107,7 @@ def solve_level(
 
 
 def _measure_mismatch(radius: FloatArray, level: float) -> FloatArray:
-    """Error in px that the radii within the level's disk around each pixel amount to, since they are not the level."""
+    """Error in px at each pixel because the radii within the level's disk around it differ from the level."""
     more, less = np.maximum(radius - level - RADIUS_STEP, 0), np.maximum(level - radius - RADIUS_STEP, 0)
     weighted: FloatArray = np.asarray(MORE_BLUR_WEIGHT * more + LESS_BLUR_WEIGHT * less, dtype=np.float32)
     return blur_with_disk(weighted, level)

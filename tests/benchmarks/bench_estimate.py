@@ -14,8 +14,8 @@ import skimage.data
 from numpy.typing import NDArray
 
 from defocus_edge.psf import decode_srgb
+from synth.camera import Sensor, take_picture
 from synth.scenes import Layer, render_layers
-from synth.sensor import Sensor, take_picture
 from tests.benchmarks.measuring import print_table
 
 #: Height and width in px: pictures of 0.13, 1, 4, 12 and 24 megapixels.

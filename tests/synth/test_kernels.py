@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from defocus_edge.blur_levels import BLUR_LEVELS
 from defocus_edge.psf import convolve, disk_kernel, gaussian_kernel, polygon_kernel
-from synth.optics import PSFS, Lens
+from synth.camera import PSFS, Lens
 
 RADII = [1.0, 1.5, 2.25, 3.3, 4.75, 6.0]
 KERNELS = {

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from defocus_edge.psf import encode_srgb
+from synth.camera import PSFS
 from synth.loading import SourceError
-from synth.optics import PSFS
 from synth.readers import Source
 from synth.recipes import draw_recipe
 from synth.rendering import render_sample

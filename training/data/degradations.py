@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from defocus_edge.blur_levels import MAX_RADIUS, MIN_RADIUS
 from defocus_edge.psf import decode_srgb
-from synth.sensor import Sensor
+from synth.camera import Sensor
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
 from training.data.photographs import photograph

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS
 from defocus_edge.psf import encode_srgb
+from synth.camera import Sensor
 from synth.depth import fill_holes
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_layers, render_uniform
-from synth.sensor import Sensor
 from training.data.labels import label_depth_edges
 from training.data.photographs import find_light, photograph
 from training.data.sources import Sources, filter_sharp, find_inside, load_sources, shrink

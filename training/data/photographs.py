@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.psf import decode_srgb
-from synth.sensor import Sensor, take_picture
+from synth.camera import Sensor, take_picture
 from training.data.camera import (
     COLOUR_CAST,
     EXPOSURE_DEVIATION,

@@ -34,8 +34,8 @@ FloatArray = NDArray[np.float32]
 
 #: Rows that every table has: the picture as it is, and the picture deblurred with its true map.
 BLURRY, TRUE_MAP = "blurry input", "true map"
-#: Quality is also measured where the true radius is at least this, px: elsewhere there is hardly anything to gain. On the
-#: grid of the levels these are the pixels that count as blurred, see `blur_levels.BLURRED_ABOVE`.
+#: Quality is also measured where the true radius is at least this, px: elsewhere there is hardly anything to gain.
+#: On the grid of the levels these are the pixels that count as blurred, see `blur_levels.BLURRED_ABOVE`.
 GAIN_FROM = 1.0
 EVERYWHERE, BLURRED = "all", f"blur ≥ {GAIN_FROM:g} px"
 #: Columns of the table.

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLURRED_ABOVE
+from synth.camera import Sensor
 from synth.scenes import Scene
-from synth.sensor import Sensor
 from training.data.development import load_motorcycle
 from training.data.photographs import draw_sensor, find_light, photograph
 from training.data.sources import DepthPicture, Sources, load_sources

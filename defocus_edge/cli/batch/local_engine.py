@@ -32,17 +32,9 @@ class _Worker:
 class LocalEngine:
     """Worker processes that are given one picture at a time.
 
-    Parameters
-    ----------
-    work : callable
-        See `Work`; each process gets a copy.
-    jobs : int
-        Number of processes. A single worker is a process of its own, too: its crashes do not end the run.
-    environment : mapping of str to str, optional
-        Environment variables of the workers.
+    Each of the `jobs` processes gets a copy of the work and the variables of `environment`. A single worker is a
+    process of its own, too: its crashes do not end the run.
 
-    Notes
-    -----
     Processes are spawned, as TensorFlow does not survive a fork. Each has its own pipe, which tells on which picture a
     process died. That picture is given to a new process, until `MAX_DEATHS` processes died with it. Workers end when
     this process ends, in whatever way, because their pipe closes.

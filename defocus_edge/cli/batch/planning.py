@@ -74,8 +74,8 @@ def name_stems(names: Sequence[str]) -> dict[str, str]:
     """Distinct beginnings for the outputs of the pictures of one folder, by the pictures' names.
 
     The beginning is the name without its suffix; names that are equal without it keep it: ``IMG_1`` for IMG_1.JPG
-    alone, ``IMG_1.JPG`` and ``IMG_1.CR2`` for the pair. Some file systems ignore case: of names that differ in case
-    only, all but the first get a number, such as ``a.jpg~2``.
+    alone, ``IMG_1.JPG`` and ``IMG_1.CR2`` for the pair. Some file systems ignore case. If names differ in case only,
+    all but the first therefore get a number, such as ``a.jpg~2``.
     """
     levels = dict.fromkeys(sorted(names), 0)
     while True:

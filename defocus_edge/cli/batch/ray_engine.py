@@ -26,22 +26,10 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "RAY
 class RayEngine:
     """Actors that are given one picture at a time.
 
-    Parameters
-    ----------
-    work : callable
-        See `Work`; each actor gets a copy.
-    jobs : int
-        Number of actors.
-    num_gpus : float
-        GPUs of each actor, such as 0.5; 0 for the CPU.
-    address : str, optional
-        Address of a cluster whose computers all see the same files. Without it Ray runs on this computer, for the time
-        of the run.
-    environment : mapping of str to str, optional
-        Environment variables of the actors.
+    Each of the `jobs` actors gets a copy of the work, `num_gpus` GPUs (such as 0.5; 0 for the CPU) and the variables of
+    `environment`. `address` names a cluster whose computers all see the same files. Without it Ray runs on this
+    computer, for the time of the run.
 
-    Notes
-    -----
     Ray restarts actors that die and repeats their work, without end. Actors therefore report the begin and the end of
     each picture. A picture that `MAX_DEATHS` actors began and did not end is given up.
     """

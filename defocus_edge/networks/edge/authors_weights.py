@@ -21,16 +21,9 @@ _AUTHORS_KEY = "weights"
 def import_authors_weights(folder: str | Path) -> EdgeNetworks:
     """Build networks with the weights that the authors of the TIP 2022 paper published.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Contains the folders ``blur`` (0.mat to 21.mat) and ``edge`` (0.mat to 25.mat), one array under the key
-        ``weights`` in each file. Their licence is GPL-3.0; they are no part of this package.
-
-    Returns
-    -------
-    EdgeNetworks
-        Networks with ``crop_shift=1`` and unscaled inputs, as those weights were trained.
+    `folder` contains the folders ``blur`` (0.mat to 21.mat) and ``edge`` (0.mat to 25.mat), one array under the key
+    ``weights`` in each file. Their licence is GPL-3.0; they are no part of this package. The networks have
+    ``crop_shift=1`` and unscaled inputs, as those weights were trained.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Both networks at the edge points of an image, tile by tile."""
+"""Evaluates both networks at the edge points of an image, tile by tile."""
 
 from __future__ import annotations
 
@@ -32,12 +32,7 @@ _LEAST_CHUNK = 128
 class EdgePrediction:
     """Softmax of both networks at N points.
 
-    Attributes
-    ----------
-    blur : (N, 23) ndarray of float32
-        Probability of each blur level.
-    edge : (N, 2) ndarray of float32
-        Probability of a pattern edge and of a depth edge.
+    `blur` (N, 23) is the probability of each blur level, `edge` (N, 2) that of a pattern edge and of a depth edge.
     """
 
     blur: NDArray[np.float32]
@@ -46,6 +41,8 @@ class EdgePrediction:
 
 class DenseEvaluator:
     """Exact evaluation of both networks at any set of edge points, in bounded memory.
+
+    Two functions of fixed signature are compiled at the first call; pictures of any size use them.
 
     Parameters
     ----------
@@ -57,15 +54,6 @@ class DenseEvaluator:
         Precision of the convolutions over the tiles; bfloat16 is not exact.
     device : str
         See `choose_device`.
-
-    Raises
-    ------
-    ValueError
-        If an option is none of these, or the device is not there.
-
-    Notes
-    -----
-    Two functions of fixed signature are compiled at the first call; pictures of any size use them.
     """
 
     def __init__(
@@ -94,15 +82,9 @@ class DenseEvaluator:
             return [head(grid[..., number * filters : (number + 1) * filters]) for number, head in enumerate(heads)]
 
         channels = len(heads) * filters
+        maps = ((1, None, None, channels), precision)
         self._features = compile_inference(lambda tile: features(tile), [((1, None, None, 3), "float32")])
-        self._heads = compile_inference(
-            predict_points,
-            [
-                ((1, None, None, channels), precision),
-                ((1, None, None, channels), precision),
-                ((None, 3), "int32"),
-            ],
-        )
+        self._heads = compile_inference(predict_points, [maps, maps, ((None, 3), "int32")])
 
     def predict(
         self,
@@ -111,26 +93,10 @@ class DenseEvaluator:
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> EdgePrediction:
-        """Softmax of both networks at points of an image.
+        """Softmax of both networks at points of an (H, W, 3) RGB image in [0, 1].
 
-        Parameters
-        ----------
-        image : (H, W, 3) ndarray of float32
-            RGB in [0, 1].
-        points : (N, 2) ndarray of int
-            Row and column of each point.
-        progress : callable, optional
-            Called with (points done, all points) after each tile.
-
-        Returns
-        -------
-        EdgePrediction
-            In the order of `points`.
-
-        Raises
-        ------
-        ValueError
-            If a point lies outside the image.
+        `points` holds row and column of each point, (N, 2); ValueError if one lies outside the image. `progress` is
+        called with (points done, all points) after each tile.
         """
         points = check_points(points, image.shape)
         blur = np.empty((len(points), N_LEVELS), dtype=np.float32)
@@ -146,14 +112,10 @@ class DenseEvaluator:
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], EdgePrediction]]:
-        """`predict` piece by piece: the softmax takes 100 bytes a point, which a large picture has no room for.
+        """Predict piece by piece: the softmax takes 100 bytes a point, which a large picture has no room for.
 
-        Yields
-        ------
-        rows : (n,) ndarray of int64
-            Numbers of the points in this piece; n is at most `POINT_CHUNK`. Each point comes once.
-        prediction : EdgePrediction
-            Softmax at these points.
+        Yields the numbers of the points in the piece, at most `POINT_CHUNK`, and the prediction at them. Each point
+        comes once.
         """
         points = check_points(points, image.shape)
         if not len(points):

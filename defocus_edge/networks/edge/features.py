@@ -33,13 +33,8 @@ _COARSE_MARGIN = (_HEAD_SIDE - 1) * (_STRIDE - 1)
 class DenseFeatures(keras.layers.Layer):
     """The maps `coarse` and `fine` of one or both heads, on tiles with their border.
 
-    Parameters
-    ----------
-    networks : EdgeNetworks
-    heads : tuple of {'blur', 'edge'}
-        Heads whose maps are computed, stacked as channels in this order.
-    **kwargs
-        Options of `keras.layers.Layer`; ``dtype="mixed_bfloat16"`` computes the convolutions in bfloat16.
+    The maps of `heads` are stacked as channels in this order. ``dtype="mixed_bfloat16"`` computes the convolutions in
+    bfloat16.
     """
 
     def __init__(self, networks: EdgeNetworks, heads: tuple[str, ...] = ("blur", "edge"), **kwargs: Any) -> None:
@@ -106,13 +101,7 @@ class DenseFeatures(keras.layers.Layer):
 
 
 class PointHead(keras.layers.Layer):
-    """One head at points, from its second convolution on.
-
-    Parameters
-    ----------
-    networks : EdgeNetworks
-    head : {'blur', 'edge'}
-    """
+    """The head ``blur`` or ``edge`` at points, from its second convolution on."""
 
     def __init__(self, networks: EdgeNetworks, head: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -131,19 +120,10 @@ class PointHead(keras.layers.Layer):
 
 
 def gather_head_input(coarse: Any, fine: Any, points: Any) -> Any:
-    """Values of the heads' first convolution at points.
+    """Values of the heads' first convolution at points: ``relu(coarse[p + 3 d] + fine[p + d])``.
 
-    Parameters
-    ----------
-    coarse, fine : tensor
-        What `DenseFeatures` returns.
-    points : (N, 3) tensor of int32
-        Number of the tile, row and column in it.
-
-    Returns
-    -------
-    (N, 5, 5, C) tensor
-        ``relu(coarse[p + 3 d] + fine[p + d])``; C is the number of heads times the filters.
+    `coarse` and `fine` come from `DenseFeatures`. `points` (N, 3) holds the number of the tile, row and column in it.
+    The result is (N, 5, 5, C); C is the number of heads times the filters.
     """
     return ops.relu(_gather_grid(coarse, points, _STRIDE) + _gather_grid(fine, points, 1))
 

@@ -1,4 +1,4 @@
-"""B-NET tells the blur radius at an edge point, E-NET whether depth jumps there (Karaali et al. 2022)."""
+"""B-NET tells the blur radius at an edge point, E-NET tells whether depth jumps there (Karaali et al. 2022)."""
 
 from __future__ import annotations
 
@@ -91,17 +91,7 @@ class EdgeNetworks:
 def build_edge_networks(config: EdgeNetworksConfig | None = None) -> EdgeNetworks:
     """Build both networks with shared f1 layers and random weights.
 
-    Parameters
-    ----------
-    config : EdgeNetworksConfig, optional
-
-    Returns
-    -------
-    EdgeNetworks
-
-    Notes
-    -----
-    f1-NET (three branches on patches of 41, 27 and 15 px) and the b-NET head make B-NET, 560 731 parameters; f1-NET,
+    f1-NET (three branches on patches of 41, 27 and 15 px) and the b-NET head make B-NET, 560 731 parameters. f1-NET,
     f2-NET (a second 41 px branch) and the e-NET head make E-NET, 706 744.
 
     References

@@ -13,13 +13,7 @@ PATCH_RADIUS = PATCH_SIDE // 2
 
 
 def check_points(points: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.integer]:
-    """Return points as an (N, 2) array of int.
-
-    Raises
-    ------
-    ValueError
-        If one lies outside an image of this shape.
-    """
+    """Return (N, 2) points as an array; ValueError if one lies outside an image of this shape."""
     points = np.asarray(points)
     height, width = shape[:2]
     if points.size and (points.min() < 0 or points[:, 0].max() >= height or points[:, 1].max() >= width):

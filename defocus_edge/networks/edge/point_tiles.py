@@ -22,13 +22,10 @@ _CUT_MARGIN = 25
 def cut_tiles(
     image: NDArray[np.float32], points: NDArray[np.integer], *, tile_side: int, cut_step: int = CUT_STEP
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]]:
-    """Cut an image into tiles around its points.
+    """Cut an (H, W, C) image into tiles around its (N, 2) points, of row and column inside the image.
 
     Parameters
     ----------
-    image : (H, W, C) ndarray of float32
-    points : (N, 2) ndarray of int
-        Row and column of each, inside the image.
     tile_side : int
         Largest side of a tile in px, without its border.
     cut_step : int

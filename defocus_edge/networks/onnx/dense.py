@@ -42,27 +42,11 @@ class _Map:
 
 
 def add_dense_model(graph: GraphBuilder, joint: keras.Model, image: str, points: str) -> dict[str, str]:
-    """Add both networks, evaluated at points of tiles.
+    """Add both networks, evaluated at points of tiles, and return the name of the output of each head.
 
-    Parameters
-    ----------
-    graph : GraphBuilder
-    joint : keras.Model
-        The `joint` model of `EdgeNetworks`.
-    image : str
-        Name of the input of tiles with their border, (B, T+40, T+40, 3).
-    points : str
-        Name of the input of points, (N, 3) int32: number of the tile, row and column in it.
-
-    Returns
-    -------
-    dict of str to str
-        Name of the output of each head.
-
-    Raises
-    ------
-    TypeError
-        If the rule does not cover a layer before the heads.
+    `joint` is the model of that name of `EdgeNetworks`. `image` names the input of tiles with their border, (B, T+40,
+    T+40, 3); `points` names that of the points, (N, 3) int32: number of the tile, row and column in it. TypeError if
+    the rule does not cover a layer before the heads.
     """
     source = graph.add("Transpose", [image], f"{image}/channels_first", perm=CHANNELS_FIRST)
     corners = _add_corners(graph, points)

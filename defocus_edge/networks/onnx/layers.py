@@ -81,20 +81,10 @@ class GraphBuilder:
 
 
 def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:
-    """Add all layers of a functional model that uses each layer once.
+    """Add all layers of a functional model that has one input and uses each layer once.
 
-    Parameters
-    ----------
-    graph : GraphBuilder
-    model : keras.Model
-        Model with one input.
-    source : str
-        Name of the input, channels last.
-
-    Returns
-    -------
-    str, or dict of str to str
-        Names of the outputs, in the structure of ``model.output``; maps have their channels first.
+    `source` names the input, channels last. Returns the names of the outputs, in the structure of ``model.output``;
+    maps have their channels first.
     """
     names = {id(model.inputs[0]): graph.add("Transpose", [source], f"{source}/channels_first", perm=CHANNELS_FIRST)}
     for layer in model.layers:
@@ -105,13 +95,7 @@ def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:
 
 
 def add_layer(graph: GraphBuilder, layer: keras.layers.Layer, inputs: list[str]) -> str:
-    """Add one layer and return the name of its output.
-
-    Raises
-    ------
-    TypeError
-        If the table of layers lacks the kind of layer.
-    """
+    """Add one layer and return the name of its output; TypeError if the table of layers lacks its kind."""
     if type(layer) not in _FORMS:
         msg = f"layer must be one of {sorted(kind.__name__ for kind in _FORMS)}. Got: {type(layer).__name__}."
         raise TypeError(msg)
@@ -157,12 +141,7 @@ def _add_pooling(graph: GraphBuilder, layer: layers.MaxPooling2D, inputs: list[s
 
 
 def _add_normalization(graph: GraphBuilder, layer: layers.BatchNormalization, inputs: list[str]) -> str:
-    weights = {
-        "gamma": layer.gamma,
-        "beta": layer.beta,
-        "mean": layer.moving_mean,
-        "variance": layer.moving_variance,
-    }
+    weights = {"gamma": layer.gamma, "beta": layer.beta, "mean": layer.moving_mean, "variance": layer.moving_variance}
     constants = [graph.add_constant(f"{layer.name}/{key}", read_weight(values)) for key, values in weights.items()]
     return graph.add("BatchNormalization", [*inputs, *constants], layer.name, epsilon=layer.epsilon)
 

@@ -89,20 +89,8 @@ def apply_conv(
 ) -> keras.KerasTensor:
     """Apply a convolution with padding, normalization if the config asks for it, and ReLU.
 
-    Parameters
-    ----------
-    tensor : (B, H, W, C) KerasTensor
-    filters : int
-        Number of filters in the paper; the config's width scales it.
-    config : SegmentationConfig
-    name : str
-        Name of the convolution; the other layers are ``{name}_norm`` and ``{name}_relu``.
-    size, strides, dilation : int
-        Side, stride and dilation of the kernel.
-
-    Returns
-    -------
-    (B, H / strides, W / strides, scaled filters) KerasTensor
+    `filters` is their number in the paper, which the config's width scales. `size`, `strides` and `dilation` are those
+    of the kernel. `name` is that of the convolution; the other layers are ``{name}_norm`` and ``{name}_relu``.
     """
     normalize = config.normalization == "batch"
     tensor = layers.Conv2D(
@@ -142,25 +130,15 @@ def apply_logits_output(logits: keras.KerasTensor) -> keras.KerasTensor:
 def apply_vgg16(
     tensor: keras.KerasTensor, config: SegmentationConfig, *, with_pool5: bool
 ) -> dict[str, keras.KerasTensor]:
-    """Apply VGG16 up to its last convolution or pooling.
+    """Apply VGG16 [1]_ up to its last convolution, or its last pooling.
 
-    Parameters
-    ----------
-    tensor : (B, H, W, 3) KerasTensor
-        Result of `apply_input_scaling`; H and W are multiples of 16, or 32 with the last pooling.
-    config : SegmentationConfig
-    with_pool5 : bool
-        Whether to apply the fifth pooling.
-
-    Returns
-    -------
-    dict of str to KerasTensor
-        The layers of `VGG16_STRIDES` after their ReLU; ``pool5`` only if asked for.
+    `tensor` (B, H, W, 3) comes from `apply_input_scaling`; H and W are multiples of 16, or of 32 with the last pooling.
+    Returns the layers of `VGG16_STRIDES` after their ReLU, by name; ``pool5`` only if asked for.
 
     References
     ----------
-    K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
-    arXiv:1409.1556.
+    .. [1] K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
+       arXiv:1409.1556.
     """
     taps = {}
     for block, block_filters in enumerate(VGG16_FILTERS, start=1):
@@ -175,24 +153,10 @@ def apply_vgg16(
 
 
 class BilinearUpsampling(keras.layers.Layer):
-    """Bilinear upsampling by an integer factor, for any backend and for sizes known only at run time.
+    """Bilinear upsampling by an integer factor, 1 or more, for any backend and for sizes known only at run time.
 
-    Parameters
-    ----------
-    factor : int
-        Factor on height and width, 1 or more; 1 changes nothing.
-    **kwargs
-        Arguments of `keras.layers.Layer`.
-
-    Raises
-    ------
-    ValueError
-        If the factor is less than 1.
-
-    Notes
-    -----
-    Pixel centres are at half-integers and edges are clamped, as in ``cv2.resize(…, INTER_LINEAR)``. Keras' own
-    bilinear resizing fails on symbolic sizes (keras#22079).
+    Pixel centres are at half-integers and edges are clamped, as in ``cv2.resize(…, INTER_LINEAR)``. Keras' own bilinear
+    resizing fails on symbolic sizes (keras#22079).
     """
 
     def __init__(self, factor: int, **kwargs: Any) -> None:

@@ -57,10 +57,6 @@ class DefusionNetConfig(SegmentationConfig):
 def build_defusion_net(config: DefusionNetConfig | None = None) -> keras.Model:
     """Build DeFusionNET with random weights.
 
-    Parameters
-    ----------
-    config : DefusionNetConfig, optional
-
     Returns
     -------
     keras.Model

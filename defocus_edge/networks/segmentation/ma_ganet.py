@@ -58,10 +58,6 @@ class MaGanetConfig(SegmentationConfig):
 def build_ma_ganet(config: MaGanetConfig | None = None) -> keras.Model:
     """Build MA-GANet's generator, the network that detects blur, with random weights.
 
-    Parameters
-    ----------
-    config : MaGanetConfig, optional
-
     Returns
     -------
     keras.Model
@@ -70,10 +66,10 @@ def build_ma_ganet(config: MaGanetConfig | None = None) -> keras.Model:
 
     Notes
     -----
-    VGG16 without its last pooling. The high branch joins conv3_3, conv4_3 and conv5_3, the low branch conv1_2 and
-    conv2_2; both pass a channel attention. Two atrous convolutions and a sigmoid turn the high features into a spatial
-    attention map, which is multiplied with the low features. Both are fused, with dropout. Training adds a
-    discriminator, see `build_discriminator`.
+    The network begins with VGG16 without its last pooling. The high branch joins conv3_3, conv4_3 and conv5_3, the low
+    branch conv1_2 and conv2_2; both pass a channel attention. Two atrous convolutions and a sigmoid turn the high
+    features into a spatial attention map, which is multiplied with the low features. Both are fused, with dropout.
+    Training adds a discriminator, see `build_discriminator`.
 
     We chose what the paper leaves open. All convolutions after VGG16 have 64 filters. Each layer of VGG16 has a 3×3
     convolution before it is upsampled to the largest layer of its branch, and each channel attention has one after it.
@@ -127,8 +123,6 @@ def _apply_spatial_attention(high: keras.KerasTensor, config: MaGanetConfig) -> 
 class ChannelAttention(keras.layers.Layer):
     """Each channel plus a learned share of the channels that resemble it.
 
-    Notes
-    -----
     Let X be the maps as a matrix of C channels times H·W pixels. Then ``A = softmax(X Xᵀ)`` along its rows, and
     ``output = X + α A X``. α starts at 0, where the layer is the identity. As in the paper ``X Xᵀ`` is a sum over the
     pixels, not a mean: on large pictures almost all weight of a row of A is on one channel.

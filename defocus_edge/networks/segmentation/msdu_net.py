@@ -40,10 +40,6 @@ class MsduNetConfig(SegmentationConfig):
 def build_msdu_net(config: MsduNetConfig | None = None) -> keras.Model:
     """Build MSDU-net with random weights.
 
-    Parameters
-    ----------
-    config : MsduNetConfig, optional
-
     Returns
     -------
     keras.Model
@@ -53,8 +49,8 @@ def build_msdu_net(config: MsduNetConfig | None = None) -> keras.Model:
     Notes
     -----
     A U-net of four stages with two 3×3 convolutions and a 2×2 max-pooling each, a bottom, and 2×2 transposed
-    convolutions on the way up. Four extractors, each with its own weights, see the picture: 3×3 convolutions of
-    dilation 1, 2, 2, 2, one of stride 1, 2, 4 or 8, and one that smooths. The paper ends in a softmax over sharp and
+    convolutions on the way up. Four extractors, each with its own weights, take the picture: they have 3×3 convolutions
+    of dilation 1, 2, 2, 2, one of stride 1, 2, 4 or 8, and one that smooths. The paper ends in a softmax over sharp and
     blurred. The network returns the difference of these two logits; its sigmoid is the softmax probability of blurred.
 
     We chose what the paper leaves open. Convolutions keep the size. All convolutions of an extractor have 64 filters

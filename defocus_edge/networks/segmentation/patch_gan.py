@@ -39,10 +39,6 @@ class DiscriminatorConfig:
 def build_discriminator(config: DiscriminatorConfig | None = None) -> keras.Model:
     """Build MA-GANet's discriminator, which tells for each patch whether a map is a true mask of the picture.
 
-    Parameters
-    ----------
-    config : DiscriminatorConfig, optional
-
     Returns
     -------
     keras.Model
@@ -106,10 +102,7 @@ class SpectralConv2D(keras.layers.Conv2D):
     def normalize_kernel(self, *, update: bool = False) -> Any:
         """Kernel divided by the present estimate of σ.
 
-        Parameters
-        ----------
-        update : bool
-            Whether to keep the result of the power iteration, which makes the next estimate better.
+        `update` keeps the result of the power iteration, which makes the next estimate better.
         """
         kernel = ops.convert_to_tensor(self.kernel)
         # Under mixed precision the kernel is rounded, and σ is that of the rounded kernel.

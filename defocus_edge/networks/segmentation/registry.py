@@ -83,25 +83,10 @@ SEGMENTATION_NETWORKS: Mapping[str, SegmentationNetwork] = MappingProxyType(
 
 
 def build_segmentation_network(name: str, config: SegmentationConfig | None = None) -> keras.Model:
-    """Build a network that detects blur, with random weights.
+    """Build a network that detects blur, with random weights: see `SegmentationNetwork`.
 
-    Parameters
-    ----------
-    name : {'msdu', 'defusion', 'maganet'}
-    config : SegmentationConfig, optional
-        An instance of the network's `config_class`; the paper's architecture unless given.
-
-    Returns
-    -------
-    keras.Model
-        See `SegmentationNetwork`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such network.
-    TypeError
-        If the config is that of another network.
+    `config` is an instance of the network's `config_class`; unless given, the architecture is the paper's. ValueError
+    if there is no such network, TypeError if the config is that of another one.
     """
     if name not in SEGMENTATION_NETWORKS:
         msg = f"name must be one of {sorted(SEGMENTATION_NETWORKS)}. Got: {name!r}."

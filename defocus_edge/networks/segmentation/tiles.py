@@ -1,4 +1,4 @@
-"""Segmentation networks on pictures of any size: padded to the stride, large ones in overlapping tiles."""
+"""Segmentation networks on pictures of any size: padded to the stride, and cut into overlapping tiles if large."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ OVERLAP = 128
 class MapEvaluator:
     """A network that turns a picture into a probability for each pixel, on pictures of any size.
 
+    The picture is continued below and to the right by its mirror image. Tiles begin at multiples of the stride, so that
+    pooling sees the same grid in each. Across an overlap the weight of one tile falls linearly while that of the other
+    rises.
+
     Parameters
     ----------
     model : keras.Model
-        (B, H, W, 3) RGB in [0, 1] to (B, H, W, K) logits, of which the last is the answer; H and W are multiples of
+        (B, H, W, 3) RGB in [0, 1] to (B, H, W, K) logits, the last of which is the answer; H and W are multiples of
         `stride`.
     stride : int
         See `SegmentationNetwork`, px.
@@ -35,17 +39,6 @@ class MapEvaluator:
         Side in px above which the picture is cut into tiles, rounded down to the stride. It bounds the memory.
     overlap : int
         Smallest overlap of tiles in px, less than half of `largest_side`.
-
-    Raises
-    ------
-    ValueError
-        If `largest_side` or `overlap` is out of range.
-
-    Notes
-    -----
-    The picture is continued below and to the right by its mirror image. Tiles begin at multiples of the stride, so that
-    pooling sees the same grid in each. Across an overlap the weight of one tile falls linearly while that of the other
-    rises.
     """
 
     def __init__(
@@ -66,18 +59,9 @@ class MapEvaluator:
     def predict(
         self, image: NDArray[np.float32], *, progress: Callable[[int, int], None] | None = None
     ) -> NDArray[np.float32]:
-        """Probability of each pixel.
+        """Probability of each pixel, (H, W), of an (H, W, 3) RGB picture in [0, 1].
 
-        Parameters
-        ----------
-        image : (H, W, 3) ndarray of float32
-            RGB in [0, 1].
-        progress : callable, optional
-            Called with (tiles done, all tiles).
-
-        Returns
-        -------
-        (H, W) ndarray of float32
+        `progress` is called with (tiles done, all tiles).
         """
         height, width = image.shape[:2]
         rows, cols = (self._cut_axis(size) for size in (height, width))

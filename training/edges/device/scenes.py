@@ -1,4 +1,4 @@
-"""Scenes rendered on the accelerator as by `synth.scenes` and `synth.sensor`, a batch of crops at a time."""
+"""Scenes rendered on the accelerator as by `synth.scenes` and `synth.camera`, a batch of crops at a time."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
 
 
 def take_pictures(light: Any, deviation: Any, noise: Any) -> Any:
-    """8-bit sRGB pictures of linear light, as by `synth.sensor.take_picture` without JPEG.
+    """8-bit sRGB pictures of linear light, as by `synth.camera.take_picture` without JPEG.
 
     Parameters
     ----------

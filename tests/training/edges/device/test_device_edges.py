@@ -10,8 +10,8 @@ from defocus_edge.blur_levels import BLUR_LEVELS, radius_to_class
 from defocus_edge.estimation.edges import EdgeSettings
 from defocus_edge.estimation.edges import find_edges as find_edges_with_canny
 from defocus_edge.psf import blur_with_disk, decode_srgb
+from synth.camera import Sensor, take_picture
 from synth.scenes import Layer, render_layers
-from synth.sensor import Sensor, take_picture
 from tests.training.edges.device.device_cases import draw_matte, to_array
 from training.data.labels import UNDECIDED
 from training.data.labels import choose_balanced as choose_of_one

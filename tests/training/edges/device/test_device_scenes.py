@@ -6,8 +6,8 @@ from keras import ops
 
 from defocus_edge.blur_levels import BLUR_LEVELS
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
+from synth.camera import Sensor, take_picture
 from synth.scenes import Layer, render_gradual, render_layers, render_uniform
-from synth.sensor import Sensor, take_picture
 from tests.conftest import make_texture
 from tests.training.edges.device.device_cases import draw_matte, to_array
 from training.edges.device.atlas import MARGIN, SIDE

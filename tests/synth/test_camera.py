@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from defocus_edge.psf import decode_srgb
-from synth.sensor import Sensor, take_picture
+from synth.camera import Sensor, take_picture
 
 
 def grey(value, side=128):
