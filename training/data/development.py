@@ -48,27 +48,18 @@ _SEED = 2022
 
 @dataclass(frozen=True)
 class DevelopmentScene:
-    """A picture with the truth about it.
+    """A picture with the truth about it."""
 
-    Attributes
-    ----------
-    name, family : str
-        Names of the scene and of its family.
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-    radius : (H, W) ndarray of float32
-        True blur radius in px, clipped to the levels.
-    edge_label : (H, W) ndarray of int8
-        Label of each pixel if it is an edge point: 0 pattern edge, 1 depth edge, -1 undecided.
-    sharp : (H, W, 3) ndarray of float32, optional
-        The scene in focus all over, RGB in [0, 1], not quantized; None if it is not known.
-    """
-
+    #: Names of the scene and of its family.
     name: str
     family: str
+    #: (H, W, 3) RGB in [0, 1].
     image: NDArray[np.float32]
+    #: (H, W) true blur radius in px, clipped to the levels.
     radius: NDArray[np.float32]
+    #: (H, W) label of each pixel if it is an edge point: 0 pattern edge, 1 depth edge, -1 undecided.
     edge_label: NDArray[np.int8]
+    #: (H, W, 3) the scene in focus all over, RGB in [0, 1], not quantized; None if it is not known.
     sharp: NDArray[np.float32] | None = None
 
 
@@ -114,9 +105,6 @@ def photograph_scene(
 
     Parameters
     ----------
-    scene : Scene
-    name, family : str
-    rng : numpy.random.Generator
     in_focus : (H, W, 3) ndarray of float32, optional
         Linear light of the scene without the lens.
     largest : float

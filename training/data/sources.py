@@ -74,26 +74,19 @@ def load_sources(
 ) -> Sources:
     """Read one side of the split.
 
+    Raises FileNotFoundError if a folder is missing or empty.
+
     Parameters
     ----------
     root : str or Path
-        Folder with ``sharp/*``, ``objects`` (NNNN.jpg with NNNN_mask.png), ``focus_masks`` and ``rgbd``
-        (NAME_rgb.png with NAME_disparity.png; 0 = hole).
+        Folder with ``sharp/*``, ``objects`` (NNNN.jpg with NNNN_mask.png), ``focus_masks`` and ``rgbd`` (NAME_rgb.png
+        with NAME_disparity.png; 0 = hole).
     development : bool
         True for the pictures that are kept out of training, False for the rest.
     stride : int
         One file in `stride` is kept out.
     sharpen : bool
         Reduce the pictures in ``sharp`` as `filter_sharp` does.
-
-    Returns
-    -------
-    Sources
-
-    Raises
-    ------
-    FileNotFoundError
-        If a folder is missing or empty.
     """
     root = Path(root)
     sources = Sources()

@@ -43,18 +43,14 @@ _TRIES = 4
 class CropSampler:
     """Draws crops without end. One sampler serves one thread at a time.
 
+    Raises ValueError as `check_families` does.
+
     Parameters
     ----------
-    sources : Sources
     families : dict, optional
         Family name to how often it occurs.
     level_share : float
         How many of the uniform crops have exactly the radius of a level.
-
-    Raises
-    ------
-    ValueError
-        See `check_families`.
     """
 
     def __init__(
@@ -85,8 +81,6 @@ class CropSampler:
 
         Parameters
         ----------
-        crops, points_per_crop : int
-        rng : numpy.random.Generator
         balance : {'radius', 'depth edges'}
             See `Balance`.
         """
@@ -239,10 +233,7 @@ class CropSampler:
 def check_families(families: Iterable[str], sources: Sources) -> None:
     """Refuse families that cannot be drawn.
 
-    Raises
-    ------
-    ValueError
-        If a family is unknown, or one with depth has no picture with disparity.
+    Raises ValueError if a family is unknown, or one with depth has no picture with disparity.
     """
     for name in families:
         if name not in FAMILIES:

@@ -25,29 +25,20 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """Scores of one scene; all are NaN if the estimator found no pattern edge and so made no map.
+    """Scores of one scene; all are NaN if the estimator found no pattern edge and so made no map."""
 
-    Attributes
-    ----------
-    weights, family, scene : str
-        Names of the weights, of the family of scenes and of the scene.
-    sparse_mae : float
-        Mean absolute error in px at true pattern edge points; NaN if the scene has none.
-    dense_mae, dense_mae_no_penalty : float
-        Mean absolute error in px of the whole map, with the depth-edge penalty and without it.
-    accuracy : float
-        Share of the decided edge points that E-NET labels right.
-    precision, recall : float
-        Precision and recall of depth edges at decided edge points; NaN if the scene has none.
-    """
-
+    #: Names of the weights, of the family of scenes and of the scene.
     weights: str
     family: str
     scene: str
+    #: Mean absolute error in px at true pattern edge points; NaN if the scene has none.
     sparse_mae: float = NAN
+    #: Mean absolute error in px of the whole map, with the depth-edge penalty and without it.
     dense_mae: float = NAN
     dense_mae_no_penalty: float = NAN
+    #: Share of the decided edge points that E-NET labels right.
     accuracy: float = NAN
+    #: Precision and recall of depth edges at decided edge points; NaN if the scene has none.
     precision: float = NAN
     recall: float = NAN
 
@@ -61,20 +52,16 @@ def score_estimators(
 ) -> list[EdgeScore]:
     """Score estimators on scenes.
 
+    Returns one score for each scene and estimator, and one for each scene with true radii.
+
     Parameters
     ----------
-    scenes : iterable of DevelopmentScene
     estimators : dict
         Name of the weights to an estimator.
     settings : EstimatorSettings
         Edges and propagation of the row with true radii.
     say : callable, optional
         Called with a line for each scene for which an estimator has no map.
-
-    Returns
-    -------
-    list of EdgeScore
-        One for each scene and estimator, and one for each scene with true radii.
     """
     scores = []
     for scene in scenes:
@@ -147,17 +134,13 @@ def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate |
 def summarize_scores(scores: Sequence[EdgeScore], *, reference: str | None = None) -> list[Row]:
     """Average each score over the scenes of a family.
 
+    Returns one row for each family and weights, in order of appearance: ``family``, ``weights``, ``scenes`` (those with
+    a map) and the scores of `EdgeScore`, averaged without NaN. With a reference ``dense_ratio`` comes last.
+
     Parameters
     ----------
-    scores : sequence of EdgeScore
     reference : str, optional
         Name of the weights whose dense error, in the same family, is the divisor of ``dense_ratio``.
-
-    Returns
-    -------
-    list of dict
-        One row for each family and weights, in order of appearance: ``family``, ``weights``, ``scenes`` (those with a
-        map) and the scores of `EdgeScore`, averaged without NaN. With a reference ``dense_ratio`` comes last.
     """
     rows: list[Row] = []
     names = [field.name for field in fields(EdgeScore) if field.type == "float"]

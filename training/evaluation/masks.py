@@ -80,6 +80,9 @@ def score_masks(
 ) -> list[MaskScore]:
     """Score each detector on each picture.
 
+    Raises ValueError if there is no detector, a threshold belongs to none, or a map does not fit; the message names the
+    detector and the picture.
+
     Parameters
     ----------
     pictures : iterable of MaskScene or MaskPair
@@ -93,12 +96,6 @@ def score_masks(
         Name of a detector to its own threshold; 0.5 unless given.
     say : callable, optional
         Called with a line for each pair that cannot be read; no detector is scored on it.
-
-    Raises
-    ------
-    ValueError
-        If there is no detector, a threshold belongs to none, or a map does not fit; the message names the detector and
-        the picture.
     """
     protocol = MaskProtocol() if protocol is None else protocol
     own = dict.fromkeys(detectors, DEFAULT_THRESHOLD) | dict(thresholds or {})
@@ -134,11 +131,8 @@ def resize_scene(scene: MaskScene, size: str) -> MaskScene:
 def tabulate_masks(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[Row]:
     """Make one row for each detector, in order of appearance.
 
-    Returns
-    -------
-    list of dict
-        ``detector``, ``protocol``, ``pictures``, the `FIGURES` and ``s/picture``, the median time, since the first
-        picture may compile.
+    Each row has ``detector``, ``protocol``, ``pictures``, the `FIGURES` and ``s/picture``, the median time, since the
+    first picture may compile.
     """
     rows: list[Row] = []
     for (name,), own in group_by(scores, "detector").items():
@@ -182,15 +176,12 @@ def write_report(folder: str | Path, scores: Sequence[MaskScore], protocol: Mask
 def plot_mask_curves(curves: Mapping[str, AverageCurves]) -> list[NDArray[np.uint8]]:
     """Draw precision over recall, Fβ over the threshold, and the ROC.
 
+    The charts are RGB, (520, 640, 3) uint8.
+
     Parameters
     ----------
     curves : mapping
         Name of a detector to its curves, all of one protocol; its name becomes the title.
-
-    Returns
-    -------
-    list of (520, 640, 3) ndarray of uint8
-        RGB.
     """
     return [
         _plot(curves, "recall", "precision", lambda own: (own.recall, own.precision)),

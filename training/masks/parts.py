@@ -40,12 +40,7 @@ _DEPTH_PERCENTILES = (1, 99)
 
 
 class PartCutter:
-    """Cuts random windows from random pictures; only the window is converted to light.
-
-    Parameters
-    ----------
-    sources : Sources
-    """
+    """Cuts random windows from random pictures; only the window is converted to light."""
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
@@ -167,7 +162,6 @@ def compose_plane(
 
     Parameters
     ----------
-    cutter : PartCutter
     shape : (int, int)
     focus : float
         Place of the focus along `angle`, 0 to 1 from one end of the picture to the other.
@@ -175,7 +169,6 @@ def compose_plane(
         Radians from the columns' axis.
     largest : float
         Radius in px at the end that is farther from the focus.
-    rng : numpy.random.Generator
     """
     rows, cols = np.indices(shape, dtype=np.float32)
     along = np.cos(angle) * cols + np.sin(angle) * rows

@@ -28,6 +28,9 @@ class MaskSampler(Protocol):
 class PairSampler:
     """Draws random parts of photographs with hand-drawn masks: resized, turned, cropped, mirrored.
 
+    Raises ValueError if there are no pairs, or `resized` is smaller than `side`. Raises MaskSetError, ImageReadError or
+    FileNotFoundError if a pair cannot be read.
+
     Parameters
     ----------
     pairs : sequence of MaskPair
@@ -40,13 +43,6 @@ class PairSampler:
         Largest turn either way, in rad.
     scaling : float
         Photographs are enlarged by a random factor from 1 to this.
-
-    Raises
-    ------
-    ValueError
-        If there are no pairs, or `resized` is smaller than `side`.
-    MaskSetError, ImageReadError, FileNotFoundError
-        If a pair cannot be read.
     """
 
     def __init__(
@@ -93,16 +89,12 @@ class PairSampler:
 class PhotoSampler:
     """Draws random square parts of photographs that have no masks.
 
+    Raises FileNotFoundError or ImageReadError if the folder has no pictures or one cannot be read.
+
     Parameters
     ----------
-    folder : str or Path
     side : int
         Side of the crops, px; smaller photographs are enlarged to it.
-
-    Raises
-    ------
-    FileNotFoundError, ImageReadError
-        If the folder has no pictures or one cannot be read.
     """
 
     def __init__(self, folder: str | Path, *, side: int) -> None:

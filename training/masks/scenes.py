@@ -76,20 +76,13 @@ _SEED = 2027
 
 @dataclass(frozen=True, eq=False)
 class MaskScene:
-    """A picture and its mask.
-
-    Attributes
-    ----------
-    name, family : str
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-    mask : (H, W) ndarray of bool
-        True = blurred.
-    """
+    """A picture and its mask."""
 
     name: str
     family: str
+    #: (H, W, 3) RGB in [0, 1].
     image: NDArray[np.float32]
+    #: (H, W) true = blurred.
     mask: NDArray[np.bool_]
 
 
@@ -97,20 +90,15 @@ class MaskSceneSampler:
     """Draws pictures with masks without end. They depend on nothing but the generator.
 
     Borders are mirrored before the blur, which does not matter to a mask. Making a sampler measures the sharpness of
-    each sharp picture, 20 ms each.
+    each sharp picture, 20 ms each. Raises ValueError if a family is unknown or has no sources, or `side` exceeds every
+    picture of a kind.
 
     Parameters
     ----------
-    sources : Sources
     side : int
         Side of the pictures, px.
     families : dict, optional
         Name of a family to how often it occurs. Default: `FAMILIES`.
-
-    Raises
-    ------
-    ValueError
-        If a family is unknown or has no sources, or `side` exceeds every picture of a kind.
     """
 
     def __init__(self, sources: Sources, *, side: int = 256, families: dict[str, float] | None = None) -> None:
@@ -134,10 +122,6 @@ class MaskSceneSampler:
 
     def draw_sample(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """One picture and its mask.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
 
         Returns
         -------

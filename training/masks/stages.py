@@ -36,25 +36,16 @@ _DATA = {
 
 @dataclass(frozen=True)
 class MaskRun(TrainingRun):
-    """The training of a network that detects blur.
-
-    Attributes
-    ----------
-    trainer : MaskTrainer
-    sampler, development : MaskSampler
-        Pictures that are learnt from, and pictures that are kept out.
-    scenes : callable
-        Returns the pictures that the threshold is calibrated on.
-    photos : PhotoSampler or None
-        Pictures without masks.
-    dataset : Dataset
-    """
+    """The training of a network that detects blur."""
 
     config: MaskTrainingConfig
     trainer: MaskTrainer
+    #: Pictures that are learnt from, and pictures that are kept out.
     sampler: MaskSampler
     development: MaskSampler
+    #: Returns the pictures that the threshold is calibrated on.
     scenes: Callable[[], Sequence[MaskScene]]
+    #: Pictures without masks.
     photos: PhotoSampler | None
     dataset: Dataset
 
@@ -104,26 +95,18 @@ def open_mask_run(
 ) -> MaskRun:
     """Read the pictures and build the network.
 
+    Raises FileNotFoundError, ImageReadError or MaskSetError if pictures are missing or cannot be read. Raises
+    ValueError if the settings do not fit the pictures.
+
     Parameters
     ----------
-    config : MaskTrainingConfig
-    dataset : Dataset
     root : Path
         Folder of the pictures: as for `load_sources`, in the layout of the set, or with ``image`` and ``gt`` for
         ``pairs``.
-    folder : Path
-    resume : bool
     unlabelled : Path, optional
         Folder of photographs without masks.
     say : callable
         Called with a line if the training begins with other weights than the settings ask for.
-
-    Raises
-    ------
-    FileNotFoundError, ImageReadError, MaskSetError
-        If pictures are missing or cannot be read.
-    ValueError
-        If the settings do not fit the pictures.
     """
     settings = config.settings
     keras.utils.set_random_seed(settings.seed)

@@ -10,17 +10,14 @@ from defocus_edge.networks.segmentation.blocks import INPUT_GAIN, VGG16_NAMES, S
 def fill_from_imagenet(network: keras.Model, config: SegmentationConfig) -> str | None:
     """Fill the VGG16 part of a network with weights that `keras.applications` has or can download.
 
+    Returns why the network was not filled; None if it was.
+
     Parameters
     ----------
     network : keras.Model
         A network with the layers `VGG16_NAMES`.
     config : SegmentationConfig
         Architecture of the network; the weights fit only width 1.
-
-    Returns
-    -------
-    str or None
-        Why the network was not filled; None if it was.
 
     Notes
     -----

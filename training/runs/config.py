@@ -49,25 +49,16 @@ class TrainingFile:
 
 @plain_dataclass(frozen=True)
 class TrainingConfig(Generic[Settings]):
-    """A whole training: the settings of its stages and the architecture of what it trains.
-
-    Attributes
-    ----------
-    name : str
-    stages : dict
-        Name of the checkpoint of each stage to its settings.
-    architecture : dataclass
-        Configuration of the networks.
-    checkpoint_seconds : float
-        Time between checkpoints.
-    source : dict
-        Content of the file.
-    """
+    """A whole training: the settings of its stages and the architecture of what it trains."""
 
     name: str
+    #: Name of the checkpoint of each stage to its settings.
     stages: dict[str, Settings]
+    #: Configuration of the networks.
     architecture: Any
+    #: Time between checkpoints, s.
     checkpoint_seconds: float
+    #: Content of the file.
     source: Table
 
     def change(self, **settings: Any) -> Self:
@@ -85,6 +76,8 @@ def list_configs(network: str = ".") -> list[str]:
 def read_file(config: str, build: Callable[[str, Table], T], *, network: str = ".") -> T:
     """Read a configuration.
 
+    Raises ValueError if there is no such file, or a key is unknown, missing, of the wrong type or out of range.
+
     Parameters
     ----------
     config : str
@@ -93,11 +86,6 @@ def read_file(config: str, build: Callable[[str, Table], T], *, network: str = "
         Name and tables to the configuration.
     network : str
         See `list_configs`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file, or a key is unknown, missing, of the wrong type or out of range.
     """
     known = list_configs(network)
     path = CONFIGS_FOLDER / network / f"{config}.toml" if config in known else Path(config)
@@ -141,7 +129,6 @@ def build_architecture(config_class: type[T], table: Table, *, without: Iterable
     ----------
     config_class : type
         A dataclass without type checks.
-    table : dict
     without : iterable of str
         Fields that a file may not set.
     """
@@ -159,7 +146,6 @@ def build_stage(schema: type[Settings], table: Table, fixed: Table, *, more_keys
     ----------
     schema : type
         Class of the settings.
-    table : dict
     fixed : dict
         Settings that the table may not hold.
     more_keys : iterable of str

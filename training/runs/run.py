@@ -20,24 +20,20 @@ LICENCE = "The pictures have mixed or unstated licences (research use)."
 
 @dataclass(frozen=True)
 class TrainingRun(ABC):
-    """What all trainings do in their folder.
-
-    Attributes
-    ----------
-    config : TrainingConfig
-    folder : Path
-        Folder for checkpoints, logs, scores and the preset.
-    resume : bool
-        Whether to go on from the checkpoints in the folder.
-    """
+    """What all trainings do in their folder."""
 
     config: TrainingConfig[Any]
+    #: Folder for checkpoints, logs, scores and the preset.
     folder: Path
+    #: Whether to go on from the checkpoints in the folder.
     resume: bool
 
     @abstractmethod
     def start_from(self, given: str, stages: Sequence[str]) -> None:
         """Begin with trained weights instead of random ones.
+
+        Raises CheckpointError if the weights are of other networks than the configuration's. Raises PresetError if
+        `given` is neither a run that has these stages nor a preset.
 
         Parameters
         ----------
@@ -45,13 +41,6 @@ class TrainingRun(ABC):
             A run's folder, or a preset by name or folder.
         stages : sequence of str
             The stages that are to begin so.
-
-        Raises
-        ------
-        CheckpointError
-            If the weights are of other networks than the configuration's.
-        PresetError
-            If `given` is neither a run that has these stages nor a preset.
         """
 
     @abstractmethod
@@ -74,6 +63,8 @@ class TrainingRun(ABC):
     def write_preset(self, trained: Any, *, command: str, hours: float) -> Path:
         """Calibrate the networks and write ``preset`` into the folder.
 
+        Returns the path of the preset.
+
         Parameters
         ----------
         trained
@@ -82,11 +73,6 @@ class TrainingRun(ABC):
             The command that trained the networks, without paths of this machine.
         hours : float
             Duration since the run was last resumed.
-
-        Returns
-        -------
-        Path
-            The preset.
         """
         metadata = {
             "name": self.folder.name,

@@ -40,24 +40,16 @@ class Cut(NamedTuple):
 
 
 class Atlas(NamedTuple):
-    """Pictures and masks, each at a few sizes, in the memory of the accelerator.
+    """Pictures and masks, each at a few sizes, in the memory of the accelerator."""
 
-    Attributes
-    ----------
-    pixels : (N,) tensor of float32
-        Four bytes each: red, green, blue, and the share that an object covers. All backends gather 32-bit floats on the
-        accelerator; TensorFlow cannot do so with bytes and keeps integers on the host.
-    reductions : (R, 5) tensor of integers
-        First pixel, height, width, first row in `rims`, number of rows there.
-    pictures : (P, 2) tensor of integers
-        First row in `reductions`, number of rows there.
-    rims : (M, 2) tensor of float32
-        Row and column of pixels at the border of a mask.
-    """
-
+    #: (N,) tensor of float32. Each has four bytes: red, green, blue, and the share that an object covers. All backends
+    #: gather 32-bit floats on the accelerator; TensorFlow cannot do so with bytes and keeps integers on the host.
     pixels: Any
+    #: (R, 5) tensor of integers: first pixel, height, width, first row in `rims`, number of rows there.
     reductions: Any
+    #: (P, 2) tensor of integers: first row in `reductions`, number of rows there.
     pictures: Any
+    #: (M, 2) tensor of float32: row and column of pixels at the border of a mask.
     rims: Any
 
 
@@ -69,9 +61,11 @@ def index_dtype() -> str:
 def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kinds]:
     """Reduce all pictures except those with disparity, and take them to the accelerator.
 
+    Raises ValueError if a factor is not in (0, 1], no sharp picture is large enough, or there are too many pixels to
+    count.
+
     Parameters
     ----------
-    sources : Sources
     factors : sequence of float
         Factors of the reductions, by area averaging in linear light; a result smaller than a window is dropped.
 
@@ -80,11 +74,6 @@ def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kind
     Atlas
     dict
         See `Kinds`.
-
-    Raises
-    ------
-    ValueError
-        If a factor is not in (0, 1], no sharp picture is large enough, or there are too many pixels to count.
     """
     if not factors or not all(0 < factor <= 1 for factor in factors):
         msg = f"factors must be one or more numbers above 0 and at most 1. Got: {tuple(factors)}."

@@ -15,16 +15,12 @@ from training.edges.settings import TrainingSettings
 class MixedSampler:
     """Draws each batch either on the accelerator or, for families that only the CPU can render, on the CPU.
 
+    Raises ValueError as `DeviceCropSampler` and `CropSampler` do.
+
     Parameters
     ----------
-    sources : Sources
     settings : TrainingSettings
         Only `families` and `level_share` count.
-
-    Raises
-    ------
-    ValueError
-        See `DeviceCropSampler` and `CropSampler`.
     """
 
     def __init__(self, sources: Sources, settings: TrainingSettings) -> None:
