@@ -24,7 +24,7 @@ from defocus_edge.propagation.settings import PropagationSettings
 from training.baselines.matting_propagation import propagate_by_matting
 from training.baselines.sparse_filters import filter_by_colour_and_confidence, smooth_along_edges
 from training.runs.log import write_rows
-from training.runs.tables import Row, average_known, group_by_family
+from training.runs.tables import NAN, Row, average_known, group_by_family
 
 if TYPE_CHECKING:
     from defocus_edge.networks.edge.networks import EdgeNetworks
@@ -39,7 +39,6 @@ SHORT_TRAININGS: dict[str, Path] = {
     "short training": Path(__file__).parent / "ablation_presets" / "small",
     "short training, single-scale patches": Path(__file__).parent / "ablation_presets" / "single-scale",
 }
-NAN = float("nan")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from defocus_edge.pipeline import BlurEstimator, spread
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
-from training.runs.tables import Row, average_known, divide
+from training.runs.tables import NAN, Row, average_attributes, divide, group_by
 
 #: Name of the row whose edge points carry their true radius and label. Its error is that of the propagation alone.
 TRUE_RADII = "true radii"
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -144,11 +143,10 @@ def summarize_scores(scores: Sequence[EdgeScore], *, reference: str | None = Non
     """
     rows: list[Row] = []
     names = [field.name for field in fields(EdgeScore) if field.type == "float"]
-    for family, weights in dict.fromkeys((score.family, score.weights) for score in scores):
-        members = [score for score in scores if (score.family, score.weights) == (family, weights)]
+    for (family, weights), members in group_by(scores, "family", "weights").items():
         mapped = sum(not np.isnan(score.dense_mae) for score in members)
         row: Row = {"family": family, "weights": weights, "scenes": mapped}
-        rows.append(row | {name: average_known(getattr(score, name) for score in members) for name in names})
+        rows.append(row | average_attributes(members, names))
     if reference is not None:
         errors = {row["family"]: float(row["dense_mae"]) for row in rows if row["weights"] == reference}
         for row in rows:

@@ -70,7 +70,7 @@ class PartCutter:
         pictures = self._find_focused(shape) if radius < BLURRED_FROM else self._find_any(shape)
         picture = _choose(pictures, rng)
         window = _choose_window(picture.shape, shape, REDUCTIONS, rng)
-        return _mirror(_reduce(find_light(picture[window]), shape), rng) * draw_gain(rng)
+        return _mirror(resize(find_light(picture[window]), shape), rng) * draw_gain(rng)
 
     def cut_person(self, shape: Shape, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Linear light of a part of a person's photograph, and the share of each pixel that the person covers."""
@@ -79,10 +79,10 @@ class PartCutter:
         def cut() -> tuple[Cutout, tuple[slice, slice], NDArray[np.float32]]:
             cutout = _choose(cutouts, rng)
             window = _choose_window(cutout.mask.shape, shape, PERSON_REDUCTIONS, rng)
-            return cutout, window, _reduce(find_inside(cutout.mask[window]), shape)
+            return cutout, window, resize(find_inside(cutout.mask[window]), shape)
 
         cutout, window, matte = _repeat(cut, lambda part: part[2])
-        both = _mirror(np.dstack([_reduce(find_light(cutout.picture[window]), shape), matte]), rng)
+        both = _mirror(np.dstack([resize(find_light(cutout.picture[window]), shape), matte]), rng)
         return np.ascontiguousarray(both[..., :3]) * draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
     def cut_shape(self, shape: Shape, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -92,7 +92,7 @@ class PartCutter:
             mask = _choose(self.sources.shapes, rng)
             whole = max(shape[0] / mask.shape[0], shape[1] / mask.shape[1])  # with this factor all of it is seen
             window = _choose_window(mask.shape, shape, (whole / SHAPE_WINDOWS[1], whole / SHAPE_WINDOWS[0]), rng)
-            return _reduce((mask[window] >= WHITE_FROM).astype(np.float32), shape)
+            return resize((mask[window] >= WHITE_FROM).astype(np.float32), shape)
 
         return _mirror(_repeat(cut, lambda matte: matte), rng)
 
@@ -101,7 +101,7 @@ class PartCutter:
         source = _choose(self._find_depth(shape), rng)
         window = _choose_window(source.disparity.shape, shape, DEPTH_REDUCTIONS, rng)
         disparity = cv2.resize(source.disparity[window], shape[::-1], interpolation=cv2.INTER_NEAREST)
-        both = _mirror(np.dstack([_reduce(find_light(source.picture[window]), shape), disparity]), rng)
+        both = _mirror(np.dstack([resize(find_light(source.picture[window]), shape), disparity]), rng)
         return np.ascontiguousarray(both[..., :3]) * draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
     def _choose_focused(self, shape: Shape) -> list[NDArray[np.uint8]]:
@@ -237,8 +237,8 @@ def _repeat(cut: Callable[[], T], find_matte: Callable[[T], NDArray[np.float32]]
     return part
 
 
-def _reduce(values: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
-    """Resize by area averages; mattes that must be enlarged become soft, not blocky."""
+def resize(values: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
+    """Resize to (rows, columns): by area averages if both sides shrink, else linearly, so that mattes become soft."""
     smaller = values.shape[0] >= shape[0] and values.shape[1] >= shape[1]
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(values, shape[::-1], interpolation=method), dtype=np.float32)

@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from defocus_edge.files.images import read_image
 from training.data.mask_datasets import MaskPair, read_pair
-from training.data.sources import list_pictures
-
-# Value of a resized 8-bit mask from which a pixel counts as blurred: half of white.
-_WHITE_FROM = 128
+from training.data.sources import WHITE_FROM, list_pictures
 
 
 class MaskSampler(Protocol):
@@ -64,7 +61,7 @@ class PairSampler:
         """See `MaskSampler`."""
         parts = [self._cut(self._pictures[rng.integers(len(self._pictures))], rng) for _ in range(count)]
         both = np.stack(parts)
-        return both[..., :3].astype(np.float32) / np.float32(255), both[..., 3] >= _WHITE_FROM
+        return both[..., :3].astype(np.float32) / np.float32(255), both[..., 3] >= WHITE_FROM
 
     def _cut(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Cut a part of one photograph, which is mirrored beyond its border."""

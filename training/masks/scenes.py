@@ -13,6 +13,7 @@ from defocus_edge.blur_levels import BLURRED_FROM
 from synth.scenes import Scene
 from synth.sensor import Sensor
 from training.data.development import load_motorcycle
+from training.data.mask_datasets import MaskPair, read_pair
 from training.data.photographs import draw_sensor, find_light, photograph
 from training.data.sources import DepthPicture, Sources, load_sources
 from training.masks.parts import (
@@ -84,6 +85,12 @@ class MaskScene:
     image: NDArray[np.float32]
     #: (H, W) true = blurred.
     mask: NDArray[np.bool_]
+
+
+def read_scene(pair: MaskPair) -> MaskScene:
+    """Read a photograph and its mask as a scene."""
+    picture, mask = read_pair(pair)
+    return MaskScene(pair.name, "photograph", picture.astype(np.float32) / np.float32(255), mask)
 
 
 class MaskSceneSampler:

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
-from training.data.mask_datasets import MaskPair, list_cuhk, list_dut, list_pairs, read_pair
+from training.data.mask_datasets import MaskPair, list_cuhk, list_dut, list_pairs
 from training.data.sources import load_sources
 from training.masks.choices import Dataset
 from training.masks.config import MaskTrainingConfig
 from training.masks.model import MaskTrainer
 from training.masks.samplers import MaskSampler, PairSampler, PhotoSampler
-from training.masks.scenes import MaskScene, MaskSceneSampler, render_mask_development_set
+from training.masks.scenes import MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
 from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask, calibrate_threshold, export_network
 from training.masks.vgg16 import fill_from_imagenet
@@ -146,7 +145,7 @@ def _open_data(
             scaling=settings.scaling,
         ),
         PairSampler(kept_pairs, side=settings.side),
-        lambda: [_read_scene(pair) for pair in kept_pairs],
+        lambda: [read_scene(pair) for pair in kept_pairs],
     )
 
 
@@ -157,9 +156,3 @@ def _list_training_pairs(dataset: Dataset, root: Path) -> list[MaskPair]:
     if dataset == Dataset.DUT:
         return list_dut(root, part="train")
     return list_pairs(root / "image", root / "gt")
-
-
-def _read_scene(pair: MaskPair) -> MaskScene:
-    """A photograph and its mask as a scene."""
-    picture, mask = read_pair(pair)
-    return MaskScene(pair.name, "photograph", picture.astype(np.float32) / np.float32(255), mask)

@@ -13,9 +13,10 @@ from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
-from defocus_edge.psf import decode_srgb, encode_srgb
+from defocus_edge.psf import encode_srgb
 from training.data.camera import CROP_SIDE
-from training.data.sources import Sources
+from training.data.photographs import find_light
+from training.data.sources import WHITE_FROM, Sources, erode
 
 #: Side in px of the pictures of a batch.
 IMAGE_SIDE = CROP_SIDE + 2 * PATCH_RADIUS
@@ -80,7 +81,7 @@ def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kind
         raise ValueError(msg)
     pairs: dict[str, Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]] = {
         "sharp": ((picture, np.full(picture.shape[:2], 255, dtype=np.uint8)) for picture in sources.sharp),
-        "object": ((cutout.picture, _erode(cutout.mask)) for cutout in sources.cutouts),
+        "object": ((cutout.picture, erode(cutout.mask)) for cutout in sources.cutouts),
         "shape": ((np.zeros((*shape.shape, 3), dtype=np.uint8), shape) for shape in sources.shapes),
     }
     stacks = {kind: [_reduce(picture, mask, factors) for picture, mask in pairs[kind]] for kind in pairs}
@@ -129,8 +130,8 @@ def _start(counts: NDArray[np.integer]) -> NDArray[np.int64]:
 def _reduce(picture: NDArray[np.uint8], mask: NDArray[np.uint8], factors: Sequence[float]) -> list[NDArray[np.uint8]]:
     """(h, w, 4) colours and matte at each size that holds a window."""
     height, width = mask.shape
-    matte = (mask >= 128).astype(np.float32)
-    values = np.concatenate([decode_srgb(np.arange(256) / 255)[picture], matte[..., None]], axis=-1)
+    matte = (mask >= WHITE_FROM).astype(np.float32)
+    values = np.concatenate([find_light(picture), matte[..., None]], axis=-1)
     sizes = [(round(width * factor), round(height * factor)) for factor in factors]
     reduced = [cv2.resize(values, size, interpolation=cv2.INTER_AREA) for size in sizes if min(size) >= SIDE]
     for small in reduced:
@@ -138,14 +139,9 @@ def _reduce(picture: NDArray[np.uint8], mask: NDArray[np.uint8], factors: Sequen
     return [np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8) for small in reduced]
 
 
-def _erode(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Take one px off an object: the drawn rim lies on its border, and the old background must stay out."""
-    return np.asarray(cv2.erode(mask, np.ones((3, 3), dtype=np.uint8)))
-
-
 def _find_rim(matte: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Some pixels along the border of a matte, (N, 2)."""
-    covered = (matte >= 128).astype(np.uint8)
+    covered = (matte >= WHITE_FROM).astype(np.uint8)
     rim = np.argwhere(cv2.morphologyEx(covered, cv2.MORPH_GRADIENT, np.ones((3, 3), dtype=np.uint8)))
     return rim[::_RIM_STRIDE].astype(np.float32)
 
