@@ -33,16 +33,11 @@ _SMALLEST_SIGMA = 1e-3
 
 
 def estimate_karaali_jung(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    r"""Estimate the blur map of a picture as Karaali and Jung do.
+    r"""Estimate the blur map of a picture (H, W, 3), RGB in [0, 1], sRGB-encoded, as Karaali and Jung do.
 
     Returns a map, (H, W) float32: blur radius in px of the disk with the second moment of the estimated Gaussian, 0 to
     10. Raises NoEdgesError if no edge is found at the finest scales and can be measured. Raises ValueError or TypeError
     if `image` is no picture.
-
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded.
 
     Notes
     -----

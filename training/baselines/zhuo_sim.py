@@ -27,16 +27,11 @@ _PAIRS = 1 << 22
 
 
 def estimate_zhuo_sim(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    r"""Estimate the blur map of a picture as Zhuo and Sim do.
+    r"""Estimate the blur map of a picture (H, W, 3), RGB in [0, 1], as Zhuo and Sim do.
 
-    Returns a map, (H, W) float32: blur radius in px of the disk with the second moment of the estimated Gaussian, 0 to
-    10. Raises NoEdgesError if there is no edge that another blur makes softer. Raises ValueError or TypeError if
-    `image` is no picture.
-
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded; the method works on encoded values.
+    The picture is sRGB-encoded, and the method works on encoded values. Returns a map, (H, W) float32: blur radius in
+    px of the disk with the second moment of the estimated Gaussian, 0 to 10. Raises NoEdgesError if there is no edge
+    that another blur makes softer. Raises ValueError or TypeError if `image` is no picture.
 
     Notes
     -----

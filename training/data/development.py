@@ -66,15 +66,7 @@ class DevelopmentScene:
 def render_development_set(root: str | Path) -> Iterator[DevelopmentScene]:
     """Render all scenes of the development set, in a fixed order.
 
-    Parameters
-    ----------
-    root : str or Path
-        As for `load_sources`.
-
-    Yields
-    ------
-    DevelopmentScene
-        Families ``uniform``, ``composite``, ``depth`` and ``motorcycle``.
+    `root` is as for `load_sources`. The families are ``uniform``, ``composite``, ``depth`` and ``motorcycle``.
     """
     sources = load_sources(root, development=True, sharpen=False)
     rng = np.random.default_rng(_SEED)
@@ -103,12 +95,8 @@ def photograph_scene(
 ) -> DevelopmentScene:
     """Take an 8-bit picture without added noise of a rendered scene, and keep the truth.
 
-    Parameters
-    ----------
-    in_focus : (H, W, 3) ndarray of float32, optional
-        Linear light of the scene without the lens.
-    largest : float
-        True radii in px are clipped to this from above, and to the first level from below.
+    `in_focus`, (H, W, 3), is the linear light of the scene without the lens. True radii are clipped to `largest` px
+    from above, and to the first level from below.
     """
     return DevelopmentScene(
         name,

@@ -42,15 +42,10 @@ class FocusPair:
 
 
 def load_focus_pairs(folder: str | Path) -> list[FocusPair]:
-    """Read all pairs of a folder, by sorted name.
+    """Read all pairs of a folder, by sorted name: NAME-A and NAME-B, focused near and far, of one size.
 
     Raises FileNotFoundError if the folder is missing or holds no picture. Raises FocusPairError if a picture has no
     partner or one of another size. Raises ImageReadError if a picture is damaged.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Holds NAME-A and NAME-B, focused near and far, of any picture format and of one size.
     """
     paths = {path.stem: path for path in list_pictures(Path(folder))}
     names = sorted({stem.removesuffix(NEAR).removesuffix(FAR) for stem in paths})

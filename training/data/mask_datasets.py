@@ -61,17 +61,10 @@ class MaskPair:
 
 
 def read_pair(pair: MaskPair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Read one pair.
+    """Read a picture (H, W, 3), RGB, upright as its EXIF orientation says, and its mask (H, W), True = blurred.
 
     Raises MaskSetError if they have different sizes. Raises FileNotFoundError or ImageReadError if a file is missing or
     damaged.
-
-    Returns
-    -------
-    picture : (H, W, 3) ndarray of uint8
-        RGB, upright as its EXIF orientation says.
-    mask : (H, W) ndarray of bool
-        True = blurred.
     """
     picture, grey = (np.rint(read_image(path) * 255).astype(np.uint8) for path in (pair.picture_path, pair.mask_path))
     if picture.shape != grey.shape:

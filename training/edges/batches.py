@@ -24,7 +24,7 @@ class PointBatch(ABC):
 
     #: (P, 23) share of each level; a radius lies between two levels.
     levels: NDArray[np.float32]
-    #: (P,) px, within the levels.
+    #: (P,) blur radius in px, within the levels.
     radius: NDArray[np.float32]
     #: (P,) 1 depth edge, 0 pattern edge, -1 undecided.
     is_depth: NDArray[np.int8]

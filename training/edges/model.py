@@ -69,11 +69,7 @@ def build_model(networks: EdgeNetworks, settings: TrainingSettings) -> PointMode
 def blur_level_loss(shares: Any, probabilities: Any) -> Any:
     """Cross entropy with the shares of the levels, plus the absolute error in px of the expected radius.
 
-    Returns a (P,) tensor.
-
-    Parameters
-    ----------
-    shares, probabilities : (P, 23) tensor
+    Both arguments are (P, 23) tensors; the result is a (P,) tensor.
     """
     levels = ops.convert_to_tensor(BLUR_LEVELS)
     entropy = -ops.sum(shares * ops.log(ops.maximum(probabilities, _SMALLEST_PROBABILITY)), axis=-1)

@@ -38,13 +38,8 @@ class PatchSampler:
 def cut_patches(images: NDArray[np.float32], points: NDArray[np.int32]) -> NDArray[np.float32]:
     """Patches of 41×41 px centred on points in the inner part of crops.
 
-    Returns (P, 41, 41, 3) float32 patches.
-
-    Parameters
-    ----------
-    images : (B, S + 40, S + 40, 3) ndarray of float32
-    points : (P, 3) ndarray of int32
-        Crop number, row and column in its inner S×S px.
+    `images` are (B, S + 40, S + 40, 3) float32. `points` are (P, 3) int32: crop number, row and column in its inner
+    S×S px. Returns (P, 41, 41, 3) float32 patches.
     """
     windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH_SIDE, PATCH_SIDE), axis=(1, 2))
     number, row, col = points.T

@@ -48,15 +48,11 @@ class EdgeRun(TrainingRun):
         return {**asdict(settings), "development_crops": scores}
 
     def fill_b_net(self, bnet: str | None) -> dict[str, Any]:
-        """Take a trained B-NET.
+        """Take a trained B-NET; return what the metadata say of it.
 
-        Returns what the metadata say of B-NET. Raises CheckpointError if there is no B-NET, or it is of other networks
-        than the configuration's. Raises PresetError if `bnet` is neither a run nor a preset.
-
-        Parameters
-        ----------
-        bnet : str or None
-            Another run's folder, or a preset by name or folder; None for the B-NET of this folder.
+        `bnet` is another run's folder, or a preset by name or folder; None for the B-NET of this folder. Raises
+        CheckpointError if there is no B-NET, or it is of other networks than the configuration's. Raises PresetError if
+        `bnet` is neither a run nor a preset.
         """
         checkpoint = find_checkpoint(self.folder, "blur")
         if bnet is None and not checkpoint.is_file():

@@ -40,11 +40,11 @@ class PointScores:
 
     #: (P, classes) softmax.
     output: NDArray[np.float32]
-    #: (P,) px.
+    #: (P,) true blur radius, px.
     radius: NDArray[np.float32]
-    #: Shape (P,).
+    #: (P,) whether the point is a depth edge.
     is_depth: NDArray[np.bool_]
-    #: Shape (P,).
+    #: (P,) family of the scene that the point lies in.
     family: NDArray[np.str_]
 
 

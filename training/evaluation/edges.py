@@ -134,12 +134,8 @@ def summarize_scores(scores: Sequence[EdgeScore], *, reference: str | None = Non
     """Average each score over the scenes of a family.
 
     Returns one row for each family and weights, in order of appearance: ``family``, ``weights``, ``scenes`` (those with
-    a map) and the scores of `EdgeScore`, averaged without NaN. With a reference ``dense_ratio`` comes last.
-
-    Parameters
-    ----------
-    reference : str, optional
-        Name of the weights whose dense error, in the same family, is the divisor of ``dense_ratio``.
+    a map) and the scores of `EdgeScore`, averaged without NaN. If `reference` names some weights, ``dense_ratio`` comes
+    last: the dense error divided by that of these weights in the same family.
     """
     rows: list[Row] = []
     names = [field.name for field in fields(EdgeScore) if field.type == "float"]

@@ -174,14 +174,9 @@ def write_report(folder: str | Path, scores: Sequence[MaskScore], protocol: Mask
 
 
 def plot_mask_curves(curves: Mapping[str, AverageCurves]) -> list[NDArray[np.uint8]]:
-    """Draw precision over recall, Fβ over the threshold, and the ROC.
+    """Draw precision over recall, Fβ over the threshold, and the ROC, as RGB pictures (520, 640, 3) of uint8.
 
-    The charts are RGB, (520, 640, 3) uint8.
-
-    Parameters
-    ----------
-    curves : mapping
-        Name of a detector to its curves, all of one protocol; its name becomes the title.
+    `curves` maps the name of a detector to its curves, all of one protocol, whose name becomes the title.
     """
     return [
         _plot(curves, "recall", "precision", lambda own: (own.recall, own.precision)),

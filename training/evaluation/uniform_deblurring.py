@@ -112,12 +112,7 @@ def summarize_uniform(scores: Sequence[UniformScore], *, keep_all: Sequence[str]
     """Average the PSNR over the pictures, one row for each radius and method with its best setting.
 
     Each row has ``radius (px)``, ``method``, ``setting``, ``PSNR (dB)``, ``gain (dB)`` over the first method, the
-    blurry input, and ``s/MP``, the median time.
-
-    Parameters
-    ----------
-    keep_all : sequence of str
-        Methods that have a row for each setting instead.
+    blurry input, and ``s/MP``, the median time. The methods of `keep_all` have a row for each setting instead.
     """
     groups = group_by(scores, "radius", "method", "setting")
     means = {key: float(np.mean([score.psnr for score in members])) for key, members in groups.items()}

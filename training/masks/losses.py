@@ -59,10 +59,7 @@ def generator_loss(map_logits: Any) -> Any:
     The loss is the mean binary cross entropy with the answer "mask". This form keeps its gradient when the
     discriminator wins.
 
-    Parameters
-    ----------
-    map_logits : (B, h, w, 1) tensor
-        Logits of the discriminator for pictures with the generator's maps.
+    `map_logits`, (B, h, w, 1), are those of the discriminator for pictures with the generator's maps.
     """
     return ops.mean(ops.softplus(-map_logits))
 
@@ -72,10 +69,8 @@ def discriminator_loss(mask_logits: Any, map_logits: Any) -> Any:
 
     The loss is the mean of both mean binary cross entropies. It is log 2 if the discriminator cannot tell.
 
-    Parameters
-    ----------
-    mask_logits, map_logits : (B, h, w, 1) tensor
-        Logits of the discriminator for pictures with their masks, and with the generator's maps.
+    `mask_logits` and `map_logits`, (B, h, w, 1), are its logits for pictures with their masks and with the generator's
+    maps.
     """
     return (ops.mean(ops.softplus(-mask_logits)) + ops.mean(ops.softplus(map_logits))) / 2
 

@@ -27,9 +27,9 @@ T = TypeVar("T")
 #: Sharp pictures for which `measure_sharpness` reads more px than this, once they are reduced, are never shown in
 #: focus: some have a soft background. It reads 1.1 to 1.3 times the true radius; 1 px is the smallest blurred level.
 SHARP_LIMIT = 1.2
-#: Factors by which persons are reduced: more than other pictures, so that more than a part of a person is seen.
+#: Factors by which persons are reduced, so that more than a part of a person is seen.
 PERSON_REDUCTIONS = (0.4, 0.8)
-#: Hand-drawn masks are of whole photographs and composed as such: this much of them or more is used, along each side.
+#: Share of a hand-drawn mask that is used, along each side. It is large, since the masks are of whole photographs.
 SHAPE_WINDOWS = (0.6, 1.0)
 #: A matte covers at least this share of a scene, and leaves at least as much; if not, it is drawn again, up to
 #: `_TRIES` times.
@@ -65,7 +65,7 @@ class PartCutter:
     def cut_light(self, shape: Shape, rng: np.random.Generator, *, radius: float) -> NDArray[np.float32]:
         """Linear light of part of a sharp picture, reduced as far as its size allows, never enlarged.
 
-        What will have a `radius` in px that does not count as blurred comes from pictures that are in focus all over.
+        If `radius`, in px, does not count as blurred, the light comes from pictures that are in focus all over.
         """
         pictures = self._find_focused(shape) if radius < BLURRED_FROM else self._find_any(shape)
         picture = _choose(pictures, rng)
@@ -158,17 +158,9 @@ def compose_plane(
 ) -> Scene:
     """A tilted plane, such as the ground.
 
-    The inverse depth of a plane, and so the signed radius, is linear in the picture's rows and columns.
-
-    Parameters
-    ----------
-    shape : (int, int)
-    focus : float
-        Place of the focus along `angle`, 0 to 1 from one end of the picture to the other.
-    angle : float
-        Radians from the columns' axis.
-    largest : float
-        Radius in px at the end that is farther from the focus.
+    The inverse depth of a plane, and so the signed radius, is linear in the picture's rows and columns. `angle` is in
+    radians from the columns' axis. `focus` is the place of the focus along it, 0 to 1 from one end of the picture to
+    the other. `largest` is the radius in px at the end that is farther from the focus.
     """
     rows, cols = np.indices(shape, dtype=np.float32)
     along = np.cos(angle) * cols + np.sin(angle) * rows
@@ -200,7 +192,7 @@ def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Sc
 
 
 def _round_radius(radius: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Radius in the steps of the blur levels: half as many to render as the renderers would make, and none visible."""
+    """Round radii to the steps of the blur levels. They cannot be seen, and the renderers' own are half as wide."""
     return np.asarray(np.rint(radius / RADIUS_STEP) * RADIUS_STEP, dtype=np.float32)
 
 

@@ -86,12 +86,8 @@ class PairSampler:
 class PhotoSampler:
     """Draws random square parts of photographs that have no masks.
 
-    Raises FileNotFoundError or ImageReadError if the folder has no pictures or one cannot be read.
-
-    Parameters
-    ----------
-    side : int
-        Side of the crops, px; smaller photographs are enlarged to it.
+    The parts have a `side` in px; smaller photographs are enlarged to it. Raises FileNotFoundError or ImageReadError if
+    the folder has no pictures or one cannot be read.
     """
 
     def __init__(self, folder: str | Path, *, side: int) -> None:

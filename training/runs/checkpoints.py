@@ -39,10 +39,7 @@ def describe_run(settings: Any, architecture: Any) -> dict[str, Any]:
 
 
 def check_new(path: Path) -> None:
-    """Refuse to begin a run where it would overwrite a checkpoint.
-
-    Raises CheckpointError if there is a checkpoint.
-    """
+    """Raise CheckpointError if a new run would overwrite a checkpoint."""
     if path.is_file():
         msg = f"{path} must not exist for a new run. Got: a checkpoint. Go on from it (resume) or name another folder."
         raise CheckpointError(msg)
@@ -97,10 +94,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def check_resumable(path: Path, description: dict[str, Any]) -> None:
-    """Refuse to go on from a checkpoint of a run with another description; more steps are allowed.
-
-    Raises CheckpointError if a setting differs, or the steps are fewer.
-    """
+    """Raise CheckpointError if a checkpoint has other settings than `description`; only its steps may be fewer."""
     if not path.is_file():
         return
     now, then = description, read_settings(path)

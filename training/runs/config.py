@@ -123,14 +123,9 @@ def build_table(schema: type[T], table: Table) -> T:
 
 
 def build_architecture(config_class: type[T], table: Table, *, without: Iterable[str] = ()) -> T:
-    """Build the configuration of a network, checking types as well as its own rules.
+    """Build the configuration of a network, a dataclass without type checks, and check types as well as its own rules.
 
-    Parameters
-    ----------
-    config_class : type
-        A dataclass without type checks.
-    without : iterable of str
-        Fields that a file may not set.
+    `without` names the fields that a file may not set.
     """
     names = [field.name for field in fields(config_class)]  # type: ignore[arg-type]  # a dataclass
     _check_keys(table, set(names) - set(without))
@@ -142,14 +137,8 @@ def build_architecture(config_class: type[T], table: Table, *, without: Iterable
 def build_stage(schema: type[Settings], table: Table, fixed: Table, *, more_keys: Iterable[str] = ()) -> Settings:
     """Build the settings of a stage from its table, which may count in epochs.
 
-    Parameters
-    ----------
-    schema : type
-        Class of the settings.
-    fixed : dict
-        Settings that the table may not hold.
-    more_keys : iterable of str
-        Keys that the table may hold and that are no settings.
+    `fixed` are settings that the table may not hold. `more_keys` are keys that the table may hold and that are no
+    settings.
     """
     names = {field.name for field in fields(schema)}  # type: ignore[arg-type]  # a dataclass
     every_schedule = set().union(*_SCHEDULE_KEYS.values())
@@ -208,5 +197,5 @@ def _explain(error: ValidationError) -> str:
         rule = rule.replace(word, of_toml)
     if first["type"] == "missing":
         return f"{key} must be given. Got: none."
-    # A rule between several fields has no place of its own: it says all of this itself.
+    # A rule between several fields has no key of its own: its text names the fields and the values.
     return f"{key} {rule}. Got: {first['input']!r}." if key else rule

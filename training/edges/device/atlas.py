@@ -62,19 +62,9 @@ def index_dtype() -> str:
 def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kinds]:
     """Reduce all pictures except those with disparity, and take them to the accelerator.
 
-    Raises ValueError if a factor is not in (0, 1], no sharp picture is large enough, or there are too many pixels to
-    count.
-
-    Parameters
-    ----------
-    factors : sequence of float
-        Factors of the reductions, by area averaging in linear light; a result smaller than a window is dropped.
-
-    Returns
-    -------
-    Atlas
-    dict
-        See `Kinds`.
+    Each picture is reduced by each of the `factors`, by area averaging in linear light. A result smaller than a window
+    is dropped. Raises ValueError if a factor is not in (0, 1], no sharp picture is large enough, or there are too many
+    pixels to count.
     """
     if not factors or not all(0 < factor <= 1 for factor in factors):
         msg = f"factors must be one or more numbers above 0 and at most 1. Got: {tuple(factors)}."

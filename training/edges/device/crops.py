@@ -124,18 +124,11 @@ class DeviceCropSampler:
     def draw_batch(
         self, crops: int, points_per_crop: int, *, seed: int | Sequence[int], balance: Balance = "radius"
     ) -> DeviceCropBatch:
-        """Crops with at most `points_per_crop` random edge points each; the rest of the room is padding.
+        """Draw crops with at most `points_per_crop` random edge points each; the rest of the room is padding.
 
-        Raises ValueError if `crops` is less than 1, or `points_per_crop` is less than 1 or more than the 24×24 px of a
-        crop.
-
-        Parameters
-        ----------
-        seed : int or sequence of int
-            The same seed gives the same batch, whatever was drawn before. Another backend or kind of accelerator draws
-            other numbers from it.
-        balance : {'radius', 'depth edges'}
-            See `Balance`.
+        The same `seed` gives the same batch, whatever was drawn before. Another backend or kind of accelerator draws
+        other numbers from it. Raises ValueError if `crops` is less than 1, or `points_per_crop` is less than 1 or more
+        than the 24×24 px of a crop.
         """
         if crops < 1:
             msg = f"crops must be at least 1. Got: {crops}."

@@ -24,7 +24,7 @@ from training.edges.batches import Balance
 
 #: Largest distance in px by which an edge is followed from its strong points along its weak ones.
 HYSTERESIS_REACH = 16
-#: Labels at a point depend on the matte up to so many px away: the undecided band of the largest radius, and the
+#: The label of a point depends on the matte up to this many px away: the undecided band of the largest radius, and the
 #: neighbours that make a pixel part of the rim.
 LABEL_REACH = int(LARGEST_RADIUS + UNDECIDED_MARGIN) + 1
 # Bounds of the sectors of a gradient's direction.
@@ -160,14 +160,9 @@ def _square_distance(marked: Any, reach: int) -> Any:
 
 
 def stratify(radius: Any, label: Any, balance: Balance) -> Any:
-    """Strata that the choice of points is balanced over, as in `CropSampler`; -1 only fills up.
+    """Strata that the choice of points is balanced over, as in `CropSampler`; points of stratum -1 only fill up.
 
-    Returns a (...) tensor of float32.
-
-    Parameters
-    ----------
-    radius, label : (...) tensor of float32
-        Radius within the levels and E-NET label of each point.
+    `radius` (within the levels), `label` (of E-NET) and the result are float32 tensors of one shape.
     """
     if balance == "depth edges":
         return label

@@ -15,12 +15,7 @@ from training.edges.settings import TrainingSettings
 class MixedSampler:
     """Draws each batch either on the accelerator or, for families that only the CPU can render, on the CPU.
 
-    Raises ValueError as `DeviceCropSampler` and `CropSampler` do.
-
-    Parameters
-    ----------
-    settings : TrainingSettings
-        Only `families` and `level_share` count.
+    Only `families` and `level_share` of the settings count here. Raises ValueError as both samplers do.
     """
 
     def __init__(self, sources: Sources, settings: TrainingSettings) -> None:

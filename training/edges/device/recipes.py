@@ -109,14 +109,8 @@ def draw_recipe(
 ) -> Recipe:
     """Draw the same choices as `CropSampler`.
 
-    Parameters
-    ----------
-    kinds : dict
-        See `Kinds`.
-    shares : sequence of float
-        Share of each of `DEVICE_FAMILIES`; the sum is 1.
-    level_share : float
-        Share of the uniform crops that have exactly the radius of a level.
+    `shares` holds the share of each of `DEVICE_FAMILIES`; their sum is 1. `level_share` is the share of the uniform
+    crops that have exactly the radius of a level.
     """
     chance = _Chance(crops, stream)
     place = chance.draw()
