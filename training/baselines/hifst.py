@@ -34,24 +34,11 @@ def measure_hifst(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def measure_hifst_sharpness(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Measure the HiFST sharpness map of a picture.
+    """Measure the HiFST sharpness map of a picture (H, W, 3), RGB in [0, 1], sRGB-encoded.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded; rounded to 8 bits, for which the method was made.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        0 to 1, larger = sharper, relative to the rest of the picture. The working memory is about 0.5 KB a pixel.
-
-    Raises
-    ------
-    NoEdgesError
-        For a plain picture.
-    ValueError, TypeError
-        If `image` is no picture.
+    The picture is rounded to 8 bits, for which the method was made. Returns a map, (H, W) float32: 0 to 1, larger =
+    sharper, relative to the rest of the picture. The working memory is about 0.5 KB a pixel. Raises NoEdgesError for a
+    plain picture. Raises ValueError or TypeError if `image` is no picture.
 
     Notes
     -----
@@ -104,14 +91,7 @@ def measure_gradient(grey: NDArray[np.float64]) -> NDArray[np.float64]:
 def sort_coefficients(gradient: NDArray[np.float64]) -> NDArray[np.float32]:
     """Find the smallest high-frequency coefficients around each pixel.
 
-    Parameters
-    ----------
-    gradient : (H, W) ndarray of float64
-
-    Returns
-    -------
-    (H, W, 117) ndarray of float32
-        Absolute values in ascending order, in the unit of `gradient`.
+    Returns (H, W, 117) float32: their absolute values in ascending order, in the unit of `gradient`, (H, W).
     """
     height, width = gradient.shape
     result = np.empty((height, width, LAYERS), dtype=np.float32)

@@ -33,24 +33,11 @@ _SMALLEST_SIGMA = 1e-3
 
 
 def estimate_karaali_jung(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    r"""Estimate the blur map of a picture as Karaali and Jung do.
+    r"""Estimate the blur map of a picture (H, W, 3), RGB in [0, 1], sRGB-encoded, as Karaali and Jung do.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        Blur radius in px of the disk with the second moment of the estimated Gaussian, 0 to 10.
-
-    Raises
-    ------
-    NoEdgesError
-        If no edge is found at the finest scales and can be measured.
-    ValueError, TypeError
-        If `image` is no picture.
+    Returns a map, (H, W) float32: blur radius in px of the disk with the second moment of the estimated Gaussian, 0 to
+    10. Raises NoEdgesError if no edge is found at the finest scales and can be measured. Raises ValueError or TypeError
+    if `image` is no picture.
 
     Notes
     -----
@@ -97,6 +84,8 @@ def estimate_edge_sigmas(
 ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
     """Estimate the blur at the edges of a grey picture (H, W) that are found at all of the finest scales.
 
+    Raises NoEdgesError if there is no such edge.
+
     Returns
     -------
     points : (N, 2) ndarray of int
@@ -105,11 +94,6 @@ def estimate_edge_sigmas(
         Standard deviation in px of the Gaussian, 0 to `LARGEST_SIGMA`.
     persistence : (N,) ndarray of int
         Number of scales at which each point is found.
-
-    Raises
-    ------
-    NoEdgesError
-        If there is none.
     """
     found = np.stack([find_canny_edges(grey, sigma=sigma) for sigma in EDGE_SIGMAS])
     # Number of scales in a row, from the finest on, at which a pixel is an edge point.
@@ -137,6 +121,8 @@ def filter_connected_edges(
 ) -> NDArray[np.float32]:
     """Smooth the blur along edges: the connected edge filter.
 
+    Returns (N,) float32 between the smallest and the largest of `sigmas`.
+
     Parameters
     ----------
     points : (N, 2) ndarray of int
@@ -145,11 +131,6 @@ def filter_connected_edges(
         Any unit.
     persistence : (N,) ndarray of int
         Points found at more scales count more.
-
-    Returns
-    -------
-    (N,) ndarray of float32
-        Between the smallest and the largest of `sigmas`.
     """
     count = len(points)
     shape = points.max(axis=0) + 3  # a margin of one on each side

@@ -35,24 +35,11 @@ def measure_lbp(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def measure_lbp_sharpness(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Measure the sharpness map of a picture as Yi and Eramian do.
+    """Measure the sharpness map of a picture (H, W, 3), RGB in [0, 1], sRGB-encoded, as Yi and Eramian do.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded; grey is rounded to 8 bits, for which the method was made.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        0 to 1, larger = sharper, relative to the rest of the picture. 0 everywhere if there is no sharp pattern.
-
-    Raises
-    ------
-    NoEdgesError
-        For a plain picture.
-    ValueError, TypeError
-        If `image` is no picture.
+    Grey values are rounded to 8 bits, for which the method was made. Returns a map, (H, W) float32: 0 to 1, larger =
+    sharper, relative to the rest of the picture. It is 0 everywhere if there is no sharp pattern. Raises NoEdgesError
+    for a plain picture. Raises ValueError or TypeError if `image` is no picture.
 
     Notes
     -----
@@ -79,17 +66,10 @@ def measure_lbp_sharpness(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def find_patterns(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Find the uniform rotation-invariant local binary pattern of each pixel.
+    """Find the uniform rotation-invariant local binary pattern of each pixel of grey values (H, W), 0 to 255.
 
-    Parameters
-    ----------
-    grey : (H, W) ndarray of float32
-        Grey values 0 to 255.
-
-    Returns
-    -------
-    (H, W) ndarray of uint8
-        0 to 8: number of brighter neighbours, all in a row; 9: brighter ones in several places.
+    Returns (H, W) uint8. 0 to 8 is the number of brighter neighbours, all in a row; 9 stands for brighter ones in
+    several places.
 
     Notes
     -----

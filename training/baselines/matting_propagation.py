@@ -42,6 +42,9 @@ def propagate_by_matting(
 ) -> NDArray[np.float32]:
     r"""Spread known values over a picture so that they are locally a linear function of its colours.
 
+    Returns a map, (H, W) float32, clipped to the range of the known values, since the linear model overshoots. Raises
+    ValueError if a shape or a value is not as described. Raises ImportError if pymatting is not installed.
+
     Parameters
     ----------
     sparse_values : (H, W) ndarray of float32
@@ -54,18 +57,6 @@ def propagate_by_matting(
         λ below: small for a smooth map, large for one that keeps the known values.
     epsilon : float
         Regularization of the matting Laplacian: larger lets values pass more of the edges of the guide.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        Clipped to the range of the known values: the linear model overshoots.
-
-    Raises
-    ------
-    ValueError
-        If a shape or a value is not as described.
-    ImportError
-        If pymatting is not installed.
 
     Notes
     -----

@@ -17,14 +17,8 @@ LEAST_CONTRAST = 1 / 255
 def check_picture(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a picture (H, W, 3), RGB in [0, 1] with sides of at least 20 px, as float32.
 
-    Raises
-    ------
-    TypeError
-        If it is not of float.
-    ValueError
-        If the shape or a value is not as described.
-    NoEdgesError
-        If its grey values differ by less than `LEAST_CONTRAST`.
+    Raises TypeError if it is not of float. Raises ValueError if the shape or a value is not as described. Raises
+    NoEdgesError if its grey values differ by less than `LEAST_CONTRAST`.
     """
     picture = np.asarray(image)
     if picture.dtype.kind != "f":

@@ -21,21 +21,14 @@ Unit = Literal["px", "score"]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A published method, behind one call.
+    """A published method, behind one call."""
 
-    Attributes
-    ----------
-    name : str
-        Name in commands and tables.
-    measure : callable
-        RGB (H, W, 3) float32 in [0, 1], sRGB-encoded, to a map (H, W) float32 that is larger where the picture is more
-        blurred. Raises `NoEdgesError` for a picture without contrast.
-    unit : {'px', 'score'}
-        Unit of the map. A score has no zero: it compares the parts of one picture, not two pictures.
-    """
-
+    #: Name in commands and tables.
     name: str
+    #: RGB (H, W, 3) float32 in [0, 1], sRGB-encoded, to a map (H, W) float32 that is larger where the picture is more
+    #: blurred. Raises `NoEdgesError` for a picture without contrast.
     measure: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    #: Unit of the map. A score has no zero: it compares the parts of one picture, not two pictures.
     unit: Unit
 
 

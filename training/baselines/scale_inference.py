@@ -19,6 +19,8 @@ def infer_across_scales(
 ) -> NDArray[np.float32]:
     r"""Probability of being sharp at the finest scale, given scores of all scales.
 
+    Returns (H, W) float32 in [0, 1]. Raises ValueError if a shape or a number is not as described.
+
     Parameters
     ----------
     scores : (S, H, W) ndarray of float32
@@ -27,16 +29,6 @@ def infer_across_scales(
         β below, >= 0.
     rounds : int
         Number of rounds in which all pixels send messages.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        Probability 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If a shape or a number is not as described.
 
     Notes
     -----

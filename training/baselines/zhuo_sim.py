@@ -27,24 +27,11 @@ _PAIRS = 1 << 22
 
 
 def estimate_zhuo_sim(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    r"""Estimate the blur map of a picture as Zhuo and Sim do.
+    r"""Estimate the blur map of a picture (H, W, 3), RGB in [0, 1], as Zhuo and Sim do.
 
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1], sRGB-encoded; the method works on encoded values.
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        Blur radius in px of the disk with the second moment of the estimated Gaussian, 0 to 10.
-
-    Raises
-    ------
-    NoEdgesError
-        If there is no edge that another blur makes softer.
-    ValueError, TypeError
-        If `image` is no picture.
+    The picture is sRGB-encoded, and the method works on encoded values. Returns a map, (H, W) float32: blur radius in
+    px of the disk with the second moment of the estimated Gaussian, 0 to 10. Raises NoEdgesError if there is no edge
+    that another blur makes softer. Raises ValueError or TypeError if `image` is no picture.
 
     Notes
     -----
@@ -80,17 +67,14 @@ def estimate_zhuo_sim(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def estimate_edge_sigmas(grey: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Estimate the blur at the edges of a grey picture (H, W).
 
+    Raises NoEdgesError if there is no edge that another blur makes softer.
+
     Returns
     -------
     points : (N, 2) ndarray of int
         Edge points (row, col).
     sigmas : (N,) ndarray of float32
         Standard deviation in px of the Gaussian, up to `LARGEST_SIGMA`.
-
-    Raises
-    ------
-    NoEdgesError
-        If there is no edge that another blur makes softer.
     """
     before = _measure_gradient(grey)
     after = _measure_gradient(gaussian_filter(grey, REBLUR_SIGMA, mode="reflect"))
@@ -108,6 +92,8 @@ def filter_bilaterally(
 ) -> NDArray[np.float32]:
     """Filter values at points by the joint bilateral filter: near points of alike grey count more.
 
+    Returns (N,) float32 in the unit of `values`. The time grows with N².
+
     Parameters
     ----------
     points : (N, 2) ndarray of int
@@ -115,11 +101,6 @@ def filter_bilaterally(
     values : (N,) ndarray of float32
     grey : (H, W) ndarray of float32
         Grey values are compared in it.
-
-    Returns
-    -------
-    (N,) ndarray of float32
-        Unit of `values`. The time grows with N².
     """
     space = BILATERAL_SPACE * min(grey.shape)
     alike = max(BILATERAL_RANGE * float(np.ptp(grey)), float(np.finfo(np.float32).eps))

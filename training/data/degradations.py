@@ -29,21 +29,9 @@ _SEED = 255
 def degrade(scene: DevelopmentScene, condition: str) -> DevelopmentScene:
     """Put a scene under a condition; the result is the same each time.
 
-    Parameters
-    ----------
-    scene : DevelopmentScene
-    condition : str
-        One of `CONDITIONS`: ``clean``; ``noise-2`` and ``noise-5``, Gaussian noise with that standard deviation of 255
-        on the encoded picture, quantized; ``jpeg-75``, JPEG of that quality; ``half-size``.
-
-    Returns
-    -------
-    DevelopmentScene
-
-    Raises
-    ------
-    ValueError
-        If the condition is unknown.
+    `condition` is one of `CONDITIONS`: ``clean``; ``noise-2`` and ``noise-5``, Gaussian noise with that standard
+    deviation of 255 on the encoded picture, quantized; ``jpeg-75``, JPEG of that quality; ``half-size``. Raises
+    ValueError for another condition.
     """
     if condition not in CONDITIONS:
         msg = f"condition must be one of {', '.join(CONDITIONS)}. Got: {condition!r}."

@@ -48,42 +48,25 @@ _SEED = 2022
 
 @dataclass(frozen=True)
 class DevelopmentScene:
-    """A picture with the truth about it.
+    """A picture with the truth about it."""
 
-    Attributes
-    ----------
-    name, family : str
-        Names of the scene and of its family.
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-    radius : (H, W) ndarray of float32
-        True blur radius in px, clipped to the levels.
-    edge_label : (H, W) ndarray of int8
-        Label of each pixel if it is an edge point: 0 pattern edge, 1 depth edge, -1 undecided.
-    sharp : (H, W, 3) ndarray of float32, optional
-        The scene in focus all over, RGB in [0, 1], not quantized; None if it is not known.
-    """
-
+    #: Names of the scene and of its family.
     name: str
     family: str
+    #: (H, W, 3) RGB in [0, 1].
     image: NDArray[np.float32]
+    #: (H, W) true blur radius in px, clipped to the levels.
     radius: NDArray[np.float32]
+    #: (H, W) label of each pixel if it is an edge point: 0 pattern edge, 1 depth edge, -1 undecided.
     edge_label: NDArray[np.int8]
+    #: (H, W, 3) the scene in focus all over, RGB in [0, 1], not quantized; None if it is not known.
     sharp: NDArray[np.float32] | None = None
 
 
 def render_development_set(root: str | Path) -> Iterator[DevelopmentScene]:
     """Render all scenes of the development set, in a fixed order.
 
-    Parameters
-    ----------
-    root : str or Path
-        As for `load_sources`.
-
-    Yields
-    ------
-    DevelopmentScene
-        Families ``uniform``, ``composite``, ``depth`` and ``motorcycle``.
+    `root` is as for `load_sources`. The families are ``uniform``, ``composite``, ``depth`` and ``motorcycle``.
     """
     sources = load_sources(root, development=True, sharpen=False)
     rng = np.random.default_rng(_SEED)
@@ -112,15 +95,8 @@ def photograph_scene(
 ) -> DevelopmentScene:
     """Take an 8-bit picture without added noise of a rendered scene, and keep the truth.
 
-    Parameters
-    ----------
-    scene : Scene
-    name, family : str
-    rng : numpy.random.Generator
-    in_focus : (H, W, 3) ndarray of float32, optional
-        Linear light of the scene without the lens.
-    largest : float
-        True radii in px are clipped to this from above, and to the first level from below.
+    `in_focus`, (H, W, 3), is the linear light of the scene without the lens. True radii are clipped to `largest` px
+    from above, and to the first level from below.
     """
     return DevelopmentScene(
         name,

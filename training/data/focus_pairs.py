@@ -42,25 +42,10 @@ class FocusPair:
 
 
 def load_focus_pairs(folder: str | Path) -> list[FocusPair]:
-    """Read all pairs of a folder, by sorted name.
+    """Read all pairs of a folder, by sorted name: NAME-A and NAME-B, focused near and far, of one size.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Holds NAME-A and NAME-B, focused near and far, of any picture format and of one size.
-
-    Returns
-    -------
-    list of FocusPair
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder is missing or holds no picture.
-    FocusPairError
-        If a picture has no partner or one of another size.
-    ImageReadError
-        If a picture is damaged.
+    Raises FileNotFoundError if the folder is missing or holds no picture. Raises FocusPairError if a picture has no
+    partner or one of another size. Raises ImageReadError if a picture is damaged.
     """
     paths = {path.stem: path for path in list_pictures(Path(folder))}
     names = sorted({stem.removesuffix(NEAR).removesuffix(FAR) for stem in paths})
@@ -81,15 +66,8 @@ def load_focus_pairs(folder: str | Path) -> list[FocusPair]:
 def compare_sharpness(pair: FocusPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     r"""Where each picture of a pair is measurably sharper than the other.
 
-    Returns
-    -------
-    near_is_sharper, far_is_sharper : (H, W) ndarray of bool
-        Both False where there is no texture, or too little difference.
-
-    Raises
-    ------
-    FocusPairError
-        If both are False everywhere.
+    Returns two (H, W) arrays of bool: where the near picture is sharper, and where the far one is. Both are False where
+    there is no texture, or too little difference. Raises FocusPairError if both are False everywhere.
 
     Notes
     -----

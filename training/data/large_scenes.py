@@ -39,17 +39,8 @@ _SEED = 24
 def render_large_scenes(root: str | Path, *, side: int = SIDE) -> Iterator[DevelopmentScene]:
     """Render a wall of pictures that nobody trained on: blurred in bands, and with persons before it.
 
-    Parameters
-    ----------
-    root : str or Path
-        As for `load_sources`.
-    side : int
-        Side of the scenes in px; the radii do not depend on it.
-
-    Yields
-    ------
-    DevelopmentScene
-        Families ``bands`` and ``persons``; the radius is not clipped to the levels from above.
+    `root` is as for `load_sources`. `side` is that of the scenes in px; the radii do not depend on it. The families are
+    ``bands`` and ``persons``. The true radius is not clipped to the levels from above.
     """
     sources = load_sources(root, development=True, sharpen=False)
     rng = np.random.default_rng(_SEED)

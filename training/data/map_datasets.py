@@ -117,12 +117,8 @@ def list_folder(root: str | Path, *, unit: TruthUnit = "px") -> list[MapPair]:
 def read_map_pair(pair: MapPair) -> DevelopmentScene:
     """Read one pair. Its radii in px are not clipped to the levels, and all labels of depth edges are undecided.
 
-    Raises
-    ------
-    MapSetError
-        If the sizes differ, or the truth has impossible values.
-    FileNotFoundError, ImageReadError
-        If a file is missing or damaged.
+    Raises MapSetError if the sizes differ, or the truth has impossible values. Raises FileNotFoundError or
+    ImageReadError if a file is missing or damaged.
     """
     image, truth = read_image(pair.picture_path), _read_truth(pair)
     if pair.columns is not None:

@@ -61,21 +61,10 @@ class MaskPair:
 
 
 def read_pair(pair: MaskPair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Read one pair.
+    """Read a picture (H, W, 3), RGB, upright as its EXIF orientation says, and its mask (H, W), True = blurred.
 
-    Returns
-    -------
-    picture : (H, W, 3) ndarray of uint8
-        RGB, upright as its EXIF orientation says.
-    mask : (H, W) ndarray of bool
-        True = blurred.
-
-    Raises
-    ------
-    MaskSetError
-        If they have different sizes.
-    FileNotFoundError, ImageReadError
-        If a file is missing or damaged.
+    Raises MaskSetError if they have different sizes. Raises FileNotFoundError or ImageReadError if a file is missing or
+    damaged.
     """
     picture, grey = (np.rint(read_image(path) * 255).astype(np.uint8) for path in (pair.picture_path, pair.mask_path))
     if picture.shape != grey.shape:
@@ -113,27 +102,21 @@ def list_cuhk(
 ) -> list[MaskPair]:
     """List pictures of the CUHK blur detection set [1]_: 704 are out of focus, 296 have motion blur.
 
+    Raises FileNotFoundError if the list of 604/100, or one that is given, is missing. Raises MaskSetError if the folder
+    holds something else, is not complete, or does not fit the list. Raises ValueError if the split or the part is
+    unknown.
+
     Parameters
     ----------
     root : str or Path
         Holds ``image/`` (out_of_focusNNNN.jpg, motionNNNN.jpg) and ``gt/`` (the same names, .png).
     split : {'604/100', '504/200', '800/200'}
         The last split has all pictures, the others only those out of focus.
-    part : {'train', 'test', 'all'}
     split_list : str or Path, optional
         Text file with one test picture in a line; the last word of a line counts, as in
         ``1.bmp--out_of_focus0037.jpg``. Unless given, ``test_604-100.txt`` and so on in `root`.
     white_is_blurred : bool
         Meaning of white in the masks.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the list of 604/100, or one that is given, is missing.
-    MaskSetError
-        If the folder holds something else, is not complete, or does not fit the list.
-    ValueError
-        If the split or the part is unknown.
 
     Notes
     -----
@@ -169,7 +152,6 @@ def list_dut(root: str | Path, *, part: Part = "test", white_is_blurred: bool = 
     root : str or Path
         Holds ``DUT600S_Training`` with ``DUT600GT_Training`` or ``DUT500S-Testing`` with ``DUT500GT-Testing``, or
         ``DUT-DBD_Dataset`` that does; also ``dut500-source`` with ``dut500-gt``.
-    part : {'train', 'test', 'all'}
     white_is_blurred : bool
         Meaning of white in the masks. Code that joins this set with CUHK inverts one of the two.
     """

@@ -74,26 +74,19 @@ def load_sources(
 ) -> Sources:
     """Read one side of the split.
 
+    Raises FileNotFoundError if a folder is missing or empty.
+
     Parameters
     ----------
     root : str or Path
-        Folder with ``sharp/*``, ``objects`` (NNNN.jpg with NNNN_mask.png), ``focus_masks`` and ``rgbd``
-        (NAME_rgb.png with NAME_disparity.png; 0 = hole).
+        Folder with ``sharp/*``, ``objects`` (NNNN.jpg with NNNN_mask.png), ``focus_masks`` and ``rgbd`` (NAME_rgb.png
+        with NAME_disparity.png; 0 = hole).
     development : bool
         True for the pictures that are kept out of training, False for the rest.
     stride : int
         One file in `stride` is kept out.
     sharpen : bool
         Reduce the pictures in ``sharp`` as `filter_sharp` does.
-
-    Returns
-    -------
-    Sources
-
-    Raises
-    ------
-    FileNotFoundError
-        If a folder is missing or empty.
     """
     root = Path(root)
     sources = Sources()
@@ -144,12 +137,14 @@ def filter_sharp(pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8
     return kept
 
 
-def find_inside(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Pixels (H, W) of an object as 1, others as 0.
+def erode(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Take one px off an object (H, W): the drawn rim still shows the old background."""
+    return np.asarray(cv2.erode(mask, np.ones((3, 3), dtype=np.uint8)))
 
-    One px along the drawn rim is left out: it still shows the old background.
-    """
-    return (cv2.erode(mask, np.ones((3, 3), dtype=np.uint8)) >= WHITE_FROM).astype(np.float32)
+
+def find_inside(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pixels (H, W) of an object without its rim as 1, others as 0."""
+    return (erode(mask) >= WHITE_FROM).astype(np.float32)
 
 
 def _read_8_bit(path: Path) -> NDArray[np.uint8]:

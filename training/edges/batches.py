@@ -20,26 +20,17 @@ Balance = Literal["radius", "depth edges"]
 
 @dataclass(frozen=True)
 class PointBatch(ABC):
-    """P edge points with the truth about them.
+    """P edge points with the truth about them."""
 
-    Attributes
-    ----------
-    levels : (P, 23) ndarray of float32
-        Share of each level; a radius lies between two levels.
-    radius : (P,) ndarray of float32
-        px, within the levels.
-    is_depth : (P,) ndarray of int8
-        1 depth edge, 0 pattern edge, -1 undecided.
-    valid : (P,) ndarray of float32
-        1 for points, 0 for padding.
-    family : (P,) ndarray of str
-        Family of the scene that the point lies in.
-    """
-
+    #: (P, 23) share of each level; a radius lies between two levels.
     levels: NDArray[np.float32]
+    #: (P,) blur radius in px, within the levels.
     radius: NDArray[np.float32]
+    #: (P,) 1 depth edge, 0 pattern edge, -1 undecided.
     is_depth: NDArray[np.int8]
+    #: (P,) 1 for points, 0 for padding.
     valid: NDArray[np.float32]
+    #: (P,) family of the scene that the point lies in.
     family: NDArray[np.str_]
 
     @property
@@ -62,17 +53,11 @@ class PointBatch(ABC):
 
 @dataclass(frozen=True)
 class CropBatch(PointBatch):
-    """Points that share crops.
+    """Points that share crops."""
 
-    Attributes
-    ----------
-    images : (B, 64, 64, 3) ndarray of float32
-        RGB in [0, 1].
-    points : (P, 3) ndarray of int32
-        Crop number, row and column in its inner 24×24 px.
-    """
-
+    #: (B, 64, 64, 3) RGB in [0, 1].
     images: NDArray[np.float32]
+    #: (P, 3) crop number, row and column in its inner 24×24 px.
     points: NDArray[np.int32]
 
     @property
@@ -83,14 +68,9 @@ class CropBatch(PointBatch):
 
 @dataclass(frozen=True)
 class PatchBatch(PointBatch):
-    """Points with one patch each.
+    """Points with one patch each."""
 
-    Attributes
-    ----------
-    patches : (P, 41, 41, 3) ndarray of float32
-        RGB in [0, 1], a point in the centre of each.
-    """
-
+    #: (P, 41, 41, 3) RGB in [0, 1], a point in the centre of each.
     patches: NDArray[np.float32]
 
     @property

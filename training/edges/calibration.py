@@ -29,12 +29,6 @@ def calibrate_depth_threshold(
 
     A missed depth edge lets blur leak; a false one only removes some points. So the best threshold is below 1/2.
 
-    Parameters
-    ----------
-    networks : EdgeNetworks
-    scenes : iterable of DevelopmentScene
-    thresholds : sequence of float
-
     Returns
     -------
     threshold : float

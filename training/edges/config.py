@@ -48,14 +48,9 @@ class _Patches:
 
 @plain_dataclass(frozen=True)
 class EdgeTrainingConfig(TrainingConfig[TrainingSettings]):
-    """The training of both networks.
+    """The training of both networks."""
 
-    Attributes
-    ----------
-    validation_crops : int
-        Number of held-back crops that are scored after each stage.
-    """
-
+    #: Number of held-back crops that are scored after each stage.
     validation_crops: int
 
     @property

@@ -43,18 +43,14 @@ _TRIES = 4
 class CropSampler:
     """Draws crops without end. One sampler serves one thread at a time.
 
+    Raises ValueError as `check_families` does.
+
     Parameters
     ----------
-    sources : Sources
     families : dict, optional
         Family name to how often it occurs.
     level_share : float
-        How many of the uniform crops have exactly the radius of a level.
-
-    Raises
-    ------
-    ValueError
-        See `check_families`.
+        Share of the uniform crops that have exactly the radius of a level.
     """
 
     def __init__(
@@ -65,7 +61,7 @@ class CropSampler:
         self.sources = sources
         self._rng = np.random.default_rng(0)
         self._level_share = level_share
-        # In one order, whatever the order of the settings: a seed gives the same crops.
+        # In a fixed order, whatever the order of the settings, so that a seed always gives the same crops.
         self._names = [name for name in FAMILIES if name in families]
         shares = np.array([families[name] for name in self._names])
         self._shares = shares / shares.sum()
@@ -81,15 +77,7 @@ class CropSampler:
     def draw_batch(
         self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
     ) -> CropBatch:
-        """Crops with at most `points_per_crop` random edge points each; the rest of the room is padding.
-
-        Parameters
-        ----------
-        crops, points_per_crop : int
-        rng : numpy.random.Generator
-        balance : {'radius', 'depth edges'}
-            See `Balance`.
-        """
+        """Draw crops with at most `points_per_crop` random edge points each; the rest of the room is padding."""
         self._rng = rng
         side = CROP_SIDE + 2 * PATCH_RADIUS
         images = np.empty((crops, side, side, 3), dtype=np.float32)
@@ -237,13 +225,7 @@ class CropSampler:
 
 
 def check_families(families: Iterable[str], sources: Sources) -> None:
-    """Refuse families that cannot be drawn.
-
-    Raises
-    ------
-    ValueError
-        If a family is unknown, or one with depth has no picture with disparity.
-    """
+    """Raise ValueError if a family is unknown, or one with depth has no picture with disparity."""
     for name in families:
         if name not in FAMILIES:
             msg = f"families must be of {', '.join(FAMILIES)}. Got: {name!r}."

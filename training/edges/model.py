@@ -24,7 +24,6 @@ class PointModel(keras.Model):
     ----------
     networks : EdgeNetworks
         Their layer objects are trained. With ``head="edge"`` the f1 layers are frozen: they are B-NET's.
-    head : {'blur', 'edge'}
     precision : {'float32', 'mixed_bfloat16'}
         Precision of the convolutions over the crops; weights and heads stay float32.
     """
@@ -48,11 +47,6 @@ class PatchModel(PointModel):
     """The same head on patches, each computed on its own as in the paper.
 
     Its variables are those of `PointModel` in the same order, so that a checkpoint of one model fits the other.
-
-    Parameters
-    ----------
-    networks : EdgeNetworks
-    head : {'blur', 'edge'}
     """
 
     def __init__(self, networks: EdgeNetworks, head: Head) -> None:
@@ -75,13 +69,7 @@ def build_model(networks: EdgeNetworks, settings: TrainingSettings) -> PointMode
 def blur_level_loss(shares: Any, probabilities: Any) -> Any:
     """Cross entropy with the shares of the levels, plus the absolute error in px of the expected radius.
 
-    Parameters
-    ----------
-    shares, probabilities : (P, 23) tensor
-
-    Returns
-    -------
-    (P,) tensor
+    Both arguments are (P, 23) tensors; the result is a (P,) tensor.
     """
     levels = ops.convert_to_tensor(BLUR_LEVELS)
     entropy = -ops.sum(shares * ops.log(ops.maximum(probabilities, _SMALLEST_PROBABILITY)), axis=-1)

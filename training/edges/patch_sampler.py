@@ -15,10 +15,6 @@ class PatchSampler:
 
     Each batch comes from new crops and the generator of its step alone, so that a run resumes exactly. The content of a
     shuffle buffer would be a state to restore.
-
-    Parameters
-    ----------
-    crops : CropSampler
     """
 
     def __init__(self, crops: CropSampler) -> None:
@@ -42,15 +38,8 @@ class PatchSampler:
 def cut_patches(images: NDArray[np.float32], points: NDArray[np.int32]) -> NDArray[np.float32]:
     """Patches of 41×41 px centred on points in the inner part of crops.
 
-    Parameters
-    ----------
-    images : (B, S + 40, S + 40, 3) ndarray of float32
-    points : (P, 3) ndarray of int32
-        Crop number, row and column in its inner S×S px.
-
-    Returns
-    -------
-    (P, 41, 41, 3) ndarray of float32
+    `images` are (B, S + 40, S + 40, 3) float32. `points` are (P, 3) int32: crop number, row and column in its inner
+    S×S px. Returns (P, 41, 41, 3) float32 patches.
     """
     windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH_SIDE, PATCH_SIDE), axis=(1, 2))
     number, row, col = points.T

@@ -17,17 +17,15 @@ _DPI = 100
 def plot_confusion(counts: NDArray[np.integer], levels: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Draw which level is taken for which.
 
+    Returns an RGB picture, (640, 720, 3) uint8. Each row of cells shows the shares of the points of one true level;
+    zeros for a level without points.
+
     Parameters
     ----------
     counts : (L, L) ndarray of int
         Number of points by true level (rows) and predicted level (columns).
     levels : (L,) ndarray of float
         px, evenly spaced.
-
-    Returns
-    -------
-    (640, 720, 3) ndarray of uint8
-        RGB. Each row of cells shows the shares of the points of one true level; zeros for a level without points.
     """
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor="white", layout="constrained")

@@ -26,23 +26,15 @@ from training.runs.run import TrainingRun
 
 @dataclass(frozen=True)
 class EdgeRun(TrainingRun):
-    """The training of B-NET and E-NET in one folder.
-
-    Attributes
-    ----------
-    root : Path
-        Folder of the pictures.
-    sources : Sources
-        Pictures that both stages learn from.
-    development : CropSampler
-        Crops of the pictures that are kept out, of all families whatever the stages learn from, so that scores of
-        different runs compare.
-    networks : EdgeNetworks
-    """
+    """The training of B-NET and E-NET in one folder."""
 
     config: EdgeTrainingConfig
+    #: Folder of the pictures.
     root: Path
+    #: Pictures that both stages learn from.
     sources: Sources
+    #: Crops of the pictures that are kept out, of all families whatever the stages learn from, so that scores of
+    #: different runs compare.
     development: CropSampler
     networks: EdgeNetworks
 
@@ -56,24 +48,11 @@ class EdgeRun(TrainingRun):
         return {**asdict(settings), "development_crops": scores}
 
     def fill_b_net(self, bnet: str | None) -> dict[str, Any]:
-        """Take a trained B-NET.
+        """Take a trained B-NET; return what the metadata say of it.
 
-        Parameters
-        ----------
-        bnet : str or None
-            Another run's folder, or a preset by name or folder; None for the B-NET of this folder.
-
-        Returns
-        -------
-        dict
-            What the metadata say of B-NET.
-
-        Raises
-        ------
-        CheckpointError
-            If there is no B-NET, or it is of other networks than the configuration's.
-        PresetError
-            If `bnet` is neither a run nor a preset.
+        `bnet` is another run's folder, or a preset by name or folder; None for the B-NET of this folder. Raises
+        CheckpointError if there is no B-NET, or it is of other networks than the configuration's. Raises PresetError if
+        `bnet` is neither a run nor a preset.
         """
         checkpoint = find_checkpoint(self.folder, "blur")
         if bnet is None and not checkpoint.is_file():
@@ -121,12 +100,8 @@ class EdgeRun(TrainingRun):
 def open_edge_run(config: EdgeTrainingConfig, *, root: Path, folder: Path, resume: bool) -> EdgeRun:
     """Read the pictures and build networks with the random weights of the seed.
 
-    Raises
-    ------
-    FileNotFoundError, ImageReadError
-        If pictures are missing or cannot be read.
-    ValueError
-        If a stage learns from a family that the pictures have nothing for.
+    Raises FileNotFoundError or ImageReadError if pictures are missing or cannot be read. Raises ValueError if a stage
+    learns from a family that the pictures have nothing for.
     """
     stride = config.bnet.validation_stride
     sources, kept_out = (load_sources(root, development=side, stride=stride) for side in (False, True))

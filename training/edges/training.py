@@ -37,8 +37,6 @@ class EdgeTask(Task[PointBatch]):
 
     Parameters
     ----------
-    networks : EdgeNetworks
-    settings : TrainingSettings
     sampler : BatchSampler
         What to learn from, see `build_sampler`.
     development : CropSampler

@@ -36,21 +36,15 @@ _PERCENTILE = 95
 
 @dataclass(frozen=True)
 class PointScores:
-    """Output of a network at P labelled points, and the truth.
+    """Output of a network at P labelled points, and the truth."""
 
-    Attributes
-    ----------
-    output : (P, classes) ndarray of float32
-        Softmax.
-    radius : (P,) ndarray of float32
-        px.
-    is_depth : (P,) ndarray of bool
-    family : (P,) ndarray of str
-    """
-
+    #: (P, classes) softmax.
     output: NDArray[np.float32]
+    #: (P,) true blur radius, px.
     radius: NDArray[np.float32]
+    #: (P,) whether the point is a depth edge.
     is_depth: NDArray[np.bool_]
+    #: (P,) family of the scene that the point lies in.
     family: NDArray[np.str_]
 
 
@@ -82,11 +76,8 @@ def score_points(model: PointModel, head: Head, batches: Sequence[PointBatch]) -
 def summarize(scores: PointScores, head: Head) -> dict[str, float]:
     """Summarize the scores of a network.
 
-    Returns
-    -------
-    dict
-        For B-NET the mean and the 95th percentile of the absolute error of the radius (the median, see `read_radius`)
-        at pattern edges, px; for E-NET accuracy, and precision and recall of depth edges.
+    For B-NET these are the mean and the 95th percentile of the absolute error of the radius (the median, see
+    `read_radius`) at pattern edges, px. For E-NET they are accuracy, and precision and recall of depth edges.
     """
     if head == "blur":
         error = np.abs(read_radius(scores.output) - scores.radius)
@@ -116,11 +107,8 @@ def validate_network(networks: EdgeNetworks, head: Head, development: CropSample
 def tabulate_levels(scores: PointScores) -> list[dict[str, Any]]:
     """One row for each of the 23 levels.
 
-    Returns
-    -------
-    list of dict
-        ``level_px``, ``count`` of points whose radius is nearest to the level, ``mae_px`` and ``bias_px`` of the radius
-        that is read there; the last two are empty where there is no point.
+    Each row has ``level_px``, ``count`` of points whose radius is nearest to the level, ``mae_px`` and ``bias_px`` of
+    the radius that is read there; the last two are empty where there is no point.
     """
     error = read_radius(scores.output) - scores.radius
     truth = radius_to_class(scores.radius)
@@ -143,11 +131,8 @@ def count_confusion(scores: PointScores) -> NDArray[np.int64]:
 def tabulate_families(scores: PointScores) -> list[dict[str, Any]]:
     """One row for all points, and one for the points of each family.
 
-    Returns
-    -------
-    list of dict
-        ``family``, ``count``, ``depth_edges`` (their number), ``accuracy``, and ``precision`` and ``recall`` of depth
-        edges; ``precision`` is empty where none was found, ``recall`` where there is none.
+    Each row has ``family``, ``count``, ``depth_edges`` (their number), ``accuracy``, and ``precision`` and ``recall``
+    of depth edges; ``precision`` is empty where none was found, ``recall`` where there is none.
     """
     found = scores.output[:, 1] > _DEPTH_FROM
     rows: list[dict[str, Any]] = []

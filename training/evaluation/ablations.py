@@ -24,7 +24,7 @@ from defocus_edge.propagation.settings import PropagationSettings
 from training.baselines.matting_propagation import propagate_by_matting
 from training.baselines.sparse_filters import filter_by_colour_and_confidence, smooth_along_edges
 from training.runs.log import write_rows
-from training.runs.tables import Row, average_known, group_by_family
+from training.runs.tables import NAN, Row, average_known, group_by_family
 
 if TYPE_CHECKING:
     from defocus_edge.networks.edge.networks import EdgeNetworks
@@ -39,7 +39,6 @@ SHORT_TRAININGS: dict[str, Path] = {
     "short training": Path(__file__).parent / "ablation_presets" / "small",
     "short training, single-scale patches": Path(__file__).parent / "ablation_presets" / "single-scale",
 }
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -122,19 +121,14 @@ def score_ablations(
 ) -> list[AblationScore]:
     """Measure the errors of the maps of all variants.
 
+    Returns one score for each scene and variant.
+
     Parameters
     ----------
-    scenes : iterable of DevelopmentScene
-    networks : EdgeNetworks
     others : dict, optional
         Names to other networks. Each adds a last row that is otherwise like the default.
     say : callable, optional
         Called with a line for each scene for which networks have no map.
-
-    Returns
-    -------
-    list of AblationScore
-        One for each scene and variant.
     """
     own = DenseEvaluator(networks)
     rivals = {name: DenseEvaluator(rival) for name, rival in (others or {}).items()}
@@ -166,14 +160,7 @@ def _score_variants(
 def summarize_ablations(scores: Sequence[AblationScore]) -> list[Row]:
     """Average the error in px over the scenes of a family: one row for each variant, one column for each family.
 
-    Parameters
-    ----------
-    scores : sequence of AblationScore
-
-    Returns
-    -------
-    list of dict
-        ``variant``, then the families in order of appearance; ``all`` follows if there are several.
+    Each row has ``variant``, then the families in order of appearance. ``all`` follows if there are several.
     """
     rows: dict[str, Row] = {}
     for family, variant, members in group_by_family(scores):

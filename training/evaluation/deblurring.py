@@ -63,22 +63,15 @@ class Quality:
 
 @dataclass(frozen=True)
 class DeblurringScore:
-    """Quality of one scene before and after deblurring with one map, on some of its pixels.
+    """Quality of one scene before and after deblurring with one map, on some of its pixels."""
 
-    Attributes
-    ----------
-    method, family, picture : str
-        Names of the map's method, the family of scenes and the scene.
-    pixels : str
-        `EVERYWHERE` or `BLURRED`.
-    before, after : Quality
-        Quality of the blurry input and of the result.
-    """
-
+    #: Names of the map's method, the family of scenes and the scene.
     method: str
     family: str
     picture: str
+    #: `EVERYWHERE` or `BLURRED`.
     pixels: str
+    #: Quality of the blurry input and of the result.
     before: Quality
     after: Quality
 
@@ -102,6 +95,9 @@ def score_deblurring(
 ) -> list[DeblurringScore]:
     """Deblur scenes with their true maps and with those of methods.
 
+    Returns the scores of each scene for the blurry input, the true map and each method: on all pixels, then on the
+    blurred ones if any. Raises ValueError if a method is not in px, or a scene is not known in focus.
+
     Parameters
     ----------
     scenes : iterable of DevelopmentScene
@@ -113,16 +109,6 @@ def score_deblurring(
         Folder for a picture of each scene: blurry, with the true map, with each method's, and in focus, left to right.
     say : callable, optional
         Called with a line for each scene for which a method has no map.
-
-    Returns
-    -------
-    list of DeblurringScore
-        For each scene the blurry input, the true map and each method: on all pixels, then on the blurred ones if any.
-
-    Raises
-    ------
-    ValueError
-        If a method is not in px, or a scene is not known in focus.
     """
     for method in methods:
         if method.unit != "px":
@@ -146,17 +132,14 @@ def measure_quality(
 ) -> list[Quality]:
     """Measure PSNR and SSIM of a picture.
 
+    Returns one quality for each choice. SSIM is NaN if all chosen pixels are within `SSIM_BORDER` of the border.
+
     Parameters
     ----------
     picture, sharp : (H, W, 3) ndarray of float32
         sRGB-encoded, in [0, 1]; at least 11 px on each side.
     choices : sequence of (H, W) ndarray of bool, optional
         Pixels that count, at least one; all of them unless given.
-
-    Returns
-    -------
-    list of Quality
-        One for each choice. SSIM is NaN if all chosen pixels are within `SSIM_BORDER` of the border.
 
     Notes
     -----
@@ -187,12 +170,9 @@ def measure_quality(
 def summarize_deblurring(scores: Sequence[DeblurringScore]) -> list[Row]:
     """Average the figures over scenes, one row for each kind of pixels, family and method.
 
-    Returns
-    -------
-    list of dict
-        ``family``, ``pixels``, ``method``, ``scenes``, ``PSNR (dB)``, ``SSIM``, the gains over the blurry input, the
-        PSNR gain as a share of that with the true map, and the smallest PSNR gain of a scene. Several families are
-        followed by rows over all scenes.
+    Each row has ``family``, ``pixels``, ``method``, ``scenes``, ``PSNR (dB)``, ``SSIM``, the gains over the blurry
+    input, the PSNR gain as a share of that with the true map, and the smallest PSNR gain of a scene. If there are
+    several families, rows over all scenes follow.
     """
     rows: list[Row] = []
     for pixels in (EVERYWHERE, BLURRED):

@@ -16,38 +16,28 @@ from defocus_edge.pipeline import BlurEstimator, spread
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
-from training.runs.tables import Row, average_known, divide
+from training.runs.tables import NAN, Row, average_attributes, divide, group_by
 
 #: Name of the row whose edge points carry their true radius and label. Its error is that of the propagation alone.
 TRUE_RADII = "true radii"
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """Scores of one scene; all are NaN if the estimator found no pattern edge and so made no map.
+    """Scores of one scene; all are NaN if the estimator found no pattern edge and so made no map."""
 
-    Attributes
-    ----------
-    weights, family, scene : str
-        Names of the weights, of the family of scenes and of the scene.
-    sparse_mae : float
-        Mean absolute error in px at true pattern edge points; NaN if the scene has none.
-    dense_mae, dense_mae_no_penalty : float
-        Mean absolute error in px of the whole map, with the depth-edge penalty and without it.
-    accuracy : float
-        Share of the decided edge points that E-NET labels right.
-    precision, recall : float
-        Precision and recall of depth edges at decided edge points; NaN if the scene has none.
-    """
-
+    #: Names of the weights, of the family of scenes and of the scene.
     weights: str
     family: str
     scene: str
+    #: Mean absolute error in px at true pattern edge points; NaN if the scene has none.
     sparse_mae: float = NAN
+    #: Mean absolute error in px of the whole map, with the depth-edge penalty and without it.
     dense_mae: float = NAN
     dense_mae_no_penalty: float = NAN
+    #: Share of the decided edge points that E-NET labels right.
     accuracy: float = NAN
+    #: Precision and recall of depth edges at decided edge points; NaN if the scene has none.
     precision: float = NAN
     recall: float = NAN
 
@@ -61,20 +51,16 @@ def score_estimators(
 ) -> list[EdgeScore]:
     """Score estimators on scenes.
 
+    Returns one score for each scene and estimator, and one for each scene with true radii.
+
     Parameters
     ----------
-    scenes : iterable of DevelopmentScene
     estimators : dict
         Name of the weights to an estimator.
     settings : EstimatorSettings
         Edges and propagation of the row with true radii.
     say : callable, optional
         Called with a line for each scene for which an estimator has no map.
-
-    Returns
-    -------
-    list of EdgeScore
-        One for each scene and estimator, and one for each scene with true radii.
     """
     scores = []
     for scene in scenes:
@@ -147,25 +133,16 @@ def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate |
 def summarize_scores(scores: Sequence[EdgeScore], *, reference: str | None = None) -> list[Row]:
     """Average each score over the scenes of a family.
 
-    Parameters
-    ----------
-    scores : sequence of EdgeScore
-    reference : str, optional
-        Name of the weights whose dense error, in the same family, is the divisor of ``dense_ratio``.
-
-    Returns
-    -------
-    list of dict
-        One row for each family and weights, in order of appearance: ``family``, ``weights``, ``scenes`` (those with a
-        map) and the scores of `EdgeScore`, averaged without NaN. With a reference ``dense_ratio`` comes last.
+    Returns one row for each family and weights, in order of appearance: ``family``, ``weights``, ``scenes`` (those with
+    a map) and the scores of `EdgeScore`, averaged without NaN. If `reference` names some weights, ``dense_ratio`` comes
+    last: the dense error divided by that of these weights in the same family.
     """
     rows: list[Row] = []
     names = [field.name for field in fields(EdgeScore) if field.type == "float"]
-    for family, weights in dict.fromkeys((score.family, score.weights) for score in scores):
-        members = [score for score in scores if (score.family, score.weights) == (family, weights)]
+    for (family, weights), members in group_by(scores, "family", "weights").items():
         mapped = sum(not np.isnan(score.dense_mae) for score in members)
         row: Row = {"family": family, "weights": weights, "scenes": mapped}
-        rows.append(row | {name: average_known(getattr(score, name) for score in members) for name in names})
+        rows.append(row | average_attributes(members, names))
     if reference is not None:
         errors = {row["family"]: float(row["dense_mae"]) for row in rows if row["weights"] == reference}
         for row in rows:

@@ -27,26 +27,22 @@ AUTHORS = "authors"
 
 @dataclass(frozen=True)
 class MapMethod:
-    """A method that makes a map of a scene.
+    """A method that makes a map of a scene."""
 
-    Attributes
-    ----------
-    name : str
-        Name of the method in tables.
-    measure : callable
-        Takes a scene and gives a (H, W) map of float32 or a `BlurEstimate`. Only `TRUE_POINTS` looks at more than the
-        picture. Raises `NoEdgesError` if nothing shows how blurred the picture is.
-    unit : {'px', 'score'}
-        Unit of the map: disk radius in px, or a blurriness of 0 to 1 that compares parts of one picture only.
-    """
-
+    #: Name of the method in tables.
     name: str
+    #: Takes a scene and gives a (H, W) map of float32 or a `BlurEstimate`. Only `TRUE_POINTS` looks at more than the
+    #: picture. Raises `NoEdgesError` if nothing shows how blurred the picture is.
     measure: Callable[[DevelopmentScene], NDArray[np.float32] | BlurEstimate]
+    #: Unit of the map: disk radius in px, or a blurriness of 0 to 1 that compares parts of one picture only.
     unit: Unit = "px"
 
 
 def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None) -> list[MapMethod]:
     """Load methods by name.
+
+    Raises PresetError or FileNotFoundError if a word is none of these, a preset is damaged, or a file of the authors'
+    weights is missing. Raises ValueError if two methods have one name, or there is none.
 
     Parameters
     ----------
@@ -55,13 +51,6 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
         the name of its method.
     authors : str or Path, optional
         Folder of the authors' weights: they become the last method.
-
-    Raises
-    ------
-    PresetError, FileNotFoundError
-        If a word is none of these, a preset is damaged, or a file of the authors' weights is missing.
-    ValueError
-        If two methods have one name, or there is none.
     """
     from defocus_edge.estimation.result import EstimatorSettings
     from defocus_edge.pipeline import BlurEstimator

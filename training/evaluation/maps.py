@@ -42,28 +42,19 @@ SPREAD = " std"
 
 @dataclass(frozen=True)
 class MapScore:
-    """Errors of one method on one picture; all are NaN if it has no map.
+    """Errors of one method on one picture; all are NaN if it has no map."""
 
-    Attributes
-    ----------
-    method, family, picture : str
-        Names of the method, the family of pictures and the picture.
-    error : float
-        Mean absolute error in px; NaN for a method that gives a score instead of px.
-    own_error : float
-        Mean absolute difference of the two maps, each divided by its own largest value.
-    common_error : float
-        Mean absolute error divided by the largest true radius of the picture; NaN for a method that gives a score.
-    seconds : float
-        Time that the method took.
-    """
-
+    #: Names of the method, the family of pictures and the picture.
     method: str
     family: str
     picture: str
+    #: Mean absolute error in px; NaN for a method that gives a score instead of px.
     error: float = NAN
+    #: Mean absolute difference of the two maps, each divided by its own largest value.
     own_error: float = NAN
+    #: Mean absolute error divided by the largest true radius of the picture; NaN for a method that gives a score.
     common_error: float = NAN
+    #: Time in seconds that the method took.
     seconds: float = NAN
 
 
@@ -110,17 +101,14 @@ def measure_error(estimate: NDArray[np.float32], truth: NDArray[np.float32]) -> 
 def measure_own_error(estimate: NDArray[np.float32], truth: NDArray[np.float32], *, in_pixels: bool) -> float:
     """Mean absolute difference of two maps, each divided by its own maximum: |e / max e - t / max t|.
 
+    The error is 0 to 1. A wrong scale of the estimate does not show, and its single largest value weighs much.
+
     Parameters
     ----------
     estimate, truth : (H, W) ndarray of float32
         Radius in px; the estimate may be a score >= 0 instead.
     in_pixels : bool
         Whether the estimate is in px. Then radii below 0.5 px count as 0.5, as those of the truth do.
-
-    Returns
-    -------
-    float
-        0 to 1. A wrong scale of the estimate does not show, and its single largest value weighs much.
     """
     first = np.maximum(estimate, MIN_RADIUS) if in_pixels else estimate
     second = np.maximum(truth, MIN_RADIUS)
@@ -132,12 +120,9 @@ def measure_own_error(estimate: NDArray[np.float32], truth: NDArray[np.float32],
 def summarize_maps(scores: Sequence[MapScore]) -> list[Row]:
     """Average the errors over the pictures, one row for each family and method.
 
-    Returns
-    -------
-    list of dict
-        ``family``, ``method``, ``pictures`` (those with a map), each error with its standard deviation over the
-        pictures (divided by their number), and the median time, since the first picture may compile. Several families
-        are followed by rows over all of them.
+    Each row has ``family``, ``method``, ``pictures`` (those with a map), each error with its standard deviation over
+    the pictures (divided by their number), and the median time, since the first picture may compile. If there are
+    several families, rows over all of them follow.
     """
     rows: list[Row] = []
     for family, method, members in group_by_family(scores):

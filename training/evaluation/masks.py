@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -26,8 +25,9 @@ from defocus_edge.metrics import (
     measure_mask,
     summarize_masks,
 )
-from training.data.mask_datasets import MaskPair, MaskSetError, read_pair
-from training.masks.scenes import MaskScene
+from training.data.mask_datasets import MaskPair, MaskSetError
+from training.masks.parts import resize
+from training.masks.scenes import MaskScene, read_scene
 from training.runs.log import write_rows
 from training.runs.tables import PICTURES_FILE, SUMMARY_FILE, Row, group_by
 
@@ -80,6 +80,9 @@ def score_masks(
 ) -> list[MaskScore]:
     """Score each detector on each picture.
 
+    Raises ValueError if there is no detector, a threshold belongs to none, or a map does not fit; the message names the
+    detector and the picture.
+
     Parameters
     ----------
     pictures : iterable of MaskScene or MaskPair
@@ -93,12 +96,6 @@ def score_masks(
         Name of a detector to its own threshold; 0.5 unless given.
     say : callable, optional
         Called with a line for each pair that cannot be read; no detector is scored on it.
-
-    Raises
-    ------
-    ValueError
-        If there is no detector, a threshold belongs to none, or a map does not fit; the message names the detector and
-        the picture.
     """
     protocol = MaskProtocol() if protocol is None else protocol
     own = dict.fromkeys(detectors, DEFAULT_THRESHOLD) | dict(thresholds or {})
@@ -109,7 +106,7 @@ def score_masks(
     scores = []
     for picture in pictures:
         try:
-            scene = _open_scene(picture)
+            scene = picture if isinstance(picture, MaskScene) else read_scene(picture)
         except (OSError, ImageReadError, MaskSetError) as error:
             say(f"{picture.name}: {error}")
             continue
@@ -126,19 +123,16 @@ def resize_scene(scene: MaskScene, size: str) -> MaskScene:
     if size == NATIVE_SIZE:
         return scene
     width, height = (int(side) for side in size.split("x"))
-    image = np.clip(_resize(scene.image, (width, height)), 0, 1)
-    mask = _resize(scene.mask.astype(np.float32), (width, height)) >= 0.5
+    image = np.clip(resize(scene.image, (height, width)), 0, 1)
+    mask = resize(scene.mask.astype(np.float32), (height, width)) >= 0.5
     return MaskScene(scene.name, scene.family, image, mask)
 
 
 def tabulate_masks(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[Row]:
     """Make one row for each detector, in order of appearance.
 
-    Returns
-    -------
-    list of dict
-        ``detector``, ``protocol``, ``pictures``, the `FIGURES` and ``s/picture``, the median time, since the first
-        picture may compile.
+    Each row has ``detector``, ``protocol``, ``pictures``, the `FIGURES` and ``s/picture``, the median time, since the
+    first picture may compile.
     """
     rows: list[Row] = []
     for (name,), own in group_by(scores, "detector").items():
@@ -180,17 +174,9 @@ def write_report(folder: str | Path, scores: Sequence[MaskScore], protocol: Mask
 
 
 def plot_mask_curves(curves: Mapping[str, AverageCurves]) -> list[NDArray[np.uint8]]:
-    """Draw precision over recall, Fβ over the threshold, and the ROC.
+    """Draw precision over recall, Fβ over the threshold, and the ROC, as RGB pictures (520, 640, 3) of uint8.
 
-    Parameters
-    ----------
-    curves : mapping
-        Name of a detector to its curves, all of one protocol; its name becomes the title.
-
-    Returns
-    -------
-    list of (520, 640, 3) ndarray of uint8
-        RGB.
+    `curves` maps the name of a detector to its curves, all of one protocol, whose name becomes the title.
     """
     return [
         _plot(curves, "recall", "precision", lambda own: (own.recall, own.precision)),
@@ -224,14 +210,6 @@ def _plot(
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]  # same
 
 
-def _open_scene(picture: MaskScene | MaskPair) -> MaskScene:
-    """Read a pair of photograph and mask; a scene is returned as it is."""
-    if isinstance(picture, MaskScene):
-        return picture
-    image, mask = read_pair(picture)
-    return MaskScene(picture.name, "photograph", image.astype(np.float32) / np.float32(255), mask)
-
-
 def _score_detector(scene: MaskScene, name: str, detect: Detector, threshold: float) -> MaskScore:
     """Run one detector on one scene and compare its map with the mask."""
     start = time.perf_counter()
@@ -242,13 +220,6 @@ def _score_detector(scene: MaskScene, name: str, detect: Detector, threshold: fl
     except ValueError as error:
         msg = f"Detector {name!r} on {scene.name!r}: {error}"
         raise ValueError(msg) from error
-
-
-def _resize(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize to (width, height): by area if both sides shrink, else linearly."""
-    smaller = size[0] <= values.shape[1] and size[1] <= values.shape[0]
-    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(values, size, interpolation=method), dtype=np.float32)
 
 
 def _tabulate_curves(curves: Mapping[str, AverageCurves]) -> list[Row]:

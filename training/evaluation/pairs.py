@@ -22,25 +22,17 @@ SHARES = ("compared", "ordered_near", "ordered_far", "ordered")
 
 @dataclass(frozen=True)
 class OrderScore:
-    """How well the two maps of a pair are ordered; a share of no pixels is NaN.
+    """How well the two maps of a pair are ordered; a share of no pixels is NaN."""
 
-    Attributes
-    ----------
-    weights, pair : str
-        Names of the weights and of the pair.
-    compared : float
-        Share of the pixels that are textured and sharper in one of the pictures.
-    ordered_near, ordered_far : float
-        Share of the pixels sharper in the picture focused near (far) that have the smaller radius in its map.
-    ordered : float
-        Share of all compared pixels that have the smaller radius in the map of the sharper picture.
-    """
-
+    #: Names of the weights and of the pair.
     weights: str
     pair: str
+    #: Share of the pixels that are textured and sharper in one of the pictures.
     compared: float
+    #: Share of the pixels sharper in the picture focused near (far) that have the smaller radius in its map.
     ordered_near: float = NAN
     ordered_far: float = NAN
+    #: Share of all compared pixels that have the smaller radius in the map of the sharper picture.
     ordered: float = NAN
 
 
@@ -78,17 +70,15 @@ def measure_order(
 ) -> tuple[float, float, float]:
     """Share of pixels that have the smaller radius in the map of the sharper picture; equal radii count as wrong.
 
+    Returns the well-ordered share of the pixels sharper near, of those sharper far, and of both together; NaN if there
+    are none.
+
     Parameters
     ----------
     near_map, far_map : (H, W) ndarray of float32
         Radius in px in the pictures focused near and far.
     near_is_sharper, far_is_sharper : (H, W) ndarray of bool
         See `compare_sharpness`.
-
-    Returns
-    -------
-    ordered_near, ordered_far, ordered : float
-        Share among the pixels sharper near, sharper far, and either; NaN if there are none.
     """
     near_right, far_right = (near_map < far_map)[near_is_sharper], (far_map < near_map)[far_is_sharper]
     both = np.concatenate([near_right, far_right])

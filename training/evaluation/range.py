@@ -29,25 +29,17 @@ LEAST_RADIUS = 1.0
 
 @dataclass(frozen=True)
 class RangeScore:
-    """Errors of the map that one method made of one scene; NaN where nothing could be measured.
+    """Errors of the map that one method made of one scene; NaN where nothing could be measured."""
 
-    Attributes
-    ----------
-    method, family, picture : str
-        Names of the method, the family of scenes and the scene.
-    relative : float
-        Mean of ``|estimate - true| / max(true, 1)``.
-    by_range : tuple of float
-        The same mean over the pixels of each of `RANGES`; the upper end belongs to a range.
-    seconds : float
-        Time for one megapixel.
-    """
-
+    #: Names of the method, the family of scenes and the scene.
     method: str
     family: str
     picture: str
+    #: Mean of ``|estimate - true| / max(true, 1)``.
     relative: float
+    #: The same mean over the pixels of each of `RANGES`; the upper end belongs to a range.
     by_range: tuple[float, ...]
+    #: Time for one megapixel, s.
     seconds: float
 
 

@@ -20,23 +20,16 @@ ERRORS = {"sparse_mae": measure_sparse_error, "dense_mae": measure_dense_error}
 
 @dataclass(frozen=True)
 class RobustnessScore:
-    """Errors on one scene under one condition; NaN if no pattern edge was found.
+    """Errors on one scene under one condition; NaN if no pattern edge was found."""
 
-    Attributes
-    ----------
-    weights, family, scene, condition : str
-        Names of the weights, the family of scenes, the scene and the condition.
-    sparse_mae : float
-        Mean absolute error in px at true pattern edge points.
-    dense_mae : float
-        Mean absolute error in px of the whole map.
-    """
-
+    #: Names of the weights, the family of scenes, the scene and the condition.
     weights: str
     family: str
     scene: str
     condition: str
+    #: Mean absolute error in px at true pattern edge points.
     sparse_mae: float = NAN
+    #: Mean absolute error in px of the whole map.
     dense_mae: float = NAN
 
 
@@ -62,11 +55,9 @@ def score_robustness(
 def summarize_robustness(scores: Sequence[RobustnessScore]) -> list[Row]:
     """Average the errors over the scenes of a family.
 
-    Returns
-    -------
-    list of dict
-        One row for each family, weights and condition, in order of appearance: ``family``, ``weights``, ``condition``,
-        ``scenes`` (those with a map), both errors, and each error divided by the error on the same scenes when clean.
+    Returns one row for each family, weights and condition, in order of appearance: ``family``, ``weights``,
+    ``condition``, ``scenes`` (those with a map), both errors, and each error divided by the error on the same scenes
+    when clean.
     """
     groups = group_by(scores, "family", "weights", "condition")
     rows: list[Row] = []

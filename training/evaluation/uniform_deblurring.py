@@ -111,17 +111,8 @@ def score_uniform(case: UniformCase, methods: Mapping[tuple[str, str], Deconvolu
 def summarize_uniform(scores: Sequence[UniformScore], *, keep_all: Sequence[str] = ("deconvolve",)) -> list[Row]:
     """Average the PSNR over the pictures, one row for each radius and method with its best setting.
 
-    Parameters
-    ----------
-    scores : sequence of UniformScore
-    keep_all : sequence of str
-        Methods that have a row for each setting instead.
-
-    Returns
-    -------
-    list of dict
-        ``radius (px)``, ``method``, ``setting``, ``PSNR (dB)``, ``gain (dB)`` over the first method, the blurry input,
-        and ``s/MP``, the median time.
+    Each row has ``radius (px)``, ``method``, ``setting``, ``PSNR (dB)``, ``gain (dB)`` over the first method, the
+    blurry input, and ``s/MP``, the median time. The methods of `keep_all` have a row for each setting instead.
     """
     groups = group_by(scores, "radius", "method", "setting")
     means = {key: float(np.mean([score.psnr for score in members])) for key, members in groups.items()}

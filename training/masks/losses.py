@@ -15,6 +15,8 @@ _LEAST_WEIGHT = 1e-6
 def score_map_loss(masks: Any, logits: Any, weights: Any = None) -> Any:
     """Binary cross entropy of each supervised score map, summed with weights 1.
 
+    The loss, a scalar tensor, is the sum over the K maps of the mean over pixels and pictures.
+
     Parameters
     ----------
     masks : (B, H, W, 1) tensor
@@ -23,11 +25,6 @@ def score_map_loss(masks: Any, logits: Any, weights: Any = None) -> Any:
         Output of a network of `defocus_edge.networks.segmentation.registry`.
     weights : (B,) tensor, optional
         Weight of each picture; 0 for a picture without a mask.
-
-    Returns
-    -------
-    scalar tensor
-        Sum over the K maps of the mean over pixels and pictures.
     """
     masks = ops.cast(masks, logits.dtype)
     # -m log(sigmoid(x)) - (1 - m) log(1 - sigmoid(x)), without overflow
@@ -38,6 +35,9 @@ def score_map_loss(masks: Any, logits: Any, weights: Any = None) -> Any:
 def iou_loss(masks: Any, probability: Any, weights: Any = None) -> Any:
     """One minus the soft intersection over union of each picture, averaged.
 
+    The loss is 0 for equal binary maps, also if both are empty, and 1 for disjoint maps. An empty mask and a map that
+    is not empty give 1 with hardly any gradient, so a cross entropy is needed beside it.
+
     Parameters
     ----------
     masks : (B, H, W, 1) tensor
@@ -46,12 +46,6 @@ def iou_loss(masks: Any, probability: Any, weights: Any = None) -> Any:
         Probability that a pixel is blurred: the sigmoid of a network's last map.
     weights : (B,) tensor, optional
         Weight of each picture; 0 for a picture without a mask.
-
-    Returns
-    -------
-    scalar tensor
-        0 for equal binary maps, also if both are empty; 1 for disjoint maps. An empty mask and a map that is not empty
-        give 1 with hardly any gradient, so a cross entropy is needed beside it.
     """
     masks = ops.cast(masks, probability.dtype)
     overlap = ops.sum(masks * probability, axis=(1, 2, 3))
@@ -62,15 +56,10 @@ def iou_loss(masks: Any, probability: Any, weights: Any = None) -> Any:
 def generator_loss(map_logits: Any) -> Any:
     """Loss of the generator: how surely the discriminator recognizes its maps.
 
-    Parameters
-    ----------
-    map_logits : (B, h, w, 1) tensor
-        Logits of the discriminator for pictures with the generator's maps.
+    The loss is the mean binary cross entropy with the answer "mask". This form keeps its gradient when the
+    discriminator wins.
 
-    Returns
-    -------
-    scalar tensor
-        Mean binary cross entropy with the answer "mask": this form keeps its gradient when the discriminator wins.
+    `map_logits`, (B, h, w, 1), are those of the discriminator for pictures with the generator's maps.
     """
     return ops.mean(ops.softplus(-map_logits))
 
@@ -78,15 +67,10 @@ def generator_loss(map_logits: Any) -> Any:
 def discriminator_loss(mask_logits: Any, map_logits: Any) -> Any:
     """Loss of the discriminator: taking maps for masks and masks for maps.
 
-    Parameters
-    ----------
-    mask_logits, map_logits : (B, h, w, 1) tensor
-        Logits of the discriminator for pictures with their masks, and with the generator's maps.
+    The loss is the mean of both mean binary cross entropies. It is log 2 if the discriminator cannot tell.
 
-    Returns
-    -------
-    scalar tensor
-        Mean of both mean binary cross entropies; log 2 if the discriminator cannot tell.
+    `mask_logits` and `map_logits`, (B, h, w, 1), are its logits for pictures with their masks and with the generator's
+    maps.
     """
     return (ops.mean(ops.softplus(-mask_logits)) + ops.mean(ops.softplus(map_logits))) / 2
 

@@ -75,18 +75,7 @@ class AdversarialModel(keras.Model):
 
 
 class MaskTrainer:
-    """A network that detects blur, and how it takes a step of training.
-
-    Parameters
-    ----------
-    settings : MaskTrainingSettings
-    config : SegmentationConfig
-        Architecture of the network.
-
-    Attributes
-    ----------
-    network : keras.Model
-    """
+    """A network that detects blur, with the architecture `config`, and how it takes a step of training."""
 
     def __init__(self, settings: MaskTrainingSettings, config: SegmentationConfig) -> None:
         self.settings, self.config = settings, config
@@ -138,17 +127,8 @@ class MaskTrainer:
     def take_step(self, images: NDArray[np.float32], masks: NDArray[np.float32]) -> float:
         """Take one step of the optimizer, and then one of the discriminator's, if there is one.
 
-        Parameters
-        ----------
-        images : (B, S, S, 3) ndarray of float32
-            RGB in [0, 1].
-        masks : (B, S, S, 1) ndarray of float32
-            1 = blurred, 0 = sharp; `UNLABELLED` everywhere for a picture without mask.
-
-        Returns
-        -------
-        float
-            Loss of the network before the step.
+        `images` are (B, S, S, 3), RGB in [0, 1]. `masks` are (B, S, S, 1): 1 = blurred, 0 = sharp, `UNLABELLED`
+        everywhere for a picture without mask. Returns the loss of the network before the step.
         """
         if self._discriminator is None:
             return float(np.asarray(self._model.train_on_batch(images, masks)))

@@ -27,9 +27,9 @@ T = TypeVar("T")
 #: Sharp pictures for which `measure_sharpness` reads more px than this, once they are reduced, are never shown in
 #: focus: some have a soft background. It reads 1.1 to 1.3 times the true radius; 1 px is the smallest blurred level.
 SHARP_LIMIT = 1.2
-#: Factors by which persons are reduced: more than other pictures, so that more than a part of a person is seen.
+#: Factors by which persons are reduced, so that more than a part of a person is seen.
 PERSON_REDUCTIONS = (0.4, 0.8)
-#: Hand-drawn masks are of whole photographs and composed as such: this much of them or more is used, along each side.
+#: Share of a hand-drawn mask that is used, along each side. It is large, since the masks are of whole photographs.
 SHAPE_WINDOWS = (0.6, 1.0)
 #: A matte covers at least this share of a scene, and leaves at least as much; if not, it is drawn again, up to
 #: `_TRIES` times.
@@ -40,12 +40,7 @@ _DEPTH_PERCENTILES = (1, 99)
 
 
 class PartCutter:
-    """Cuts random windows from random pictures; only the window is converted to light.
-
-    Parameters
-    ----------
-    sources : Sources
-    """
+    """Cuts random windows from random pictures; only the window is converted to light."""
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
@@ -70,12 +65,12 @@ class PartCutter:
     def cut_light(self, shape: Shape, rng: np.random.Generator, *, radius: float) -> NDArray[np.float32]:
         """Linear light of part of a sharp picture, reduced as far as its size allows, never enlarged.
 
-        What will have a `radius` in px that does not count as blurred comes from pictures that are in focus all over.
+        If `radius`, in px, does not count as blurred, the light comes from pictures that are in focus all over.
         """
         pictures = self._find_focused(shape) if radius <= BLURRED_ABOVE else self._find_any(shape)
         picture = _choose(pictures, rng)
         window = _choose_window(picture.shape, shape, REDUCTIONS, rng)
-        return _mirror(_reduce(find_light(picture[window]), shape), rng) * draw_gain(rng)
+        return _mirror(resize(find_light(picture[window]), shape), rng) * draw_gain(rng)
 
     def cut_person(self, shape: Shape, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Linear light of a part of a person's photograph, and the share of each pixel that the person covers."""
@@ -84,10 +79,10 @@ class PartCutter:
         def cut() -> tuple[Cutout, tuple[slice, slice], NDArray[np.float32]]:
             cutout = _choose(cutouts, rng)
             window = _choose_window(cutout.mask.shape, shape, PERSON_REDUCTIONS, rng)
-            return cutout, window, _reduce(find_inside(cutout.mask[window]), shape)
+            return cutout, window, resize(find_inside(cutout.mask[window]), shape)
 
         cutout, window, matte = _repeat(cut, lambda part: part[2])
-        both = _mirror(np.dstack([_reduce(find_light(cutout.picture[window]), shape), matte]), rng)
+        both = _mirror(np.dstack([resize(find_light(cutout.picture[window]), shape), matte]), rng)
         return np.ascontiguousarray(both[..., :3]) * draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
     def cut_shape(self, shape: Shape, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -97,7 +92,7 @@ class PartCutter:
             mask = _choose(self.sources.shapes, rng)
             whole = max(shape[0] / mask.shape[0], shape[1] / mask.shape[1])  # with this factor all of it is seen
             window = _choose_window(mask.shape, shape, (whole / SHAPE_WINDOWS[1], whole / SHAPE_WINDOWS[0]), rng)
-            return _reduce((mask[window] >= WHITE_FROM).astype(np.float32), shape)
+            return resize((mask[window] >= WHITE_FROM).astype(np.float32), shape)
 
         return _mirror(_repeat(cut, lambda matte: matte), rng)
 
@@ -106,7 +101,7 @@ class PartCutter:
         source = _choose(self._find_depth(shape), rng)
         window = _choose_window(source.disparity.shape, shape, DEPTH_REDUCTIONS, rng)
         disparity = cv2.resize(source.disparity[window], shape[::-1], interpolation=cv2.INTER_NEAREST)
-        both = _mirror(np.dstack([_reduce(find_light(source.picture[window]), shape), disparity]), rng)
+        both = _mirror(np.dstack([resize(find_light(source.picture[window]), shape), disparity]), rng)
         return np.ascontiguousarray(both[..., :3]) * draw_gain(rng), np.ascontiguousarray(both[..., 3])
 
     def _choose_focused(self, shape: Shape) -> list[NDArray[np.uint8]]:
@@ -163,19 +158,9 @@ def compose_plane(
 ) -> Scene:
     """A tilted plane, such as the ground.
 
-    The inverse depth of a plane, and so the signed radius, is linear in the picture's rows and columns.
-
-    Parameters
-    ----------
-    cutter : PartCutter
-    shape : (int, int)
-    focus : float
-        Place of the focus along `angle`, 0 to 1 from one end of the picture to the other.
-    angle : float
-        Radians from the columns' axis.
-    largest : float
-        Radius in px at the end that is farther from the focus.
-    rng : numpy.random.Generator
+    The inverse depth of a plane, and so the signed radius, is linear in the picture's rows and columns. `angle` is in
+    radians from the columns' axis. `focus` is the place of the focus along it, 0 to 1 from one end of the picture to
+    the other. `largest` is the radius in px at the end that is farther from the focus.
     """
     rows, cols = np.indices(shape, dtype=np.float32)
     along = np.cos(angle) * cols + np.sin(angle) * rows
@@ -207,7 +192,7 @@ def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Sc
 
 
 def _round_radius(radius: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Radius in the steps of the blur levels: half as many to render as the renderers would make, and none visible."""
+    """Round radii to the steps of the blur levels. They cannot be seen, and the renderers' own are half as wide."""
     return np.asarray(np.rint(radius / RADIUS_STEP) * RADIUS_STEP, dtype=np.float32)
 
 
@@ -244,8 +229,8 @@ def _repeat(cut: Callable[[], T], find_matte: Callable[[T], NDArray[np.float32]]
     return part
 
 
-def _reduce(values: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
-    """Resize by area averages; mattes that must be enlarged become soft, not blocky."""
+def resize(values: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
+    """Resize to (rows, columns): by area averages if both sides shrink, else linearly, so that mattes become soft."""
     smaller = values.shape[0] >= shape[0] and values.shape[1] >= shape[1]
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(values, shape[::-1], interpolation=method), dtype=np.float32)

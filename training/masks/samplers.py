@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from defocus_edge.files.images import read_image
 from training.data.mask_datasets import MaskPair, read_pair
-from training.data.sources import list_pictures
-
-# Value of a resized 8-bit mask from which a pixel counts as blurred: half of white.
-_WHITE_FROM = 128
+from training.data.sources import WHITE_FROM, list_pictures
 
 
 class MaskSampler(Protocol):
@@ -27,6 +24,9 @@ class MaskSampler(Protocol):
 
 class PairSampler:
     """Draws random parts of photographs with hand-drawn masks: resized, turned, cropped, mirrored.
+
+    Raises ValueError if there are no pairs, or `resized` is smaller than `side`. Raises MaskSetError, ImageReadError or
+    FileNotFoundError if a pair cannot be read.
 
     Parameters
     ----------
@@ -40,13 +40,6 @@ class PairSampler:
         Largest turn either way, in rad.
     scaling : float
         Photographs are enlarged by a random factor from 1 to this.
-
-    Raises
-    ------
-    ValueError
-        If there are no pairs, or `resized` is smaller than `side`.
-    MaskSetError, ImageReadError, FileNotFoundError
-        If a pair cannot be read.
     """
 
     def __init__(
@@ -68,7 +61,7 @@ class PairSampler:
         """See `MaskSampler`."""
         parts = [self._cut(self._pictures[rng.integers(len(self._pictures))], rng) for _ in range(count)]
         both = np.stack(parts)
-        return both[..., :3].astype(np.float32) / np.float32(255), both[..., 3] >= _WHITE_FROM
+        return both[..., :3].astype(np.float32) / np.float32(255), both[..., 3] >= WHITE_FROM
 
     def _cut(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Cut a part of one photograph, which is mirrored beyond its border."""
@@ -93,16 +86,8 @@ class PairSampler:
 class PhotoSampler:
     """Draws random square parts of photographs that have no masks.
 
-    Parameters
-    ----------
-    folder : str or Path
-    side : int
-        Side of the crops, px; smaller photographs are enlarged to it.
-
-    Raises
-    ------
-    FileNotFoundError, ImageReadError
-        If the folder has no pictures or one cannot be read.
+    The parts have a `side` in px; smaller photographs are enlarged to it. Raises FileNotFoundError or ImageReadError if
+    the folder has no pictures or one cannot be read.
     """
 
     def __init__(self, folder: str | Path, *, side: int) -> None:

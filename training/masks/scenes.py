@@ -13,6 +13,7 @@ from defocus_edge.blur_levels import BLURRED_ABOVE
 from synth.camera import Sensor
 from synth.scenes import Scene
 from training.data.development import load_motorcycle
+from training.data.mask_datasets import MaskPair, read_pair
 from training.data.photographs import draw_sensor, find_light, photograph
 from training.data.sources import DepthPicture, Sources, load_sources
 from training.masks.parts import (
@@ -33,10 +34,10 @@ SHARP_RADII = (0.0, 0.7)
 #: Radii of what is blurred, px, evenly distributed in their logarithm. Photographs with hand-drawn masks, 320 px wide,
 #: reach about 12 px (measured).
 BLURRED_RADII = (1.5, 12.0)
-#: Radii are multiples of this, px: what `blur_with_disk_fast` keeps of a disk is of use again.
+#: Radii are multiples of this, px, so that what `blur_with_disk_fast` keeps of a disk can be used again.
 RADIUS_GRID = 0.125
-#: Families of scenes and their shares. Most real masks show a subject in front of its background. There are so few
-#: pictures with disparity that they would be learnt by heart.
+#: Families of scenes and their shares. Most real masks show a subject in front of its background. With a
+#: larger share, the few pictures with disparity would be learnt by heart.
 FAMILIES = {"shape": 0.44, "person": 0.22, "gradual": 0.2, "depth": 0.06, "uniform": 0.08}
 #: Share of the shapes whose blurred side is nearer and spills over the sharp side.
 NEAR_SHARE = 0.35
@@ -54,7 +55,7 @@ DEPTH_FOCI = (0.0, 1.0)
 #: The development set: number of scenes of each family without depth; their shapes take turns.
 SHAPE_SCENES, PERSON_SCENES, GRADUAL_SCENES, UNIFORM_SCENES = 20, 20, 11, 4
 SCENE_SHAPES = ((320, 320), (320, 426), (288, 384), (384, 288), (272, 400))
-#: One scene of this many has its nearer side blurred.
+#: The nearer side is blurred in one scene out of this many.
 NEAR_EVERY = 3
 #: Largest radius in px of the first plane, and by how much that of the last one is larger.
 SCENE_PLANE_RADIUS, SCENE_PLANE_GROWTH = 6, 6
@@ -76,41 +77,35 @@ _SEED = 2027
 
 @dataclass(frozen=True, eq=False)
 class MaskScene:
-    """A picture and its mask.
-
-    Attributes
-    ----------
-    name, family : str
-    image : (H, W, 3) ndarray of float32
-        RGB in [0, 1].
-    mask : (H, W) ndarray of bool
-        True = blurred.
-    """
+    """A picture and its mask."""
 
     name: str
     family: str
+    #: (H, W, 3) RGB in [0, 1].
     image: NDArray[np.float32]
+    #: (H, W) True where the picture is blurred.
     mask: NDArray[np.bool_]
+
+
+def read_scene(pair: MaskPair) -> MaskScene:
+    """Read a photograph and its mask as a scene."""
+    picture, mask = read_pair(pair)
+    return MaskScene(pair.name, "photograph", picture.astype(np.float32) / np.float32(255), mask)
 
 
 class MaskSceneSampler:
     """Draws pictures with masks without end. They depend on nothing but the generator.
 
-    Borders are mirrored before the blur, which does not matter to a mask. Making a sampler measures the sharpness of
-    each sharp picture, 20 ms each.
+    Borders are mirrored before the blur; this does not matter for a mask. Making a sampler measures the sharpness of
+    each sharp picture, 20 ms each. Raises ValueError if a family is unknown or has no sources, or `side` exceeds every
+    picture of a kind.
 
     Parameters
     ----------
-    sources : Sources
     side : int
         Side of the pictures, px.
     families : dict, optional
         Name of a family to how often it occurs. Default: `FAMILIES`.
-
-    Raises
-    ------
-    ValueError
-        If a family is unknown or has no sources, or `side` exceeds every picture of a kind.
     """
 
     def __init__(self, sources: Sources, *, side: int = 256, families: dict[str, float] | None = None) -> None:
@@ -119,7 +114,7 @@ class MaskSceneSampler:
         self.side = side
         self._shape = (side, side)
         self._cutter = PartCutter(sources)
-        # In one order, whatever the order of the settings: a seed gives the same pictures.
+        # In a fixed order, whatever the order of the settings, so that a seed always gives the same pictures.
         self._names = [name for name in FAMILIES if name in families]
         shares = np.array([families[name] for name in self._names])
         self._shares = shares / shares.sum()
@@ -133,18 +128,9 @@ class MaskSceneSampler:
         self._cutter.check_shape(self._shape, persons="person" in families, depth="depth" in families)
 
     def draw_sample(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """One picture and its mask.
+        """Draw a picture (side, side, 3), RGB in [0, 1] in the steps of 8 bits, and its mask (side, side).
 
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        image : (side, side, 3) ndarray of float32
-            RGB in [0, 1], with the steps of 8 bits.
-        mask : (side, side) ndarray of bool
-            True = blurred by more than `BLURRED_ABOVE`.
+        A pixel of the mask is True if its radius is above `BLURRED_ABOVE`.
         """
         scene = self._draw[str(rng.choice(self._names, p=self._shares))](rng)
         quarters = int(rng.integers(4))  # the parts are mirrored already
@@ -188,17 +174,10 @@ class MaskSceneSampler:
 
 
 def render_mask_development_set(root: str | Path) -> Iterator[MaskScene]:
-    """All scenes of the development set, from pictures that are never trained on, always the same.
+    """Render all scenes of the development set, from pictures that are never trained on, always the same.
 
-    Parameters
-    ----------
-    root : str or Path
-        As for `load_sources`.
-
-    Yields
-    ------
-    MaskScene
-        Families ``shape``, ``person``, ``gradual``, ``uniform``, ``depth`` and ``motorcycle``.
+    `root` is as for `load_sources`. The families are ``shape``, ``person``, ``gradual``, ``uniform``, ``depth`` and
+    ``motorcycle``.
     """
     sources = load_sources(root, development=True, sharpen=False)
     cutter = PartCutter(sources)

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
-from training.data.mask_datasets import MaskPair, list_cuhk, list_dut, list_pairs, read_pair
+from training.data.mask_datasets import MaskPair, list_cuhk, list_dut, list_pairs
 from training.data.sources import load_sources
 from training.masks.choices import Dataset
 from training.masks.config import MaskTrainingConfig
 from training.masks.model import MaskTrainer
 from training.masks.samplers import MaskSampler, PairSampler, PhotoSampler
-from training.masks.scenes import MaskScene, MaskSceneSampler, render_mask_development_set
+from training.masks.scenes import MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
 from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask, calibrate_threshold, export_network
 from training.masks.vgg16 import fill_from_imagenet
@@ -36,25 +35,16 @@ _DATA = {
 
 @dataclass(frozen=True)
 class MaskRun(TrainingRun):
-    """The training of a network that detects blur.
-
-    Attributes
-    ----------
-    trainer : MaskTrainer
-    sampler, development : MaskSampler
-        Pictures that are learnt from, and pictures that are kept out.
-    scenes : callable
-        Returns the pictures that the threshold is calibrated on.
-    photos : PhotoSampler or None
-        Pictures without masks.
-    dataset : Dataset
-    """
+    """The training of a network that detects blur."""
 
     config: MaskTrainingConfig
     trainer: MaskTrainer
+    #: Pictures that are learnt from, and pictures that are kept out.
     sampler: MaskSampler
     development: MaskSampler
+    #: Returns the pictures that the threshold is calibrated on.
     scenes: Callable[[], Sequence[MaskScene]]
+    #: Pictures without masks.
     photos: PhotoSampler | None
     dataset: Dataset
 
@@ -104,26 +94,18 @@ def open_mask_run(
 ) -> MaskRun:
     """Read the pictures and build the network.
 
+    Raises FileNotFoundError, ImageReadError or MaskSetError if pictures are missing or cannot be read. Raises
+    ValueError if the settings do not fit the pictures.
+
     Parameters
     ----------
-    config : MaskTrainingConfig
-    dataset : Dataset
     root : Path
         Folder of the pictures: as for `load_sources`, in the layout of the set, or with ``image`` and ``gt`` for
         ``pairs``.
-    folder : Path
-    resume : bool
     unlabelled : Path, optional
         Folder of photographs without masks.
     say : callable
         Called with a line if the training begins with other weights than the settings ask for.
-
-    Raises
-    ------
-    FileNotFoundError, ImageReadError, MaskSetError
-        If pictures are missing or cannot be read.
-    ValueError
-        If the settings do not fit the pictures.
     """
     settings = config.settings
     keras.utils.set_random_seed(settings.seed)
@@ -163,7 +145,7 @@ def _open_data(
             scaling=settings.scaling,
         ),
         PairSampler(kept_pairs, side=settings.side),
-        lambda: [_read_scene(pair) for pair in kept_pairs],
+        lambda: [read_scene(pair) for pair in kept_pairs],
     )
 
 
@@ -174,9 +156,3 @@ def _list_training_pairs(dataset: Dataset, root: Path) -> list[MaskPair]:
     if dataset == Dataset.DUT:
         return list_dut(root, part="train")
     return list_pairs(root / "image", root / "gt")
-
-
-def _read_scene(pair: MaskPair) -> MaskScene:
-    """A photograph and its mask as a scene."""
-    picture, mask = read_pair(pair)
-    return MaskScene(pair.name, "photograph", picture.astype(np.float32) / np.float32(255), mask)

@@ -34,9 +34,10 @@ _EQUAL_F_BETA = 5e-4
 class MaskTask(Task[MaskBatch]):
     """Trains a network that detects blur in place.
 
+    Raises ValueError if the settings want pictures without masks and there are none.
+
     Parameters
     ----------
-    trainer : MaskTrainer
     sampler : MaskSampler
         What to learn from.
     development : MaskSampler
@@ -45,11 +46,6 @@ class MaskTask(Task[MaskBatch]):
         Pictures without masks, if the settings want some.
     scored_crops : int
         Number of held-back crops that are scored at each checkpoint.
-
-    Raises
-    ------
-    ValueError
-        If the settings want pictures without masks and there are none.
     """
 
     settings: MaskTrainingSettings
@@ -111,11 +107,6 @@ def score_crops(trainer: MaskTrainer, images: NDArray[np.float32], masks: NDArra
 
 def calibrate_threshold(trainer: MaskTrainer, scenes: Sequence[MaskScene]) -> tuple[float, dict[str, Any]]:
     """Find the probability with the largest mean Fβ on the development set.
-
-    Parameters
-    ----------
-    trainer : MaskTrainer
-    scenes : sequence of MaskScene
 
     Returns
     -------

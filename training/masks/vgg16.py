@@ -8,19 +8,9 @@ from defocus_edge.networks.segmentation.blocks import INPUT_GAIN, VGG16_NAMES, S
 
 
 def fill_from_imagenet(network: keras.Model, config: SegmentationConfig) -> str | None:
-    """Fill the VGG16 part of a network with weights that `keras.applications` has or can download.
+    """Fill the layers `VGG16_NAMES` of a network with weights that `keras.applications` has or can download.
 
-    Parameters
-    ----------
-    network : keras.Model
-        A network with the layers `VGG16_NAMES`.
-    config : SegmentationConfig
-        Architecture of the network; the weights fit only width 1.
-
-    Returns
-    -------
-    str or None
-        Why the network was not filled; None if it was.
+    The weights fit only a network of width 1. Returns why the network was not filled; None if it was.
 
     Notes
     -----

@@ -39,13 +39,7 @@ def describe_run(settings: Any, architecture: Any) -> dict[str, Any]:
 
 
 def check_new(path: Path) -> None:
-    """Refuse to begin a run where it would overwrite a checkpoint.
-
-    Raises
-    ------
-    CheckpointError
-        If there is a checkpoint.
-    """
+    """Raise CheckpointError if a new run would overwrite a checkpoint."""
     if path.is_file():
         msg = f"{path} must not exist for a new run. Got: a checkpoint. Go on from it (resume) or name another folder."
         raise CheckpointError(msg)
@@ -68,15 +62,8 @@ def save_checkpoint(path: Path, variables: Sequence[Any], step: int, description
 def load_checkpoint(path: Path, variables: Sequence[Any]) -> int:
     """Fill variables from a checkpoint.
 
-    Returns
-    -------
-    int
-        The step after which the checkpoint was written; 0 if there is none.
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is of another model.
+    Returns the step after which the checkpoint was written; 0 if there is none. Raises CheckpointError if the
+    checkpoint is of another model.
     """
     if not path.is_file():
         return 0
@@ -92,15 +79,8 @@ def load_checkpoint(path: Path, variables: Sequence[Any]) -> int:
 def load_network(path: Path, variables: Sequence[Any]) -> int:
     """Fill the variables of a network, which come first in a checkpoint, whatever optimizer trained them.
 
-    Returns
-    -------
-    int
-        The step after which the checkpoint was written.
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is of another network.
+    Returns the step after which the checkpoint was written. Raises CheckpointError if the checkpoint is of another
+    network.
     """
     with np.load(path) as arrays:
         _fill(variables, arrays, path)
@@ -114,13 +94,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def check_resumable(path: Path, description: dict[str, Any]) -> None:
-    """Refuse to go on from a checkpoint of a run with another description; more steps are allowed.
-
-    Raises
-    ------
-    CheckpointError
-        If a setting differs, or the steps are fewer.
-    """
+    """Raise CheckpointError if a checkpoint has other settings than `description`; only its steps may be fewer."""
     if not path.is_file():
         return
     now, then = description, read_settings(path)

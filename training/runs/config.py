@@ -49,25 +49,16 @@ class TrainingFile:
 
 @plain_dataclass(frozen=True)
 class TrainingConfig(Generic[Settings]):
-    """A whole training: the settings of its stages and the architecture of what it trains.
-
-    Attributes
-    ----------
-    name : str
-    stages : dict
-        Name of the checkpoint of each stage to its settings.
-    architecture : dataclass
-        Configuration of the networks.
-    checkpoint_seconds : float
-        Time between checkpoints.
-    source : dict
-        Content of the file.
-    """
+    """A whole training: the settings of its stages and the architecture of what it trains."""
 
     name: str
+    #: Name of the checkpoint of each stage to its settings.
     stages: dict[str, Settings]
+    #: Configuration of the networks.
     architecture: Any
+    #: Time between checkpoints, s.
     checkpoint_seconds: float
+    #: Content of the file.
     source: Table
 
     def change(self, **settings: Any) -> Self:
@@ -85,6 +76,8 @@ def list_configs(network: str = ".") -> list[str]:
 def read_file(config: str, build: Callable[[str, Table], T], *, network: str = ".") -> T:
     """Read a configuration.
 
+    Raises ValueError if there is no such file, or a key is unknown, missing, of the wrong type or out of range.
+
     Parameters
     ----------
     config : str
@@ -93,11 +86,6 @@ def read_file(config: str, build: Callable[[str, Table], T], *, network: str = "
         Name and tables to the configuration.
     network : str
         See `list_configs`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file, or a key is unknown, missing, of the wrong type or out of range.
     """
     known = list_configs(network)
     path = CONFIGS_FOLDER / network / f"{config}.toml" if config in known else Path(config)
@@ -135,15 +123,9 @@ def build_table(schema: type[T], table: Table) -> T:
 
 
 def build_architecture(config_class: type[T], table: Table, *, without: Iterable[str] = ()) -> T:
-    """Build the configuration of a network, checking types as well as its own rules.
+    """Build the configuration of a network, a dataclass without type checks, and check types as well as its own rules.
 
-    Parameters
-    ----------
-    config_class : type
-        A dataclass without type checks.
-    table : dict
-    without : iterable of str
-        Fields that a file may not set.
+    `without` names the fields that a file may not set.
     """
     names = [field.name for field in fields(config_class)]  # type: ignore[arg-type]  # a dataclass
     _check_keys(table, set(names) - set(without))
@@ -155,15 +137,8 @@ def build_architecture(config_class: type[T], table: Table, *, without: Iterable
 def build_stage(schema: type[Settings], table: Table, fixed: Table, *, more_keys: Iterable[str] = ()) -> Settings:
     """Build the settings of a stage from its table, which may count in epochs.
 
-    Parameters
-    ----------
-    schema : type
-        Class of the settings.
-    table : dict
-    fixed : dict
-        Settings that the table may not hold.
-    more_keys : iterable of str
-        Keys that the table may hold and that are no settings.
+    `fixed` are settings that the table may not hold. `more_keys` are keys that the table may hold and that are no
+    settings.
     """
     names = {field.name for field in fields(schema)}  # type: ignore[arg-type]  # a dataclass
     every_schedule = set().union(*_SCHEDULE_KEYS.values())
@@ -222,5 +197,5 @@ def _explain(error: ValidationError) -> str:
         rule = rule.replace(word, of_toml)
     if first["type"] == "missing":
         return f"{key} must be given. Got: none."
-    # A rule between several fields has no place of its own: it says all of this itself.
+    # A rule between several fields has no key of its own: its text names the fields and the values.
     return f"{key} {rule}. Got: {first['input']!r}." if key else rule

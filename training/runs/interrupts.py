@@ -13,17 +13,8 @@ from typing import Any
 def hold_interrupt() -> Iterator[Callable[[], bool]]:
     """Remember Ctrl-C until the end of the block; a second one interrupts at once.
 
-    An interrupt within a step would leave weights that do not belong to the number of steps.
-
-    Yields
-    ------
-    callable
-        Returns whether Ctrl-C was pressed.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        At the end of the block, if Ctrl-C was pressed.
+    An interrupt within a step would leave weights that do not belong to the number of steps. Yields a function that
+    tells whether Ctrl-C was pressed. Raises KeyboardInterrupt at the end of the block if it was.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set a handler
         yield lambda: False

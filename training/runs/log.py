@@ -25,7 +25,6 @@ class TrainingLog:
     ----------
     folder : Path
         Gets ``<stage>.csv``, and ``tensorboard/<stage>`` if that is installed (extra `train`).
-    stage : str
     steps : int
         Number of the last step.
     first : int

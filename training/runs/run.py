@@ -20,50 +20,28 @@ LICENCE = "The pictures have mixed or unstated licences (research use)."
 
 @dataclass(frozen=True)
 class TrainingRun(ABC):
-    """What all trainings do in their folder.
-
-    Attributes
-    ----------
-    config : TrainingConfig
-    folder : Path
-        Folder for checkpoints, logs, scores and the preset.
-    resume : bool
-        Whether to go on from the checkpoints in the folder.
-    """
+    """What all trainings do in their folder."""
 
     config: TrainingConfig[Any]
+    #: Folder for checkpoints, logs, scores and the preset.
     folder: Path
+    #: Whether to go on from the checkpoints in the folder.
     resume: bool
 
     @abstractmethod
     def start_from(self, given: str, stages: Sequence[str]) -> None:
-        """Begin with trained weights instead of random ones.
+        """Begin some stages with trained weights instead of random ones.
 
-        Parameters
-        ----------
-        given : str
-            A run's folder, or a preset by name or folder.
-        stages : sequence of str
-            The stages that are to begin so.
-
-        Raises
-        ------
-        CheckpointError
-            If the weights are of other networks than the configuration's.
-        PresetError
-            If `given` is neither a run that has these stages nor a preset.
+        `given` is a run's folder, or a preset by name or folder. Raises CheckpointError if the weights are of other
+        networks than the configuration's. Raises PresetError if `given` is neither a run that has these stages nor a
+        preset.
         """
 
     @abstractmethod
     def save_preset(self, trained: Any, metadata: dict[str, Any]) -> Path:
         """Calibrate the networks and write ``preset`` into the folder.
 
-        Parameters
-        ----------
-        trained
-            What training returned.
-        metadata : dict
-            Entries that all presets have.
+        `trained` is what training returned. `metadata` holds the entries that all presets have.
         """
 
     def train(self, task: Task[Any]) -> dict[str, float]:
@@ -72,21 +50,10 @@ class TrainingRun(ABC):
         return train(task, self.folder, resume=self.resume, checkpoint_seconds=seconds)
 
     def write_preset(self, trained: Any, *, command: str, hours: float) -> Path:
-        """Calibrate the networks and write ``preset`` into the folder.
+        """Calibrate the networks, write ``preset`` into the folder and return its path.
 
-        Parameters
-        ----------
-        trained
-            What training returned.
-        command : str
-            The command that trained the networks, without paths of this machine.
-        hours : float
-            Duration since the run was last resumed.
-
-        Returns
-        -------
-        Path
-            The preset.
+        `trained` is what training returned, `command` the command that trained the networks, without paths of this
+        machine, and `hours` the duration since the run was last resumed.
         """
         metadata = {
             "name": self.folder.name,

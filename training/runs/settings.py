@@ -11,11 +11,11 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from training.data.sources import DEVELOPMENT_STRIDE
 
-#: Of all checked dataclasses: no unknown field, no NaN, no infinity, no conversion but from integers to floats.
+#: Rules of all checked dataclasses: no unknown field, no NaN, no infinity, no conversion but from integers to floats.
 CHECKED = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 #: Seconds between checkpoints, unless a configuration says otherwise.
 CHECKPOINT_SECONDS = 180.0
-#: With these every n-th file is among the validation pictures if every tenth, the development set, must be.
+#: Allowed strides n. If every n-th file is kept out, every tenth one, the development set, must be among them.
 VALIDATION_STRIDES = tuple(n for n in range(2, DEVELOPMENT_STRIDE + 1) if DEVELOPMENT_STRIDE % n == 0)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 Row = dict[str, str | float]
 #: Family of the rows over all families.
 ALL_FAMILIES = "all"
-#: What could not be measured.
+#: A score that could not be measured.
 NAN = float("nan")
 #: Files of a report: the table, and the scores of each picture.
 SUMMARY_FILE, PICTURES_FILE = "summary.csv", "pictures.csv"
@@ -34,7 +34,7 @@ Score = TypeVar("Score", bound=MethodScore)
 
 
 def group_by_family(scores: Sequence[Score]) -> list[tuple[str, str, list[Score]]]:
-    """Group scores by family and method, both in order of appearance; several families are followed by all together."""
+    """Group scores by family and method, in order of appearance; groups of all follow if there are several families."""
     methods = list(dict.fromkeys(score.method for score in scores))
     families = list(dict.fromkeys(score.family for score in scores))
     groups = [

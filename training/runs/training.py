@@ -37,7 +37,6 @@ class Task(ABC, Generic[Batch]):
     ----------
     name : str
         Name of checkpoint and log.
-    settings : StageSettings
     architecture : dataclass
         Configuration of the networks.
     """
@@ -73,27 +72,18 @@ def train(
 ) -> dict[str, float]:
     """Take all steps of a task.
 
+    Returns the scores on the held-back data after the last step. Raises CheckpointError if there is a checkpoint and
+    `resume` is False, or it does not belong to the task. Raises KeyboardInterrupt after Ctrl-C, when the step in
+    progress is done and a checkpoint written.
+
     Parameters
     ----------
-    task : Task
     folder : Path
         Gets ``<name>.npz`` (checkpoint) and ``<name>.csv`` (log), and logs for TensorBoard if that is installed.
     resume : bool
         Go on from the checkpoint in `folder`, if there is one.
     checkpoint_seconds : float
         Time between checkpoints.
-
-    Returns
-    -------
-    dict
-        Scores on the held-back data after the last step.
-
-    Raises
-    ------
-    CheckpointError
-        If there is a checkpoint and `resume` is False, or it does not belong to the task.
-    KeyboardInterrupt
-        After Ctrl-C, when the step in progress is done and a checkpoint written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, first, last = find_checkpoint(folder, task.name), 0, task.settings.steps

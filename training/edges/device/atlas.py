@@ -13,9 +13,10 @@ from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
-from defocus_edge.psf import decode_srgb, encode_srgb
+from defocus_edge.psf import encode_srgb
 from training.data.camera import CROP_SIDE
-from training.data.sources import Sources
+from training.data.photographs import find_light
+from training.data.sources import WHITE_FROM, Sources, erode
 
 #: Side in px of the pictures of a batch.
 IMAGE_SIDE = CROP_SIDE + 2 * PATCH_RADIUS
@@ -40,24 +41,16 @@ class Cut(NamedTuple):
 
 
 class Atlas(NamedTuple):
-    """Pictures and masks, each at a few sizes, in the memory of the accelerator.
+    """Pictures and masks, each at a few sizes, in the memory of the accelerator."""
 
-    Attributes
-    ----------
-    pixels : (N,) tensor of float32
-        Four bytes each: red, green, blue, and the share that an object covers. All backends gather 32-bit floats on the
-        accelerator; TensorFlow cannot do so with bytes and keeps integers on the host.
-    reductions : (R, 5) tensor of integers
-        First pixel, height, width, first row in `rims`, number of rows there.
-    pictures : (P, 2) tensor of integers
-        First row in `reductions`, number of rows there.
-    rims : (M, 2) tensor of float32
-        Row and column of pixels at the border of a mask.
-    """
-
+    #: (N,) tensor of float32. Each has four bytes: red, green, blue, and the share that an object covers. All backends
+    #: gather 32-bit floats on the accelerator; TensorFlow cannot do so with bytes and keeps integers on the host.
     pixels: Any
+    #: (R, 5) tensor of integers: first pixel, height, width, first row in `rims`, number of rows there.
     reductions: Any
+    #: (P, 2) tensor of integers: first row in `reductions`, number of rows there.
     pictures: Any
+    #: (M, 2) tensor of float32: row and column of pixels at the border of a mask.
     rims: Any
 
 
@@ -69,29 +62,16 @@ def index_dtype() -> str:
 def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kinds]:
     """Reduce all pictures except those with disparity, and take them to the accelerator.
 
-    Parameters
-    ----------
-    sources : Sources
-    factors : sequence of float
-        Factors of the reductions, by area averaging in linear light; a result smaller than a window is dropped.
-
-    Returns
-    -------
-    Atlas
-    dict
-        See `Kinds`.
-
-    Raises
-    ------
-    ValueError
-        If a factor is not in (0, 1], no sharp picture is large enough, or there are too many pixels to count.
+    Each picture is reduced by each of the `factors`, by area averaging in linear light. A result smaller than a window
+    is dropped. Raises ValueError if a factor is not in (0, 1], no sharp picture is large enough, or there are too many
+    pixels to count.
     """
     if not factors or not all(0 < factor <= 1 for factor in factors):
         msg = f"factors must be one or more numbers above 0 and at most 1. Got: {tuple(factors)}."
         raise ValueError(msg)
     pairs: dict[str, Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]] = {
         "sharp": ((picture, np.full(picture.shape[:2], 255, dtype=np.uint8)) for picture in sources.sharp),
-        "object": ((cutout.picture, _erode(cutout.mask)) for cutout in sources.cutouts),
+        "object": ((cutout.picture, erode(cutout.mask)) for cutout in sources.cutouts),
         "shape": ((np.zeros((*shape.shape, 3), dtype=np.uint8), shape) for shape in sources.shapes),
     }
     stacks = {kind: [_reduce(picture, mask, factors) for picture, mask in pairs[kind]] for kind in pairs}
@@ -140,8 +120,8 @@ def _start(counts: NDArray[np.integer]) -> NDArray[np.int64]:
 def _reduce(picture: NDArray[np.uint8], mask: NDArray[np.uint8], factors: Sequence[float]) -> list[NDArray[np.uint8]]:
     """(h, w, 4) colours and matte at each size that holds a window."""
     height, width = mask.shape
-    matte = (mask >= 128).astype(np.float32)
-    values = np.concatenate([decode_srgb(np.arange(256) / 255)[picture], matte[..., None]], axis=-1)
+    matte = (mask >= WHITE_FROM).astype(np.float32)
+    values = np.concatenate([find_light(picture), matte[..., None]], axis=-1)
     sizes = [(round(width * factor), round(height * factor)) for factor in factors]
     reduced = [cv2.resize(values, size, interpolation=cv2.INTER_AREA) for size in sizes if min(size) >= SIDE]
     for small in reduced:
@@ -149,14 +129,9 @@ def _reduce(picture: NDArray[np.uint8], mask: NDArray[np.uint8], factors: Sequen
     return [np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8) for small in reduced]
 
 
-def _erode(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Take one px off an object: the drawn rim lies on its border, and the old background must stay out."""
-    return np.asarray(cv2.erode(mask, np.ones((3, 3), dtype=np.uint8)))
-
-
 def _find_rim(matte: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Some pixels along the border of a matte, (N, 2)."""
-    covered = (matte >= 128).astype(np.uint8)
+    covered = (matte >= WHITE_FROM).astype(np.uint8)
     rim = np.argwhere(cv2.morphologyEx(covered, cv2.MORPH_GRADIENT, np.ones((3, 3), dtype=np.uint8)))
     return rim[::_RIM_STRIDE].astype(np.float32)
 

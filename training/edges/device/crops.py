@@ -71,21 +71,17 @@ class DeviceCropBatch(CropBatch):
 class DeviceCropSampler:
     """Draws crops without end on the accelerator of the backend in use. On a CPU, `CropSampler` is faster.
 
+    Raises ValueError if there is no family or one that cannot be drawn here; if at no size a window of 96×96 px fits
+    into a sharp picture, or, with the family ``composite``, into an object or mask; if a factor is outside (0, 1].
+
     Parameters
     ----------
-    sources : Sources
     families : dict, optional
         Name of a family to how often it occurs. Default: those of `FAMILIES` that can be drawn here.
     factors : sequence of float
         Factors of the sizes at which the pictures are kept. Each takes 4 bytes per pixel on the accelerator.
     level_share : float
         Share of the uniform crops that have exactly the radius of a level.
-
-    Raises
-    ------
-    ValueError
-        If there is no family or one that cannot be drawn here; if at no size a window of 96×96 px fits into a sharp
-        picture, or, with the family ``composite``, into an object or mask; if a factor is outside (0, 1].
 
     Notes
     -----
@@ -128,25 +124,11 @@ class DeviceCropSampler:
     def draw_batch(
         self, crops: int, points_per_crop: int, *, seed: int | Sequence[int], balance: Balance = "radius"
     ) -> DeviceCropBatch:
-        """Crops with at most `points_per_crop` random edge points each; the rest of the room is padding.
+        """Draw crops with at most `points_per_crop` random edge points each; the rest of the room is padding.
 
-        Parameters
-        ----------
-        crops, points_per_crop : int
-        seed : int or sequence of int
-            The same seed gives the same batch, whatever was drawn before. Another backend or kind of accelerator draws
-            other numbers from it.
-        balance : {'radius', 'depth edges'}
-            See `Balance`.
-
-        Returns
-        -------
-        DeviceCropBatch
-
-        Raises
-        ------
-        ValueError
-            If `crops` is less than 1, or `points_per_crop` is less than 1 or more than the 24×24 px of a crop.
+        The same `seed` gives the same batch, whatever was drawn before. Another backend or kind of accelerator draws
+        other numbers from it. Raises ValueError if `crops` is less than 1, or `points_per_crop` is less than 1 or more
+        than the 24×24 px of a crop.
         """
         if crops < 1:
             msg = f"crops must be at least 1. Got: {crops}."

@@ -24,7 +24,7 @@ from training.edges.batches import Balance
 
 #: Largest distance in px by which an edge is followed from its strong points along its weak ones.
 HYSTERESIS_REACH = 16
-#: Labels at a point depend on the matte up to so many px away: the undecided band of the largest radius, and the
+#: The label of a point depends on the matte up to this many px away: the undecided band of the largest radius, and the
 #: neighbours that make a pixel part of the rim.
 LABEL_REACH = int(LARGEST_RADIUS + UNDECIDED_MARGIN) + 1
 # Bounds of the sectors of a gradient's direction.
@@ -36,17 +36,14 @@ _FAR = 1e6
 def find_edges(images: Any, quantile: Any, *, settings: EdgeSettings | None = None) -> Any:
     """`defocus_edge.estimation.edges.find_edges` on a batch, with the hysteresis cut short.
 
+    Returns a (B, H, W) tensor of bool.
+
     Parameters
     ----------
     images : (B, H, W, 3) tensor of float32
         RGB in [0, 1].
     quantile : (B,) tensor of float32
         Quantile of the gradient magnitudes of each picture, instead of `EdgeSettings.high_quantile`.
-    settings : EdgeSettings, optional
-
-    Returns
-    -------
-    (B, H, W) tensor of bool
 
     Notes
     -----
@@ -127,17 +124,14 @@ def _suppress(grad_x: Any, grad_y: Any, magnitude: Any) -> Any:
 def label_depth_edges(matte: Any, near: Any, far: Any) -> Any:
     """E-NET label of each pixel of a layer over a background, as `training.edges.crops.label_depth_edges`.
 
+    Returns a (B, H - 2n, W - 2n) tensor of float32 with 0, 1 or `UNDECIDED`, without a border of n = `LABEL_REACH` px.
+
     Parameters
     ----------
     matte : (B, H, W) tensor of float32
         Share that the layer covers.
     near, far : (B,) tensor of float32
         Radius of the layer and of the background, px.
-
-    Returns
-    -------
-    (B, H - 2n, W - 2n) tensor of float32
-        0, 1 or `UNDECIDED`, without a border of n = `LABEL_REACH` px.
     """
     covered = matte >= 0.5
     inside = covered[:, :-2, 1:-1] & covered[:, 2:, 1:-1] & covered[:, 1:-1, :-2] & covered[:, 1:-1, 2:]
@@ -166,17 +160,9 @@ def _square_distance(marked: Any, reach: int) -> Any:
 
 
 def stratify(radius: Any, label: Any, balance: Balance) -> Any:
-    """Strata that the choice of points is balanced over, as in `CropSampler`; -1 only fills up.
+    """Strata that the choice of points is balanced over, as in `CropSampler`; points of stratum -1 only fill up.
 
-    Parameters
-    ----------
-    radius, label : (...) tensor of float32
-        Radius within the levels and E-NET label of each point.
-    balance : {'radius', 'depth edges'}
-
-    Returns
-    -------
-    (...) tensor of float32
+    `radius` (within the levels), `label` (of E-NET) and the result are float32 tensors of one shape.
     """
     if balance == "depth edges":
         return label

@@ -15,16 +15,7 @@ from training.edges.settings import TrainingSettings
 class MixedSampler:
     """Draws each batch either on the accelerator or, for families that only the CPU can render, on the CPU.
 
-    Parameters
-    ----------
-    sources : Sources
-    settings : TrainingSettings
-        Only `families` and `level_share` count.
-
-    Raises
-    ------
-    ValueError
-        See `DeviceCropSampler` and `CropSampler`.
+    Only `families` and `level_share` of the settings count here. Raises ValueError as both samplers do.
     """
 
     def __init__(self, sources: Sources, settings: TrainingSettings) -> None:

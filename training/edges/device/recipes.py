@@ -38,37 +38,26 @@ _SEED_DTYPES = {"jax": np.uint32, "tensorflow": np.int32, "torch": np.int64}
 
 
 class Recipe(NamedTuple):
-    """All random choices for B crops except noise and the choice of points.
+    """All random choices for B crops except noise and the choice of points."""
 
-    Attributes
-    ----------
-    family : (B,) tensor of float32
-        Number of the family in `DEVICE_FAMILIES`.
-    far, near, matte : Cut
-        Places of the background, of the light of the nearer layer and of its matte in the atlas.
-    far_gain, near_gain : (B, 3) tensor of float32
-    is_inverted : (B,) tensor of bool
-        Whether the nearer layer lies where the matte is 0.
-    far_step : (B, 96, 96) tensor of float32
-        Radius of the background in 1/16 px.
-    near_step : (B,) tensor of float32
-        Radius of the nearer layer in 1/16 px.
-    deviation : (B,) tensor of float32
-        Standard deviation of the noise in 8-bit steps.
-    quantile : (B,) tensor of float32
-        Quantile of the gradients above which edges start.
-    """
-
+    #: (B,) tensor of float32: number of the family in `DEVICE_FAMILIES`.
     family: Any
+    #: Places of the background, of the light of the nearer layer and of its matte in the atlas.
     far: Cut
     near: Cut
     matte: Cut
+    #: (B, 3) tensors of float32, factors of red, green and blue.
     far_gain: Any
     near_gain: Any
+    #: (B,) tensor of bool: whether the nearer layer lies where the matte is 0.
     is_inverted: Any
+    #: (B, 96, 96) tensor of float32: radius of the background in 1/16 px.
     far_step: Any
+    #: (B,) tensor of float32: radius of the nearer layer in 1/16 px.
     near_step: Any
+    #: (B,) tensor of float32: standard deviation of the noise in 8-bit steps.
     deviation: Any
+    #: (B,) tensor of float32: quantile of the gradients above which edges start.
     quantile: Any
 
 
@@ -120,21 +109,8 @@ def draw_recipe(
 ) -> Recipe:
     """Draw the same choices as `CropSampler`.
 
-    Parameters
-    ----------
-    crops : int
-    atlas : Atlas
-    kinds : dict
-        See `Kinds`.
-    stream : Stream
-    shares : sequence of float
-        Share of each of `DEVICE_FAMILIES`; the sum is 1.
-    level_share : float
-        Share of the uniform crops that have exactly the radius of a level.
-
-    Returns
-    -------
-    Recipe
+    `shares` holds the share of each of `DEVICE_FAMILIES`; their sum is 1. `level_share` is the share of the uniform
+    crops that have exactly the radius of a level.
     """
     chance = _Chance(crops, stream)
     place = chance.draw()

@@ -22,17 +22,11 @@ VERSIONS = 16
 
 
 class Optics(NamedTuple):
-    """Area-sampled disks of radii in steps of 1/16 px.
+    """Area-sampled disks of radii in steps of 1/16 px."""
 
-    Attributes
-    ----------
-    transfer : (145, 96, 96) tensor of float32
-        Fourier transform of each disk, real since a disk is symmetric.
-    moment : (145,) tensor of float32
-        Second moment along one axis, px².
-    """
-
+    #: (145, 96, 96) tensor of float32: Fourier transform of each disk, real since a disk is symmetric.
     transfer: Any
+    #: (145,) tensor of float32: second moment along one axis, px².
     moment: Any
 
 
@@ -66,20 +60,16 @@ def encode_light(light: Any) -> Any:
 def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSIONS) -> Any:
     """Blur the farthest layer.
 
+    Returns a (B, 96, 96, 3) tensor of float32: blurred light, wrong in the `MARGIN` px at each side.
+
     Parameters
     ----------
     light : (B, 96, 96, 3) tensor of float32
         Linear light.
     step : (B, 96, 96) tensor of float32
         Radius of each pixel in steps of 1/16 px, whole numbers.
-    optics : Optics
     versions : int
         1 for crops with one radius each.
-
-    Returns
-    -------
-    (B, 96, 96, 3) tensor of float32
-        Blurred light, wrong in the `MARGIN` px at each side.
 
     Notes
     -----
@@ -108,6 +98,8 @@ def render_far(light: Any, step: Any, optics: Optics, *, versions: int = VERSION
 def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
     """Lay a blurred layer over what is behind it, as `synth.scenes.render_layers` does.
 
+    Returns a (B, 96, 96, 3) tensor of float32.
+
     Parameters
     ----------
     far : (B, 96, 96, 3) tensor of float32
@@ -118,11 +110,6 @@ def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
         Share of each pixel that the layer covers.
     step : (B,) tensor of float32
         Radius of the layer in steps of 1/16 px.
-    optics : Optics
-
-    Returns
-    -------
-    (B, 96, 96, 3) tensor of float32
     """
     matte = matte[..., None]
     transfer = ops.take(optics.transfer, ops.cast(step, index_dtype()), axis=0)[:, None]
@@ -134,6 +121,8 @@ def cover(far: Any, light: Any, matte: Any, step: Any, optics: Optics) -> Any:
 def take_pictures(light: Any, deviation: Any, noise: Any) -> Any:
     """8-bit sRGB pictures of linear light, as by `synth.camera.take_picture` without JPEG.
 
+    Returns a (B, H, W, 3) tensor of float32: whole 255ths in [0, 1].
+
     Parameters
     ----------
     light : (B, H, W, 3) tensor of float32
@@ -141,11 +130,6 @@ def take_pictures(light: Any, deviation: Any, noise: Any) -> Any:
         Standard deviation of the noise in 8-bit steps.
     noise : (B, H, W, 3) tensor of float32
         Standard normal deviates.
-
-    Returns
-    -------
-    (B, H, W, 3) tensor of float32
-        Whole 255ths in [0, 1].
     """
     encoded = encode_light(ops.clip(light, 0, 1)) * 255 + deviation[:, None, None, None] * noise
     return ops.clip(ops.round(encoded), 0, 255) / 255
