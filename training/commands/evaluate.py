@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from training.commands.options import AuthorsRun, AuthorsSettings, OutScores, Presets, Root
-from training.commands.options import EstimatorAuthors as Authors
+from training.commands.options import Authors, AuthorsRun, AuthorsSettings, OutScores, Presets, Root
 from training.commands.scoring import (
     check_out,
-    explain_pictures,
     load_estimators,
     name_authors,
     print_table,
+    refuse_faults,
     render_scenes,
     watch_progress,
     write_scores,
@@ -87,11 +86,12 @@ def evaluate_pairs(
     Where one picture of a pair is measurably sharper, its map must have the smaller radius; `ordered` is the share of
     the compared pixels where it has.
     """
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.focus_pairs import FocusPairError, load_focus_pairs
     from training.evaluation.pairs import score_pairs, summarize_pairs
 
     check_out(out)
-    with explain_pictures(None, FocusPairError):
+    with refuse_faults(OSError, FocusPairError, ImageReadError):
         found = load_focus_pairs(folder)
     estimators = load_estimators(preset, authors, authors_settings)
     with watch_progress(found, "pairs") as (pairs, say):
@@ -113,13 +113,15 @@ def evaluate_range(
 
     The error is |estimate - true| / max(true, 1 px).
     """
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.large_scenes import BAND_SCENES, PERSON_SCENES, render_large_scenes
     from training.evaluation.range import score_range, summarize_range
 
     check_out(out)
     (estimator,) = load_estimators(None if preset is None else [preset]).values()
     count = len(BAND_SCENES) + len(PERSON_SCENES)
-    with explain_pictures(), watch_progress(render_large_scenes(root, side=side), "scenes", count=count) as watched:
-        scores = score_range(watched[0], estimator, say=watched[1])
+    large = render_large_scenes(root, side=side)
+    with refuse_faults(OSError, ImageReadError), watch_progress(large, "scenes", count=count) as (scenes, say):
+        scores = score_range(scenes, estimator, say=say)
     print_table(summarize_range(scores))
     write_scores(out, scores)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defocus_edge.choices import DEFAULT_PRESET
-from training.commands.options import Figures, OutTables, Root
-from training.commands.options import MethodAuthors as Authors
-from training.commands.scoring import check_out, load_methods, print_table, render_scenes, watch_progress
+from training.commands.options import Authors, Figures, OutTables, Root
+from training.commands.scoring import check_out, load_methods, print_table, refuse_faults, render_scenes, watch_progress
 from training.commands.tools import check_matting, hide_columns, make_folder, split_words
 
 if TYPE_CHECKING:
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 def evaluate_deblurring(
     root: Root,
     methods: Annotated[
-        str, typer.Option(help="With maps in px, with commas: presets by name or folder, zhuo-sim, karaali-jung.")
+        str,
+        typer.Option(help="Methods with maps in px, with commas: presets (name or folder), zhuo-sim, karaali-jung."),
     ] = f"{DEFAULT_PRESET},zhuo-sim,karaali-jung",
     authors: Authors = None,
     figures: Figures = None,
@@ -106,7 +106,5 @@ def _load_networks(preset: str) -> EdgeNetworks:
     from defocus_edge.networks.preset_files import PresetError
     from defocus_edge.networks.presets import load_edge_networks
 
-    try:
+    with refuse_faults(OSError, PresetError):
         return load_edge_networks(preset)
-    except (OSError, PresetError) as error:
-        raise typer.BadParameter(str(error)) from error

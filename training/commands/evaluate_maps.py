@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defocus_edge.choices import DEFAULT_PRESET
-from training.commands.options import Figures, OutTables
-from training.commands.options import MethodAuthors as Authors
-from training.commands.scoring import explain_pictures, load_methods, print_table, render_scenes, watch_progress
+from training.commands.options import Authors, Figures, OutTables
+from training.commands.scoring import load_methods, print_table, refuse_faults, render_scenes, watch_progress
 from training.commands.tools import hide_columns, make_folder, split_words
 
 if TYPE_CHECKING:
@@ -49,13 +48,14 @@ def evaluate_maps(
     methods: Annotated[
         str,
         typer.Option(
-            help="With commas: presets by name or folder, zhuo-sim, karaali-jung, hifst, lbp; for scenes true, too: "
-            "true radii at the edges."
+            help="With commas: presets by name or folder, zhuo-sim, karaali-jung, hifst, lbp; true (true radii at the "
+            "edges) for scenes."
         ),
     ] = f"{DEFAULT_PRESET},zhuo-sim,karaali-jung,hifst,lbp",
     authors: Authors = None,
     truth_unit: Annotated[
-        Unit, typer.Option(help="Of rtf's and folder's true maps: disk radius, Gaussian's sigma, or level number.")
+        Unit,
+        typer.Option(help="Unit of true maps of rtf and folder: disk radius, Gaussian's sigma, or level number."),
     ] = Unit.PX,
     figures: Figures = None,
     out: OutTables = None,
@@ -88,12 +88,13 @@ def evaluate_maps(
 
 def _open_scenes(dataset: MapDataset, root: Path, unit: Unit) -> tuple[Iterable[DevelopmentScene], int]:
     """List scenes, of which pairs are read one at a time, and count them; damaged files are told before any score."""
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.map_datasets import MapSetError, check_map_pairs, list_folder, list_rtf
 
     if dataset is MapDataset.SCENES:
         scenes = render_scenes(root)
         return scenes, len(scenes)
-    with explain_pictures("--root", MapSetError):
+    with refuse_faults(OSError, ImageReadError, MapSetError, hint="--root"):
         pairs = (list_rtf if dataset is MapDataset.RTF else list_folder)(root, unit=unit.value)
         check_map_pairs(pairs)
     return _read_pairs(pairs), len(pairs)

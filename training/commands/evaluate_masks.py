@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from training.commands.options import DetectorMethods, Figures
-from training.commands.scoring import explain_pictures, load_detectors, print_table, watch_progress
+from training.commands.scoring import load_detectors, print_table, refuse_faults, watch_progress
 from training.commands.tools import hide_columns, make_folder
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def evaluate_masks(
     ],
     dataset: Annotated[EvaluationSet, typer.Option(help="What to score on.")] = EvaluationSet.SYNTHETIC,
     methods: DetectorMethods = "threshold,msdu,defusion,maganet",
-    split: Annotated[Split, typer.Option(help="Of cuhk.")] = Split.TEST_100,
+    split: Annotated[Split, typer.Option(help="Split of cuhk.")] = Split.TEST_100,
     split_list: Annotated[
         Path | None, typer.Option(help="File with the test pictures of cuhk.", show_default=False)
     ] = None,
@@ -68,10 +68,8 @@ def evaluate_masks(
     from defocus_edge.metrics import MaskProtocol
     from training.evaluation.masks import FIGURES, SECONDS, score_masks, tabulate_masks, write_report
 
-    try:
+    with refuse_faults(ValueError):
         protocol = MaskProtocol(cast("Any", aggregation), size)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     hidden = hide_columns(figures, [*FIGURES, SECONDS])
     if out is not None:
         make_folder(out)
@@ -108,10 +106,11 @@ def _list_pictures(
     dataset: EvaluationSet, root: Path, split: Split, split_list: Path | None
 ) -> Sequence[MaskScene | MaskPair]:
     """List scenes, or the pairs of a set."""
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.mask_datasets import list_ctcug, list_cuhk, list_dut, list_pairs
     from training.masks.scenes import render_mask_development_set
 
-    with explain_pictures("--root", ValueError):
+    with refuse_faults(OSError, ImageReadError, ValueError, hint="--root"):
         if dataset is EvaluationSet.SYNTHETIC:
             return list(render_mask_development_set(root))
         if dataset is EvaluationSet.CUHK:

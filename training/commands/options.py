@@ -18,12 +18,11 @@ class AuthorsSettings(StrEnum):
 
 Root = Annotated[Path, typer.Option(help="Folder with sharp/*, objects, focus_masks and rgbd.", show_default=False)]
 Presets = Annotated[list[str] | None, typer.Option("--preset", help="Name or folder; again for more.")]
-EstimatorAuthors = Annotated[Path | None, typer.Option(help="Folder of the authors' published weights.")]
+Authors = Annotated[Path | None, typer.Option(help="Folder of the authors' published weights.")]
 AuthorsRun = Annotated[AuthorsSettings, typer.Option(help="Propagation of the authors' weights.")]
-MethodAuthors = Annotated[
-    Path | None, typer.Option(help="Folder of the authors' published weights.", show_default=False)
+DetectorMethods = Annotated[
+    str, typer.Option(help="Methods of detect_blur, with commas; METHOD=PRESET for other weights.")
 ]
-DetectorMethods = Annotated[str, typer.Option(help="Of detect_blur, with commas; METHOD=PRESET for other weights.")]
 Figures = Annotated[
     str | None, typer.Option(help="Columns of the table, with commas; all unless given.", show_default=False)
 ]

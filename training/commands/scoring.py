@@ -49,7 +49,7 @@ def load_estimators(
     from defocus_edge.pipeline import BlurEstimator
     from defocus_edge.propagation.settings import PropagationSettings
 
-    try:
+    with refuse_faults(OSError, PresetError):
         estimators = {name: BlurEstimator(name) for name in presets or [DEFAULT_PRESET]}
         if authors is not None:
             options: dict[str, Any] = {}
@@ -57,8 +57,6 @@ def load_estimators(
                 paper = PropagationSettings.paper()
                 options = {"propagation": paper, "depth_penalty": paper.depth_penalty}
             estimators[name_authors(authors_settings)] = BlurEstimator.from_authors_weights(authors, **options)
-    except (OSError, PresetError) as error:
-        raise typer.BadParameter(str(error)) from error
     return estimators
 
 
@@ -68,10 +66,8 @@ def load_methods(words: Sequence[str], authors: Path | None) -> list[MapMethod]:
 
     if _MATTING_METHOD in words:
         check_matting(_MATTING_METHOD)
-    try:
+    with refuse_faults(OSError, ValueError):  # PresetError is a ValueError
         return load_map_methods(words, authors=authors)
-    except (OSError, ValueError) as error:  # PresetError is a ValueError
-        raise typer.BadParameter(str(error)) from error
 
 
 def load_detectors(methods: str) -> dict[str, BlurDetector]:
@@ -86,31 +82,27 @@ def load_detectors(methods: str) -> dict[str, BlurDetector]:
         if method not in METHODS:
             msg = f"methods must be of {', '.join(METHODS)}. Got: {method!r}."
             raise typer.BadParameter(msg)
-        try:
+        with refuse_faults(PresetError):
             name = f"{method} ({Path(preset).name})" if preset else method
             detectors[name] = BlurDetector(method, preset=preset or None)
-        except PresetError as error:
-            raise typer.BadParameter(str(error)) from error
     return detectors
 
 
 def render_scenes(root: Path) -> list[DevelopmentScene]:
     """Render the development set as a list, so that its length is known: a progress bar needs an end."""
+    from defocus_edge.files.atomic import ImageReadError
     from training.data.development import render_development_set
 
-    with explain_pictures():
+    with refuse_faults(OSError, ImageReadError):
         return list(render_development_set(root))
 
 
 @contextmanager
-def explain_pictures(hint: str | None = None, *faults: type[Exception]) -> Iterator[None]:
-    """Say in one line that pictures are missing or damaged, or another fault; `hint` is the option that is wrong."""
-    from defocus_edge.files.atomic import ImageReadError
-
-    told: tuple[type[Exception], ...] = (OSError, ImageReadError, *faults)
+def refuse_faults(*faults: type[Exception], hint: str | None = None) -> Iterator[None]:
+    """Say in one line what is wrong with pictures, weights or names; `hint` is the option that is wrong."""
     try:
         yield
-    except told as error:
+    except faults as error:
         raise typer.BadParameter(str(error), param_hint=hint) from error
 
 
