@@ -69,8 +69,7 @@ def _filter_stdout() -> Iterator[None]:
 def hold_stderr(choose: Callable[[bytes, BaseException | None], bytes]) -> Iterator[None]:
     """Hold back all that is written to file descriptor 2, by C and C++ libraries too.
 
-    `choose` takes what was written and the exception that ended the block, or None; what it returns is written at the
-    end.
+    `choose` takes what was written and the exception that ended the block, or None. What it returns is then written.
     """
     try:
         original = os.dup(_STDERR)

@@ -18,7 +18,7 @@ MAP_METHOD: Method = "threshold"
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 DEFAULT_PRECISION: Precision = "float32"
-#: The largest radius that fits the picture, or the first device that is there.
+#: Stands for the largest radius that fits the picture, or for the first device that is there.
 AUTO: Literal["auto"] = "auto"
 #: Largest radius to look for, px.
 MaxRadius = float | Literal["auto"]

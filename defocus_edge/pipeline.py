@@ -65,12 +65,14 @@ class BlurEstimator:
     preset : str, Path or EdgeNetworks
         Name of the weights, see `list_presets`, a folder that `python -m training` wrote, or networks in memory.
     read_out : {'median', 'expectation', 'argmax'}
-        Median or mean of the 23 levels under the softmax, or the most probable one as in the paper.
+        How a radius is read from the softmax over the 23 levels: their median or their mean, or the most probable level
+        as in the paper.
     depth_penalty : float, optional
-        How much depth edges stop the propagation (Ψ in the paper); 0 switches that off. The one of `propagation` unless
-        given.
+        How much depth edges stop the propagation (Ψ in the paper); 0 switches that off. Unless given, it is that of
+        `propagation`.
     depth_threshold : float, optional
-        Probability of E-NET above which a point counts as a depth edge. The one calibrated for the preset unless given.
+        Probability of E-NET above which a point counts as a depth edge. Unless given, it is that calibrated for the
+        preset.
     edge_settings : EdgeSettings, optional
         How edges are found.
     propagation : PropagationSettings or 'paper', optional
@@ -82,10 +84,11 @@ class BlurEstimator:
         at half its size, a quarter and so on. ``"auto"`` goes on while the shorter side keeps 96 px, and to 96 px of
         radius at most. 6 is the single scale of the paper.
     edge_step : int
-        Measure one edge point in this many. Even one point needs the maps around it, so thinning saves little time: on
-        astronaut and coffee of scikit-image, 3 took 0.9 of the processor's time and moved the map by 6 % on average.
+        Measure about one edge point in `edge_step`. Even one point needs the maps around it, so thinning saves little
+        time: on the photographs astronaut and coffee of scikit-image, a step of 3 took 0.9 of the processor's time and
+        moved the map by 6 % on average.
     precision : {'float32', 'bfloat16'}
-        Precision of the networks' convolutions. On the same photographs and a processor with such instructions,
+        Precision of the networks' convolutions. On these photographs, on a processor with bfloat16 instructions,
         bfloat16 took 0.65 of the time; 1.2 % of the points moved by 0.125 px or more, the map by 0.003 px (0.3 %) on
         average, and by up to 1.5 px where an edge point changed from pattern to depth edge.
     device : str
@@ -193,12 +196,12 @@ class BlurEstimator:
             uint8, uint16, or float in [0, 1]; sRGB-encoded as files are. At least 20 px on each side. Alpha is
             dropped. See `as_image`.
         edges : (H, W) ndarray of bool, optional
-            Edge map of any detector; Canny's otherwise. A pixel of a reduced picture is an edge if any pixel of its
-            block is.
+            Edge map of any detector; that of Canny's detector unless given. A pixel of a reduced picture is an edge if
+            any pixel of its block is.
         max_radius : float or 'auto', optional
-            Largest radius in px to look for; the one of the estimator unless given.
+            Largest radius in px to look for; that of the estimator unless given.
         progress : callable, optional
-            Called with (edge points done, all edge points), for each scale from the start.
+            Called with (edge points done, all edge points) of one scale; each scale begins anew.
 
         Returns
         -------

@@ -35,7 +35,8 @@ STRONG_FROM = 3.0
 WEAK_TO = 0.9
 #: Share of the points around a pixel, weighted by confidence, that may contradict a decision to skip a finer scale.
 SKIP_TOLERANCE = 0.1
-#: Points up to this many px of the reduced picture away decide: patches of the finer picture reach 10 px that far.
+#: The points within this many px of a pixel of the reduced picture decide. Patches of the finer picture reach 20 px,
+#: which are 10 px of the reduced one.
 SKIP_REACH = 8
 #: At half size, places of strong blur are skipped only if they hold a square of this side in px. A smaller place saves
 #: little time, and the picture itself shows better whether it is something soft, such as a cloud.

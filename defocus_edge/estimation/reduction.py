@@ -17,7 +17,7 @@ BoolArray = NDArray[np.bool_]
 
 #: Largest reduction with ``max_radius="auto"``: radii up to 16 · 6 = 96 px are found.
 LARGEST_SCALE = 16
-#: With ``max_radius="auto"``, reduced pictures keep at least this many px on their shorter side: less has few edges.
+#: Least shorter side in px of a reduced picture with ``max_radius="auto"``: smaller ones have few edges.
 LEAST_REDUCED_SIDE = 96
 # Number of rows that are reduced at once; bounds the memory. Even, so that no block is cut.
 _STRIP_ROWS = 512

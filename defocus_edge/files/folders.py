@@ -64,7 +64,7 @@ def remove_leftovers(folder: Path) -> int:
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Keep other processes that hold a folder or file out of it; InUseError if it is held already.
+    """Hold a folder or file, so that no other process that wants to hold it gets in; InUseError if it is held already.
 
     A process that is killed lets go. Systems and file systems without locks (Windows) let everybody in.
     """

@@ -16,10 +16,7 @@ class DeviceError(ValueError):
 
 
 def find_devices() -> tuple[str, list[str]]:
-    """Name the backend of Keras and the devices that it computes on: the GPUs if there are any, else the CPUs.
-
-    The names of the devices are such as ``cpu:0``.
-    """
+    """Name Keras' backend and its devices, such as ``cpu:0``: the GPUs if there are any, else the CPUs."""
     import keras
 
     backend = keras.backend.backend()

@@ -125,7 +125,7 @@ def domain_transform_filter(
         return result
 
     feedback = _compute_feedback(edges, walls, float(sigma_s), float(sigma_r), operator.index(iterations))
-    np.copyto(result, values)  # not before all of the guide has been read: it may be the result
+    np.copyto(result, values)  # now that the guide has been read: `out` may be the guide
     filter_in_place(result, feedback)
     return result
 

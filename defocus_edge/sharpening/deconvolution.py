@@ -154,7 +154,7 @@ def _split(observed: FloatArray, kernel: FloatArray, data_weight: FloatArray) ->
     known = data_weight[data_weight > 0]
     typical = float(np.exp(np.log(known).mean())) if known.size else 1.0
     picture, blurred = observed, observed.copy()
-    # The multiplier: the sum of the differences between the blurred solution and z. Rescaling it did not help.
+    # The multiplier: summed differences of the blurred solution and z. Rescaling it with the coupling did not help.
     excess = np.zeros_like(observed)
     for split_weight, coupling in zip(SPLIT_WEIGHTS, COUPLINGS, strict=True):
         ratio = np.float32(typical * coupling / split_weight)

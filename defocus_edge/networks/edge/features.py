@@ -33,7 +33,7 @@ _COARSE_MARGIN = (_HEAD_SIDE - 1) * (_STRIDE - 1)
 class DenseFeatures(keras.layers.Layer):
     """The maps `coarse` and `fine` of one or both heads, on tiles with their border.
 
-    The maps of `heads` are stacked as channels in this order. ``dtype="mixed_bfloat16"`` computes the convolutions in
+    The maps of `heads` are stacked as channels in this order. With ``dtype="mixed_bfloat16"`` the convolutions are in
     bfloat16.
     """
 

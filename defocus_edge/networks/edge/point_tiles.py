@@ -22,7 +22,7 @@ _CUT_MARGIN = 25
 def cut_tiles(
     image: NDArray[np.float32], points: NDArray[np.integer], *, tile_side: int, cut_step: int = CUT_STEP
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]]:
-    """Cut an (H, W, C) image into tiles around its (N, 2) points, of row and column inside the image.
+    """Cut an (H, W, C) image into tiles around its points, (N, 2) rows and columns inside the image.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from keras import layers, ops
 MIN_FILTERS = 4
 NORMALIZATIONS = ("none", "batch")
 #: Mean of R, G and B in ImageNet, as in `keras.applications.VGG16`, divided by 255; and the gain of the centred input.
-#: Centred inputs of about unit spread suit training from scratch; up to the gain they are what VGG16's weights expect.
+#: Centred inputs of about unit spread suit training from scratch. VGG16's weights expect the same but for the gain.
 INPUT_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 INPUT_GAIN = 4.0
 #: Filters of VGG16's convolutions, block by block (Simonyan & Zisserman 2015, table 1, configuration D).
