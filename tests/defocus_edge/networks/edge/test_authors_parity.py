@@ -12,6 +12,8 @@ from defocus_edge.propagation.settings import PropagationSettings
 from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator
 
 LARGEST_RADIUS = 6.0  # their grey level 255
+# Largest difference of a probability; float32 rounds by some 1e-6 of it in each of 20 layers.
+TOLERANCE = 1e-4
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +30,12 @@ def test_softmax_of_the_authors_is_reproduced(evaluator, reference, shared_refer
     image, points, blur, edge = reference
     assert len(points) == 21_406
     prediction = evaluator(import_authors_weights(shared_reference / "weights")).predict(image, points)
-    np.testing.assert_allclose(prediction.blur, blur, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(prediction.edge, edge, rtol=0, atol=1e-4)
-    np.testing.assert_array_equal(prediction.blur.argmax(axis=1), blur.argmax(axis=1))
-    np.testing.assert_array_equal(prediction.edge.argmax(axis=1), edge.argmax(axis=1))
+    for found, expected in ((prediction.blur, blur), (prediction.edge, edge)):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+        second, first = np.sort(expected, axis=1)[:, -2:].T
+        is_clear = first - second > 2 * TOLERANCE  # a tie may fall either way: processors round differently
+        assert is_clear.mean() > 0.999
+        np.testing.assert_array_equal(found.argmax(axis=1)[is_clear], expected.argmax(axis=1)[is_clear])
 
 
 def test_map_of_the_authors_is_reproduced(reference, shared_reference):
