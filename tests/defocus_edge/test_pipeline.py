@@ -9,51 +9,17 @@ import pytest
 
 from defocus_edge import pipeline
 from defocus_edge.arrays import as_image
-from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, N_LEVELS
+from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS
 from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
-from defocus_edge.estimation.point_blur import measure_confidence
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.networks.edge.networks import build_edge_networks
-from defocus_edge.networks.preset_files import PresetError
 from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur, measure, spread
 from defocus_edge.propagation import propagate
 from defocus_edge.propagation.domain_transform import filter_in_place
-from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.propagation.settings import PropagationSettings
 from defocus_edge.thresholds import threshold_blur_map
 
 HEIGHT, WIDTH = 64, 80  # of `texture`
-
-
-def copy_networks(networks, edge_bias):
-    """The same networks with another bias of E-NET's two outputs."""
-    copied = build_edge_networks(networks.config)
-    copied.joint.set_weights(networks.joint.get_weights())
-    last = copied.joint.get_layer("edge_head_dense3")
-    last.set_weights([last.get_weights()[0], np.array(edge_bias, dtype=np.float32)])
-    return copied
-
-
-@pytest.fixture(scope="module")
-def pattern_networks(small_networks):
-    """Networks for which each edge is a pattern edge."""
-    return copy_networks(small_networks, (100, 0))
-
-
-@pytest.fixture(scope="module")
-def estimator(pattern_networks):
-    return BlurEstimator(pattern_networks, tile_side=64)
-
-
-@pytest.fixture
-def mixed_networks(small_networks, texture):
-    """Networks for which about every second edge of `texture` is a depth edge."""
-    image = as_image(texture)
-    balanced = copy_networks(small_networks, (0, 0))
-    edge = DenseEvaluator(balanced).predict(image, edge_points(find_edges(image))).edge
-    return copy_networks(small_networks, (float(np.median(np.log(edge[:, 1] / edge[:, 0]))), 0))
 
 
 def assert_equal(estimate, other):
@@ -106,93 +72,6 @@ def test_estimate_cannot_be_changed(estimator, texture):
     estimate = estimator.estimate(texture)
     with pytest.raises(dataclasses.FrozenInstanceError):
         estimate.radius = None
-
-
-def test_unknown_preset_is_refused():
-    with pytest.raises(PresetError, match=r"preset must be one of .*Got: 'no such preset'"):
-        BlurEstimator("no such preset")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"read_out": "mean"}, r"read_out must be one of .*Got: 'mean'"),
-        ({"propagation": "theirs"}, r"propagation must be 'paper' or .*Got: 'theirs'"),
-        ({"depth_penalty": -1}, r"depth_penalty must be .*Got: -1"),
-        ({"depth_penalty": np.nan}, r"depth_penalty must be .*Got: nan"),
-        ({"tile_side": 0}, r"tile_side must be a positive number of pixels\. Got: 0"),
-    ],
-)
-def test_option_out_of_range_is_refused(pattern_networks, options, message):
-    with pytest.raises(ValueError, match=message):
-        BlurEstimator(pattern_networks, **options)
-
-
-def test_missing_authors_weights_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"Not found: "):
-        BlurEstimator.from_authors_weights(tmp_path)
-
-
-@pytest.mark.parametrize("value", [0, 0.5, 1])
-def test_flat_picture_has_no_edges(estimator, value):
-    with pytest.raises(NoEdgesError, match=r"No edges found in the image of 40×50 px: nothing shows how blurred it is"):
-        estimator.estimate(np.full((40, 50, 3), value, dtype=np.float32))
-
-
-def test_empty_edge_map_has_no_edges(estimator, texture):
-    with pytest.raises(NoEdgesError, match=r"No edges found in the image of 64×80 px"):
-        estimator.estimate(texture, np.zeros((HEIGHT, WIDTH), dtype=bool))
-
-
-def test_depth_edges_alone_cannot_be_measured(small_networks, texture):
-    estimator = BlurEstimator(copy_networks(small_networks, (0, 100)))
-    with pytest.raises(NoEdgesError, match=r"All \d+ edge points of the image are depth edges, where blur cannot be"):
-        estimator.estimate(texture)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, int])
-def test_edges_must_be_bool(estimator, texture, dtype):
-    with pytest.raises(
-        TypeError, match=r"edges must be a bool array, True at edges\. Got: .*pass for example edges > 0"
-    ):
-        estimator.estimate(texture, np.ones((HEIGHT, WIDTH), dtype=dtype))
-
-
-@pytest.mark.parametrize("shape", [(WIDTH, HEIGHT), (HEIGHT, WIDTH, 1), (HEIGHT - 1, WIDTH)])
-def test_edges_must_fit_the_image(estimator, texture, shape):
-    with pytest.raises(ValueError, match=r"edges must have the shape of the image, \(64, 80\)\. Got: "):
-        estimator.estimate(texture, np.ones(shape, dtype=bool))
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 255.0])
-def test_impossible_values_are_refused(estimator, value):
-    image = np.full((40, 40, 3), 0.5)
-    image[3, 4, 1] = value
-    with pytest.raises(ValueError, match=r"image must .*Got: "):
-        estimator.estimate(image)
-
-
-@pytest.mark.parametrize("dtype", [np.int64, bool, complex])
-def test_impossible_types_are_refused(estimator, dtype):
-    with pytest.raises(TypeError, match=r"image must .*Got: "):
-        estimator.estimate(np.ones((40, 40, 3), dtype=dtype))
-
-
-@pytest.mark.parametrize("shape", [(40,), (40, 40, 5), (19, 40, 3), (40, 19), (0, 40, 3)])
-def test_impossible_shapes_are_refused(estimator, shape):
-    with pytest.raises(ValueError, match=r"image must .*Got: "):
-        estimator.estimate(np.zeros(shape))
-
-
-def test_missing_file_is_refused(estimator, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.png"):
-        estimator.estimate(tmp_path / "none.png")
-
-
-def test_damaged_file_is_refused(estimator, tmp_path):
-    (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
-    with pytest.raises(ImageReadError, match=r"text\.png"):
-        estimator.estimate(tmp_path / "text.png")
 
 
 def test_input_is_not_modified(estimator, rng):
@@ -359,23 +238,6 @@ def test_the_same_names_come_from_the_package():
     assert all(getattr(defocus_edge, name) is not None for name in defocus_edge.__all__)
     with pytest.raises(AttributeError, match="module 'defocus_edge' has no attribute 'nothing'"):
         _ = defocus_edge.nothing
-
-
-def test_confidence_is_the_probability_within_half_a_pixel():
-    certain = np.eye(N_LEVELS, dtype=np.float32)
-    np.testing.assert_array_equal(measure_confidence(certain, BLUR_LEVELS), 1)
-    even = np.full((1, N_LEVELS), 1 / N_LEVELS, dtype=np.float32)
-    for radius, levels in ((3.0, 5), (3.1, 4), (0.5, 3), (6.0, 3)):
-        found = measure_confidence(even, np.array([radius], dtype=np.float32))
-        assert found == pytest.approx(levels / N_LEVELS, rel=1e-5)
-    split = np.zeros((1, N_LEVELS), dtype=np.float32)
-    split[0, [2, 20]] = 0.7, 0.3  # 1.0 and 5.5 px
-    assert measure_confidence(split, np.array([1.0], dtype=np.float32)) == pytest.approx(0.7)
-    assert measure_confidence(split, np.array([2.35], dtype=np.float32)) == 0
-
-
-def test_confidence_never_exceeds_one():
-    assert measure_confidence(np.full((1, N_LEVELS), 1.0, dtype=np.float32), np.array([3.0], dtype=np.float32)) == 1
 
 
 def test_depth_threshold_is_that_of_the_networks_unless_given(mixed_networks, texture):

@@ -1,4 +1,4 @@
-"""radius_maps.py: a map that does not go with the picture is refused, as an array and as a file."""
+"""maps.py: a map that does not go with the picture is refused, as an array and as a file."""
 
 from __future__ import annotations
 

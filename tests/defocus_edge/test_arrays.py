@@ -1,0 +1,107 @@
+"""arrays.py: every kind of array becomes an image, or is refused with a reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from defocus_edge.arrays import MIN_SIDE, ROUNDING_TOLERANCE, as_image
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64, ">u2", ">f4"])
+@pytest.mark.parametrize("shape", [(30, 20), (30, 20, 1), (30, 20, 2), (30, 20, 3), (30, 20, 4)])
+def test_as_image_shape_and_type(dtype, shape):
+    result = as_image(np.ones(shape, dtype=dtype))
+    assert result.shape == (30, 20, 3)
+    assert result.dtype == np.float32
+    assert result.flags.c_contiguous
+    assert result.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "match"),
+    [
+        (np.ones(30), ValueError, r"shape \(H, W\).*Got: \(30,\)"),
+        (np.float32(1), ValueError, r"Got: \(\)"),
+        (np.ones((1, 30, 30, 3)), ValueError, r"one picture at a time, such as image\[0\]"),
+        (np.ones((3, 30, 40)), ValueError, r"Channels come first.*moveaxis"),
+        (np.ones((30, 30, 5)), ValueError, r"Got: \(30, 30, 5\)\. Pick three"),
+        (np.ones((30, 30, 0)), ValueError, r"Got: \(30, 30, 0\)"),
+        (np.ones((0, 0, 3)), ValueError, r"at least 20 px.*Got: \(0, 0, 3\)"),
+        (np.ones((1, 1)), ValueError, r"at least 20 px on each side\. Got: \(1, 1\)"),
+        (np.ones((10, 10, 3)), ValueError, r"at least 20 px.*Got: \(10, 10, 3\)"),
+        (np.ones((MIN_SIDE - 1, 500)), ValueError, "at least 20 px"),
+        (np.full((30, 30), np.nan), ValueError, r"finite.*Got: NaN or infinity"),
+        (np.full((30, 30), np.inf), ValueError, r"finite.*Got: NaN or infinity"),
+        (np.full((30, 30), -0.5), ValueError, r"Got: minimum -0\.5"),
+        (np.full((30, 30), 255.0), ValueError, r"Got: maximum 255\. Divide by 255"),
+        (np.full((30, 30), 1 + 2 * ROUNDING_TOLERANCE), ValueError, r"Got: maximum 1\.002"),
+        (np.ones((30, 30), bool), TypeError, r"Got: dtype bool\. A mask is no picture"),
+        (np.ones((30, 30), np.int64), TypeError, r"Got: dtype int64\. Divide"),
+        (np.ones((30, 30), np.int8), TypeError, "Got: dtype int8"),
+        (np.ones((30, 30), np.uint32), TypeError, "Got: dtype uint32"),
+        (np.ones((30, 30), complex), TypeError, "Got: dtype complex128"),
+        ("photo.jpg", TypeError, "Read files with read_image"),
+        (None, TypeError, r"dtype object"),
+    ],
+)
+def test_as_image_refuses(image, error, match):
+    with pytest.raises(error, match=match):
+        as_image(image)
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "YCbCr", "HSV"])
+def test_as_image_refuses_pillow_modes_that_are_not_rgb(picture, mode):
+    with pytest.raises(ValueError, match=f"mode '{mode}'.*convert"):
+        as_image(Image.fromarray(picture).convert(mode))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_as_image_takes_pillow_images(picture, mode):
+    image = Image.fromarray(picture).convert(mode)
+    np.testing.assert_array_equal(as_image(image), as_image(np.asarray(image)))
+
+
+def test_integers_keep_their_ends():
+    ramp8 = np.arange(256, dtype=np.uint8)[np.newaxis].repeat(MIN_SIDE, axis=0)
+    np.testing.assert_array_equal(as_image(ramp8)[0, :, 1], np.arange(256, dtype=np.float32) / np.float32(255))
+    ramp16 = np.arange(65536, dtype=np.uint16)[np.newaxis].repeat(MIN_SIDE, axis=0)
+    np.testing.assert_array_equal(as_image(ramp16)[0, :, 2], np.arange(65536, dtype=np.float32) / np.float32(65535))
+
+
+def test_grey_is_repeated_and_alpha_dropped(picture):
+    grey = picture[..., 0]
+    expected = np.repeat(as_image(picture)[..., :1], 3, axis=2)
+    for image in (grey, grey[..., np.newaxis], np.dstack([grey, 255 - grey])):
+        np.testing.assert_array_equal(as_image(image), expected)
+    transparent = np.dstack([picture, np.zeros_like(grey)])
+    np.testing.assert_array_equal(as_image(transparent), as_image(picture))
+
+
+def test_rounding_is_clipped():
+    image = np.full((30, 30), 1 + ROUNDING_TOLERANCE / 2)
+    image[0, 0] = -ROUNDING_TOLERANCE / 2
+    result = as_image(image)
+    assert result.min() == 0
+    assert result.max() == 1
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_input_is_neither_modified_nor_shared(dtype, order):
+    image = np.asarray(np.full((30, 40, 3), 1, dtype=dtype), order=order)
+    before = image.copy()
+    result = as_image(image)
+    result[:] = 0.25
+    np.testing.assert_array_equal(image, before)
+    assert not np.shares_memory(result, image)
+
+
+@given(hnp.arrays(np.float32, (MIN_SIDE, MIN_SIDE + 1, 3), elements=st.floats(0, 1, width=32), fill=st.just(0.5)))
+def test_valid_floats_come_back_as_they_were(image):
+    np.testing.assert_array_equal(as_image(image), image)
+    np.testing.assert_array_equal(as_image(image[::-1, ::-1]), as_image(image)[::-1, ::-1])
