@@ -146,17 +146,17 @@ def test_half_precision_computes_half_and_keeps_full_weights(batch):
     ("change", "complaint"),
     [
         ({"network": "unet"}, "'msdu', 'defusion' or 'maganet'"),
-        ({"side": 100}, "side .*should be a multiple of 32"),
-        ({"batch": 0}, "batch .*should be greater than or equal to 1"),
+        ({"side": 100}, r"side\s+Input should be a multiple of 32"),
+        ({"batch": 0}, r"batch\s+Input should be greater than or equal to 1"),
         ({"optimizer": "lion"}, "'sgd', 'adam' or 'muon'"),
         ({"schedule": "steps"}, "drop_steps must be positive with the schedule 'steps'. Got: 0"),
         ({"unlabelled_from": 5}, "unlabelled_from must go with an adversarial_weight above 0 and an even batch"),
         ({"init": "imagenet"}, "init must be 'random' for msdu"),
-        ({"rotation": 7.0}, "rotation .*should be less than or equal to 3.15"),
+        ({"rotation": 7.0}, r"rotation\s+Input should be less than or equal to 3.15"),
     ],
 )
 def test_wrong_settings_are_refused(change, complaint):
-    with pytest.raises(ValueError, match=f"(?s){complaint}"):
+    with pytest.raises(ValueError, match=complaint):
         dataclasses.replace(ALONE, **change)
 
 
