@@ -15,10 +15,10 @@ from defocus_edge.psf import LUMA
 _INT16_SCALE = 16000.0
 # Second difference along both axes: 0 on constant and linear signals (Immerkær 1996).
 _NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
-# Factor by which that mask amplifies white noise: the root of the sum of its squared weights, √36.
-_NOISE_GAIN = 6.0
-# Median of the absolute value of a standard normal variable: the noise is 1 / 0.6745 times its median deviation.
-_NORMAL_MEDIAN = 0.6745
+#: Factor by which that mask amplifies white noise: the root of the sum of its squared weights, √36.
+NOISE_GAIN = 6.0
+#: Median of the absolute value of a standard normal variable: the noise is 1 / 0.6745 times its median deviation.
+NORMAL_MEDIAN = 0.6745
 # Odd multipliers of multiplicative hashing modulo 2^32 (Knuth, The Art of Computer Programming 3, section 6.4).
 _ROW_HASH, _COLUMN_HASH = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
 # Number of low bits of the hash that are dropped: its high bits are mixed best.
@@ -153,6 +153,6 @@ def thin_edges(edges: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
 def _gradient_noise(luminance: NDArray[np.float32], sigma: float) -> float:
     """Standard deviation, in luminance per px, of the smoothed gradient that white noise alone would give."""
     second = cv2.filter2D(luminance, cv2.CV_32F, _NOISE_MASK)
-    pixel_noise = float(np.median(np.abs(second, out=second), overwrite_input=True)) / _NORMAL_MEDIAN / _NOISE_GAIN
+    pixel_noise = float(np.median(np.abs(second, out=second), overwrite_input=True)) / NORMAL_MEDIAN / NOISE_GAIN
     # White noise through the derivative of a Gaussian: variance 1 / (8 π σ⁴) along each axis.
     return pixel_noise / (np.sqrt(8 * np.pi) * sigma**2)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from defocus_edge.arrays import as_image, check_radius_map
+from defocus_edge.estimation.edges import NOISE_GAIN, NORMAL_MEDIAN
 
 FloatArray = NDArray[np.float32]
 
@@ -13,9 +14,6 @@ FloatArray = NDArray[np.float32]
 SATURATION = 250 / 255
 #: Steps of 8 bits in the range of a picture: the unit of noise.
 STEPS_OF_8_BITS = 255.0
-# For normal noise with standard deviation 1: the median of |x|, and the deviation after the mask of `estimate_noise`.
-_NORMAL_MEDIAN = 0.6745
-_MASK_NORM = 6.0
 # Side in px of the blocks in which noise is measured, and the quantile over them: most of a sharp picture has texture.
 _NOISE_BLOCK = 16
 _NOISE_QUANTILE = 0.25
@@ -79,7 +77,7 @@ def _measure_plane_noise(plane: FloatArray, radius: FloatArray | None) -> float:
         blur = np.mean(_split_blocks(radius[1:-1, 1:-1]), axis=1)
         usable &= blur >= np.median(blur)
     medians = medians[usable] if usable.any() else medians
-    return float(np.quantile(medians, _NOISE_QUANTILE)) / _NORMAL_MEDIAN / _MASK_NORM * STEPS_OF_8_BITS
+    return float(np.quantile(medians, _NOISE_QUANTILE)) / NORMAL_MEDIAN / NOISE_GAIN * STEPS_OF_8_BITS
 
 
 def _split_blocks(values: FloatArray) -> FloatArray:

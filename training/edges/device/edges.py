@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from defocus_edge.blur_levels import MIN_RADIUS, N_LEVELS, RADIUS_STEP
-from defocus_edge.estimation.edges import EdgeSettings
+from defocus_edge.estimation.edges import NOISE_GAIN, NORMAL_MEDIAN, EdgeSettings
 from defocus_edge.psf import LUMA
 from synth.scenes import DEPTH_EDGE_JUMP
 from training.data.camera import LARGEST_RADIUS
@@ -101,7 +101,7 @@ def _find_noise(luminance: Any, sigma: float) -> Any:
     second = luminance[:, :-2] - 2 * luminance[:, 1:-1] + luminance[:, 2:]
     second = second[:, :, :-2] - 2 * second[:, :, 1:-1] + second[:, :, 2:]
     median = take_quantile(ops.abs(second), ops.full_like(luminance[:, 0, 0], 0.5))
-    return median / (0.6745 * 6.0 * np.sqrt(8 * np.pi).item() * sigma**2)
+    return median / (NORMAL_MEDIAN * NOISE_GAIN * np.sqrt(8 * np.pi).item() * sigma**2)
 
 
 def _suppress(grad_x: Any, grad_y: Any, magnitude: Any) -> Any:
