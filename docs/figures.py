@@ -20,7 +20,7 @@ from defocus_edge.arrays import as_image
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS
 from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.estimation.edges import find_edges
-from defocus_edge.estimation.pyramid import reduce_image
+from defocus_edge.estimation.reduction import reduce_image
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.networks import BRANCH_SIDES
 from defocus_edge.networks.presets import load_edge_networks

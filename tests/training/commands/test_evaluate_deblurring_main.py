@@ -99,7 +99,7 @@ def test_uniform_deblurring_prints_the_best_and_writes_all(monkeypatch, tmp_path
 
 def test_ablations_print_each_variant_and_write_each_scene(small_preset, monkeypatch, tmp_path):
     for name in ("matting Laplacian", "matting Laplacian of all edge points"):
-        monkeypatch.setitem(ablations.VARIANTS, name, ablations.spread)
+        monkeypatch.setitem(ablations.VARIANTS, name, ablations.make_map)
     monkeypatch.setattr(ablations, "SHORT_TRAININGS", {"the same": small_preset})
     out = tmp_path / "scenes.csv"
     result = run("ablations", "--root", "any", "--preset", small_preset, "--out", out)
