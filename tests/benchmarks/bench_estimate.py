@@ -20,7 +20,7 @@ from tests.benchmarks.measuring import print_table
 
 #: Height and width in px: pictures of 0.13, 1, 4, 12 and 24 megapixels.
 SIZES = ((360, 360), (1000, 1000), (2000, 2000), (3000, 4000), (4000, 6000))
-#: Of the pictures with strong blur.
+#: Settings of the pictures with strong blur.
 STRONG_SIZE = (2000, 3000)
 #: Radii in px of the background behind a subject in focus.
 BACKGROUND_RADII = (8.0, 16.0)

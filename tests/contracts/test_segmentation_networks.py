@@ -20,7 +20,7 @@ NAMES = list(SEGMENTATION_NETWORKS)
 WIDTH = 0.05
 STRIDES = {"msdu": 16, "defusion": 32, "maganet": 16}
 SCORE_MAPS = {"msdu": 1, "defusion": 19, "maganet": 1}
-#: Of the network as its paper has it, and its multiply-adds on 320×320 px.
+#: Parameters of the network as its paper has it, and its multiply-adds on 320×320 px.
 PARAMETERS = {"msdu": 33_436_418, "defusion": 17_482_969, "maganet": 15_858_692}
 MULTIPLY_ADDS = {"msdu": 141_918_208_000, "defusion": 187_140_710_400, "maganet": 54_568_960_000}
 

@@ -18,7 +18,7 @@ from defocus_edge.files.maps import write_map
 
 SIDE = 24
 DIE, DIE_ONCE, RAISE, BAD, FULL, FATAL = "die", "die once", "raise", "bad", "full", "fatal"
-#: Of a picture of which the run is not to see the end.
+#: Seconds for a picture whose end the run must not see.
 SLOW = "slow"
 
 

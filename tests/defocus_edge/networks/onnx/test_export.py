@@ -31,7 +31,7 @@ from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, b
 from tests.conftest import fill_networks
 from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator, pad_border
 
-#: Of a probability.
+#: Largest difference of a probability.
 TOLERANCE = 1e-5
 #: Trained networks are steeper: at the worst of some thousand points of a photo Keras and onnxruntime, both in float32,
 #: are up to 7e-5 apart, and each is up to 2e-5 off what float64 gives. Their mean difference is 1e-7.

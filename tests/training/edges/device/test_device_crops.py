@@ -106,7 +106,7 @@ class TestBatches:
         np.testing.assert_array_equal(np.unique(points[:, 0]), [0, 1])
 
     def test_points_are_edge_points(self, sources):
-        """Of the loosest threshold that occurs; the hysteresis of the original reaches all of those."""
+        """Edge points with the loosest threshold that occurs; the hysteresis of the original reaches all of them."""
         batch = draw(sources, points=500)
         for number in range(CROPS):
             edges = find_edges(batch.images[number], settings=EdgeSettings(high_quantile=0.4))
