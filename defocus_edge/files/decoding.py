@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
 from defocus_edge.files.kinds import JPEG_START, PNG_START, TIFF_STARTS
+from defocus_edge.files.metadata import decode_stored, find_orientation
 from defocus_edge.files.raw import develop_raw, is_raw
 
 # A marker that ends the entropy-coded data of a scan: not a stuffed zero, not a restart (RST0-7), not a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # What tifffile unpacks without the imagecodecs package: no compression, deflate (two codes), PackBits.
 _TIFFFILE_COMPRESSIONS, _TIFFFILE_PREDICTORS = (1, 8, 32946, 32773), (1, 2)
+# OpenCV makes RGB of every file, keeps 16 bits and leaves the turning to us: it does not parse all EXIF.
+_AS_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 _WHITE_IS_ZERO, _GREY, _RGB = 0, 1, 2  # TIFF tag PhotometricInterpretation
 
 
@@ -79,16 +81,17 @@ def _is_complete_png(data: bytes) -> bool:
 
 
 def _decode_with_opencv(data: bytes, path: PathLike) -> npt.NDArray[Any]:
-    """RGB picture with 16 bits kept and EXIF orientation applied."""
-    with QUIET_OPENCV:
-        try:
-            bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-        except cv2.error as error:
-            raise ImageReadError(f"Cannot read picture {quote(path)}: the decoder refused it. Got: {error}") from error
+    """RGB picture, upright, with 16 bits kept."""
+    try:
+        bgr, metadata, samples = decode_stored(data, _AS_COLOUR)
+    except cv2.error as error:
+        raise ImageReadError(f"Cannot read picture {quote(path)}: the decoder refused it. Got: {error}") from error
+    except BROKEN_FILE as error:
+        raise ImageReadError(f"Cannot read picture {quote(path)}: damaged. Got: {error}. Copy it again.") from error
     if bgr is None:
         advice = "Use JPEG, PNG, TIFF, WebP or raw; convert HEIC files first"
         raise ImageReadError(f"Cannot read picture {quote(path)}: no picture, damaged or of unknown format. {advice}.")
-    return np.asarray(bgr[..., ::-1])
+    return turn_upright(bgr[..., ::-1], find_orientation(metadata, samples))
 
 
 def _decode_tiff(data: bytes, path: PathLike) -> npt.NDArray[Any]:

@@ -17,6 +17,8 @@ _UPRIGHT = 1
 _POINTERS = {34665, 34853}
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _HEADER_LENGTH, _ENTRY_LENGTH = 8, 12
+# Types that an orientation may have: EXIF wants the second, BYTE and LONG occur.
+_INTEGER_CODES = {1: "B", 3: "H", 4: "I"}
 # Bytes of one value by TIFF field type (TIFF 6.0, section 2); 13 is a directory's place.
 _VALUE_LENGTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 # Values of up to this many bytes stand in the entry itself.
@@ -38,19 +40,21 @@ _Directory = dict[int, _Entry]
 
 def read_orientation(exif: bytes) -> int:
     """Orientation of the pixels, 1 to 8; 1, upright, if EXIF holds none or an impossible one."""
-    place = _find_orientation(exif)
-    if place is None:
+    found = _find_orientation(exif)
+    if found is None:
         return _UPRIGHT
-    (orientation,) = struct.unpack_from(_find_order(exif) + "H", exif, place)
+    place, code = found
+    (orientation,) = struct.unpack_from(code, exif, place)
     return int(orientation) if 1 <= orientation <= 8 else _UPRIGHT
 
 
 def set_upright(exif: bytes) -> bytes:
     """The same EXIF with orientation 1; nothing moves, since a maker's notes hold offsets that would break."""
-    place = _find_orientation(exif)
-    if place is None:
+    found = _find_orientation(exif)
+    if found is None:
         return exif
-    return exif[:place] + struct.pack(_find_order(exif) + "H", _UPRIGHT) + exif[place + 2 :]
+    place, code = found
+    return exif[:place] + struct.pack(code, _UPRIGHT) + exif[place + struct.calcsize(code) :]
 
 
 def extract_exif(tiff: bytes) -> bytes:
@@ -84,17 +88,17 @@ def _find_order(data: bytes) -> str:
     return _ORDERS[data[:4]]
 
 
-def _find_orientation(exif: bytes) -> int | None:
-    """Place of the orientation; None if there is none."""
+def _find_orientation(exif: bytes) -> tuple[int, str] | None:
+    """Place of the orientation and `struct`'s code of its type; None if there is none."""
     try:
         order = _find_order(exif)
         (start,) = struct.unpack_from(order + "I", exif, 4)
         (count,) = struct.unpack_from(order + "H", exif, start)
         for place in range(start + 2, start + 2 + count * _ENTRY_LENGTH, _ENTRY_LENGTH):
-            (code, _, _, _) = struct.unpack_from(order + "HHIH", exif, place)
+            code, kind, _, _ = struct.unpack_from(order + "HHII", exif, place)
             if code == _ORIENTATION:
-                return place + 8
-    except (struct.error, KeyError):  # damaged: decoders do not turn such pictures either
+                return place + 8, order + _INTEGER_CODES[kind]
+    except (struct.error, KeyError):  # damaged, or no integer
         pass
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge._quiet import QUIET_OPENCV
-from defocus_edge.files.exif import extract_exif
+from defocus_edge.files.exif import extract_exif, read_orientation
+from defocus_edge.files.samples import SampleRange, pack_plain_pnm, read_sample_range
 
 #: Bytes before EXIF in JPEG files and in some WebP files.
 EXIF_MARK = b"Exif\0\0"
+# Orientation in XMP, as an attribute or as an element (XMP specification part 2, TIFF namespace).
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']([1-8])[\"']|\s*>\s*([1-8])\s*<)")
 
 
 @dataclass(frozen=True)
@@ -22,19 +26,50 @@ class Metadata:
     """Metadata that a sharpened photograph keeps; empty where its file has none.
 
     `exif` is a TIFF structure, without JPEG's mark before it. `icc_profile` is the colour profile.
+    `xmp` is read where EXIF is missing; it is not written again.
     """
 
     exif: bytes = b""
     icc_profile: bytes = b""
+    xmp: bytes = b""
 
 
-def decode_stored(data: bytes) -> tuple[npt.NDArray[Any], Metadata]:
-    """Pixels with all channels, BGR, and metadata of a sound file; TIFF files come upright and without metadata."""
+def decode_stored(
+    data: bytes, flags: int = cv2.IMREAD_UNCHANGED
+) -> tuple[npt.NDArray[Any] | None, Metadata, SampleRange | None]:
+    """Decode a picture file with OpenCV, but do not turn it; TIFF files come upright and without metadata.
+
+    Returns
+    -------
+    pixels : (H, W) or (H, W, C) ndarray of uint8, uint16 or float32, or None
+        BGR; white is the largest value of an integer type. None if OpenCV cannot decode the file.
+    metadata : Metadata
+    samples : SampleRange or None
+        See `read_sample_range`.
+    """
+    data = pack_plain_pnm(data)
     with QUIET_OPENCV:
-        pixels, kinds, parts = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
+        pixels, kinds, parts = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=flags)
+    if pixels is None:
+        return None, Metadata(), None
     found = {kind: np.asarray(part).tobytes() for kind, part in zip(kinds, parts, strict=True)}
-    exif = found.get(cv2.IMAGE_METADATA_EXIF, b"").removeprefix(EXIF_MARK)
-    return np.asarray(pixels), Metadata(exif, found.get(cv2.IMAGE_METADATA_ICCP, b""))
+    metadata = Metadata(
+        found.get(cv2.IMAGE_METADATA_EXIF, b"").removeprefix(EXIF_MARK),
+        found.get(cv2.IMAGE_METADATA_ICCP, b""),
+        found.get(cv2.IMAGE_METADATA_XMP, b""),
+    )
+    samples = read_sample_range(data)
+    return np.asarray(pixels) if samples is None else samples.stretch(np.asarray(pixels)), metadata, samples
+
+
+def find_orientation(metadata: Metadata, samples: SampleRange | None = None) -> int:
+    """EXIF's number for how a picture must be turned, 1 to 8: the container's word, else EXIF's, else XMP's."""
+    if samples is not None and samples.orientation is not None:
+        return samples.orientation
+    if metadata.exif:
+        return read_orientation(metadata.exif)
+    found = _XMP_ORIENTATION.search(metadata.xmp)
+    return int(found[1] or found[2]) if found else 1
 
 
 def read_tiff_metadata(data: bytes) -> Metadata:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
-from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, quote, read_bytes
+from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, atomic_write, quote, read_bytes
 from defocus_edge.files.decoding import decode_picture, turn_upright
-from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, read_orientation, set_upright
+from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, set_upright
 from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_STARTS, TIFF_SUFFIXES
-from defocus_edge.files.metadata import EXIF_MARK, Metadata, decode_stored, read_tiff_metadata
+from defocus_edge.files.metadata import EXIF_MARK, Metadata, decode_stored, find_orientation, read_tiff_metadata
 from defocus_edge.files.raw import is_raw
 
 #: Quality of JPEG files, 0 to 100; colours keep their full resolution.
@@ -69,10 +69,13 @@ def read_photo(path: PathLike) -> Photo:
     elif data.startswith(TIFF_STARTS):
         metadata, (channels, alpha_kind) = read_tiff_metadata(data), _describe_channels(data)
         if pixels.shape[2:] == (3,) and channels != 3:
-            pixels = _restore_channels(pixels, decode_stored(data)[0], _UPRIGHT)
+            stored = decode_stored(data)[0]
+            pixels = pixels if stored is None else _restore_channels(pixels, stored, _UPRIGHT)
     else:
-        stored, metadata = decode_stored(data)
-        pixels = _restore_channels(pixels, stored, read_orientation(metadata.exif))
+        stored, metadata, samples = decode_stored(data)
+        if stored is None:  # OpenCV decodes grey + alpha JPEG 2000 as colours only
+            stored = _decode_with_pillow(data, path)
+        pixels = _restore_channels(pixels, stored, find_orientation(metadata, samples))
     try:
         as_image(pixels)
     except (TypeError, ValueError) as error:
@@ -133,7 +136,22 @@ def _restore_channels(pixels: NDArray[Any], stored: NDArray[Any], orientation: i
     """Grey as one channel, and alpha: `decode_picture` loses both where OpenCV decodes."""
     if stored.ndim == 2:
         return pixels[..., 0]
-    return np.dstack([pixels, turn_upright(stored[..., 3], orientation)]) if stored.shape[2] == 4 else pixels
+    channels = stored.shape[2]
+    if channels not in (2, 4):
+        return pixels
+    colours = pixels[..., :1] if channels == 2 else pixels
+    return np.dstack([colours, turn_upright(stored[..., -1], orientation)])
+
+
+def _decode_with_pillow(data: bytes, path: PathLike) -> NDArray[Any]:
+    """Pixels with all channels, as Pillow decodes them."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture)
+    except BROKEN_FILE as error:
+        raise ImageReadError(f"Cannot read picture {quote(path)} with its alpha. Got: {error}.") from error
 
 
 def _encode_jpeg(pixels: NDArray[Any], metadata: Metadata) -> bytes:

@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
 from defocus_edge.files import decoding as _decoding
 from defocus_edge.files.atomic import ImageReadError
@@ -318,10 +319,10 @@ def test_picture_larger_than_the_decoder_allows(tmp_path, capfd):
 
 
 def test_refusal_of_the_decoder_is_an_image_read_error(tmp_path, picture, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise cv2.error("too many pixels")
 
-    monkeypatch.setattr(cv2, "imdecode", refuse)
+    monkeypatch.setattr(cv2, "imdecodeWithMetadata", refuse)
     with pytest.raises(ImageReadError, match="the decoder refused it"):
         read_image(write(tmp_path / "a.png", encode(".png", picture)))
 
@@ -329,7 +330,7 @@ def test_refusal_of_the_decoder_is_an_image_read_error(tmp_path, picture, monkey
 def test_log_level_of_opencv_is_put_back(tmp_path, picture):
     before = cv2.utils.logging.getLogLevel()
     read_image(write(tmp_path / "a.png", encode(".png", picture)))
-    with _decoding.QUIET_OPENCV, _decoding.QUIET_OPENCV:
+    with QUIET_OPENCV, QUIET_OPENCV:
         assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_SILENT
     assert cv2.utils.logging.getLogLevel() == before
 

@@ -1,0 +1,190 @@
+"""How the samples of a file are to be read, where OpenCV does not look: their range and how AVIF turns a picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Header of PNM: type, width, height and largest value, with white space and comments between them (netpbm, ppm(5)).
+_PNM_HEADER = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
+# Binary kind of each kind of PNM in plain text.
+_BINARY_PNM = {b"2": b"5", b"3": b"6"}
+_JP2_START = b"\0\0\0\x0cjP  \r\n\x87\n"
+# Markers that begin a JPEG 2000 codestream: SOC and SIZ (ISO/IEC 15444-1, A.4 and A.5).
+_JP2_CODESTREAM = b"\xff\x4f\xff\x51"
+# Place of the number of components in the codestream, and of the first component's depth: bits - 1, and 128 if signed.
+_JP2_COMPONENTS, _JP2_DEPTH = 40, 42
+_DEPTH_BITS, _SIGNED = 0x7F, 0x80
+# Levels of black and white in 8 bits where luma does not use the full range (ITU-R BT.709); more bits multiply them.
+_LIMITED_BLACK, _LIMITED_WHITE, _LIMITED_BITS = 16, 235, 8
+# EXIF orientation of a picture that AVIF turns by this many quarters against the clock.
+_QUARTERS = {0: 1, 1: 8, 2: 3, 3: 6}
+# EXIF orientation of one that is also mirrored after that, top for bottom (axis 0) or left for right (axis 1).
+_MIRRORED = {
+    0: {1: 4, 8: 5, 3: 2, 6: 7},
+    1: {1: 2, 8: 7, 3: 4, 6: 5},
+}
+
+
+@dataclass(frozen=True)
+class SampleRange:
+    """What the samples of a file mean.
+
+    Attributes
+    ----------
+    black, white : int
+        Values of black and white.
+    orientation : int or None
+        EXIF's number for how the container turns the picture; None if EXIF itself counts.
+    """
+
+    black: int
+    white: int
+    orientation: int | None = None
+
+    def stretch(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Integers whose black is 0 and whose white is the largest value of their type."""
+        if values.dtype.kind != "u":
+            return values
+        full = np.iinfo(values.dtype).max
+        if (self.black, self.white) == (0, full):
+            return values
+        scaled = (values.astype(np.float64) - self.black) * (full / (self.white - self.black))
+        return np.clip(np.rint(scaled), 0, full).astype(values.dtype)
+
+
+def read_sample_range(data: bytes) -> SampleRange | None:
+    """Range of the samples in a PNM, JPEG 2000 or AVIF file; None for other files, which use that of their type.
+
+    Raises
+    ------
+    ValueError
+        If the file gives no range that can be used.
+    """
+    if data[:1] == b"P" and (header := _PNM_HEADER.match(data)):
+        return SampleRange(0, _check_white(int(header[4])))
+    if data.startswith((_JP2_START, _JP2_CODESTREAM)):
+        return SampleRange(0, (1 << _read_jp2_bits(data)) - 1)
+    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
+        return _read_avif_range(data)
+    return None
+
+
+def pack_plain_pnm(data: bytes) -> bytes:
+    """The same picture with binary samples if it is PNM in plain text, which OpenCV rounds in its own way.
+
+    Raises
+    ------
+    ValueError
+        If the number of samples is not that of the header.
+    """
+    header = _PNM_HEADER.match(data)
+    if header is None or header[1] not in _BINARY_PNM:
+        return data
+    width, height, white = (int(number) for number in header.groups()[1:])
+    samples = np.array(data[header.end() :].split(), dtype=np.int64)
+    expected = width * height * (3 if header[1] == b"3" else 1)
+    if len(samples) != expected or samples.min(initial=0) < 0 or samples.max(initial=0) > _check_white(white):
+        raise ValueError(f"it must hold {expected} samples of 0 to {white}. Got: {len(samples)}")
+    start = b"P%b\n%d %d\n%d\n" % (_BINARY_PNM[header[1]], width, height, white)
+    return start + samples.astype(np.uint8 if white < 256 else ">u2").tobytes()
+
+
+def _check_white(white: int) -> int:
+    """Refuse what no PNM file may say."""
+    if not 0 < white < 1 << 16:
+        raise ValueError(f"the largest value must be 1 to 65535. Got: {white}")
+    return white
+
+
+def _read_jp2_bits(data: bytes) -> int:
+    """Bits of the samples of a JPEG 2000 file, the same for all components."""
+    start = data.find(_JP2_CODESTREAM)
+    if start < 0:
+        raise ValueError("no codestream")
+    components = int.from_bytes(data[start + _JP2_COMPONENTS : start + _JP2_COMPONENTS + 2], "big")
+    depths = set(data[start + _JP2_DEPTH : start + _JP2_DEPTH + 3 * components : 3])
+    depth = depths.pop() if len(depths) == 1 else _SIGNED
+    if depth & _SIGNED:
+        raise ValueError("components must have one depth and no sign")
+    return (depth & _DEPTH_BITS) + 1
+
+
+def _read_avif_range(data: bytes) -> SampleRange:
+    """Range and orientation from the properties of the primary item (ISO/IEC 23008-12, AV1 Image File Format)."""
+    properties = _read_primary_properties(data)
+    # Version and flags, the number of channels, the bits of each.
+    pixels = properties.get(b"pixi", bytes([0, 0, 0, 0, 3, _LIMITED_BITS]))
+    channels, bits = pixels[4:6]
+    colours = properties.get(b"colr", b"")
+    is_limited = channels == 1 and colours[:4] == b"nclx" and not colours[10] & 0x80
+    step = 1 << (bits - _LIMITED_BITS)
+    orientation = _QUARTERS[properties[b"irot"][0] & 3] if b"irot" in properties else 1
+    if b"imir" in properties:
+        orientation = _MIRRORED[properties[b"imir"][0] & 1][orientation]
+    if is_limited:
+        return SampleRange(_LIMITED_BLACK * step, _LIMITED_WHITE * step, orientation)
+    return SampleRange(0, (1 << bits) - 1, orientation)
+
+
+def _read_primary_properties(data: bytes) -> dict[bytes, bytes]:
+    """Properties of the primary item by kind; of several colour descriptions the one that names its range."""
+    meta = dict(_iterate_boxes(_find_box(data, b"meta")[4:]))
+    pitm, properties = meta[b"pitm"], dict(_iterate_boxes(meta[b"iprp"]))
+    primary = int.from_bytes(pitm[4:6] if pitm[0] == 0 else pitm[4:8], "big")
+    known = list(_iterate_boxes(properties[b"ipco"]))
+    found: dict[bytes, bytes] = {}
+    for number in _read_associations(properties[b"ipma"], primary):
+        if 0 < number <= len(known):
+            kind, content = known[number - 1]
+            if kind != b"colr" or content[:4] == b"nclx":
+                found[kind] = content
+    return found
+
+
+def _read_associations(ipma: bytes, item: int) -> list[int]:
+    """Numbers of the properties of an item, from 1."""
+    id_length, number_length = (4 if ipma[0] else 2), (2 if ipma[3] & 1 else 1)
+    place = 8
+    for _ in range(int.from_bytes(ipma[4:8], "big")):
+        found = int.from_bytes(ipma[place : place + id_length], "big")
+        length = ipma[place + id_length]
+        place += id_length + 1
+        numbers = [
+            int.from_bytes(ipma[at : at + number_length], "big") & (0x7FFF if number_length == 2 else 0x7F)
+            for at in range(place, place + length * number_length, number_length)
+        ]
+        if found == item:
+            return numbers
+        place += length * number_length
+    return []
+
+
+def _find_box(data: bytes, wanted: bytes) -> bytes:
+    """Content of the first box of a kind."""
+    for kind, content in _iterate_boxes(data):
+        if kind == wanted:
+            return content
+    raise ValueError(f"no box {wanted.decode()}")
+
+
+def _iterate_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of the boxes one after the other (ISO/IEC 14496-12, 4.2)."""
+    place = 0
+    for _ in count():
+        if place + 8 > len(data):
+            return
+        size, header = int.from_bytes(data[place : place + 4], "big"), 8
+        if size == 1:
+            size, header = int.from_bytes(data[place + 8 : place + 16], "big"), 16
+        end = len(data) if size == 0 else place + size
+        if end < place + header or end > len(data):
+            return
+        yield data[place + 4 : place + 8], data[place + header : end]
+        place = end
