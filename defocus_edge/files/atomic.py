@@ -34,6 +34,8 @@ def read_bytes(path: PathLike) -> bytes:
     """Whole content of a file that must exist."""
     if Path(path).is_dir():
         raise IsADirectoryError(f"path must name a file. Got: the folder {quote(path)}. Pass its files one by one.")
+    if Path(path).exists() and not Path(path).is_file():  # a pipe would wait for ever, some devices never end
+        raise ImageReadError(f"path must name an ordinary file. Got: the device or pipe {quote(path)}.")
     try:
         return Path(path).read_bytes()
     except FileNotFoundError as error:

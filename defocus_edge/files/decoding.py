@@ -22,6 +22,9 @@ _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TIFFFILE_COMPRESSIONS, _TIFFFILE_PREDICTORS = (1, 8, 32946, 32773), (1, 2)
 # OpenCV makes RGB of every file, keeps 16 bits and leaves the turning to us: it does not parse all EXIF.
 _AS_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+# Codecs of the libtiff in OpenCV's wheels; of a page with another one it makes a black picture. CCITT (2, 3, 4), LZW,
+# JPEG, deflate (two codes), PackBits.
+_OPENCV_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)
 _WHITE_IS_ZERO, _GREY, _RGB = 0, 1, 2  # TIFF tag PhotometricInterpretation
 
 
@@ -130,6 +133,8 @@ def _is_plain_tiff(page: Any) -> bool:
 
 def _is_right_in_opencv(page: Any) -> bool:
     """Whether OpenCV decodes the page correctly; version 5.0 silently fails on the pages that are excluded here."""
+    if page.compression not in _OPENCV_COMPRESSIONS:
+        return False
     if page.photometric not in (_WHITE_IS_ZERO, _GREY, _RGB):
         return True  # palette, YCbCr, CMYK: libtiff's own conversion
     bits, samples, is_float = page.bitspersample, page.samplesperpixel, page.sampleformat == 3

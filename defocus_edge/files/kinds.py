@@ -15,7 +15,11 @@ LOSSLESS_SUFFIXES = (*PNG_SUFFIXES, *TIFF_SUFFIXES, ".bmp")
 #: Pictures that can be written; folders of source pictures are searched for the same.
 PICTURE_SUFFIXES = (*LOSSLESS_SUFFIXES, *JPEG_SUFFIXES, ".webp")
 #: Pictures that can be read, for folders of photographs of any origin; raw files are known by `looks_raw`.
-READABLE_SUFFIXES = (*PICTURE_SUFFIXES, ".jpe", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm")
+READABLE_SUFFIXES = (
+    *PICTURE_SUFFIXES,
+    *(".jpe", ".jfif", ".jif", ".pjpeg", ".mpo"),
+    *(".gif", ".avif", ".jp2", ".j2k", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 #: Pictures in sets with true blur maps, which hold no others.
 SET_SUFFIXES = (*PNG_SUFFIXES, *JPEG_SUFFIXES, *TIFF_SUFFIXES)
 #: Maps of floats.

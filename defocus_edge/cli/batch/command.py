@@ -94,7 +94,7 @@ def batch(
     _check_engine(engine, summary, {"--ray-address": ray_address, "--num-gpus": num_gpus})
     _check_preset(preset)
     endings = MAP_ENDINGS if preview else {"map": MAP_ENDINGS["map"]}
-    items = _plan(in_dir, out_dir, patterns or (), endings)
+    items, others = _plan(in_dir, out_dir, patterns or (), endings)
     prepare_folder(out_dir, name="OUT_DIR")
     from defocus_edge.cli.batch.run import run_items
     from defocus_edge.cli.batch.work import PictureWork
@@ -109,6 +109,8 @@ def batch(
             is_complete = run_items(workers, items, out_dir, table_kind=summary)
     except InUseError:
         fail(f"Another run is writing to {out_dir}. Wait for its end, or choose another folder.")
+    if others:
+        typer.echo(f"Left out as no pictures: {others}.", err=True)
     if not is_complete:
         raise typer.Exit(SOME_FILES_FAILED)
 
@@ -137,9 +139,9 @@ def _check_preset(preset: str | None) -> None:
         fail(str(error))
 
 
-def _plan(folder: Path, out: Path, patterns: Sequence[str], endings: Mapping[str, str]) -> list[Item]:
-    """All pictures, each with the files to write for it."""
-    from defocus_edge.cli.batch.planning import find_pictures, plan_items
+def _plan(folder: Path, out: Path, patterns: Sequence[str], endings: Mapping[str, str]) -> tuple[list[Item], str]:
+    """All pictures, each with the files to write for it, and the number of other files by suffix, as text."""
+    from defocus_edge.cli.batch.planning import count_others, find_pictures, plan_items
 
     if not folder.is_dir():
         fail(f"IN_DIR must be a folder. Got: {folder}.")
@@ -150,8 +152,10 @@ def _plan(folder: Path, out: Path, patterns: Sequence[str], endings: Mapping[str
     pictures = find_pictures(folder, patterns=patterns, excluded=out)
     if not pictures:
         fail(f"There are no pictures in {folder}, or none that the patterns of --glob match.")
+    others = {} if patterns else count_others(folder, pictures, excluded=out)
+    text = ", ".join(f"{suffix or 'without suffix'} {count}" for suffix, count in sorted(others.items()))
     try:
-        return plan_items(folder, pictures, out, endings)
+        return plan_items(folder, pictures, out, endings), text
     except ValueError as error:
         fail(str(error))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -21,9 +21,19 @@ def find_pictures(folder: Path, *, patterns: Sequence[str] = (), excluded: Path 
     slashes, too. Case does not count. Names that begin with a dot and the folder `excluded` are left out. Links to
     folders are not followed, so that no loop can form.
     """
-    left_out = None if excluded is None else os.path.realpath(excluded)
     lowered = [pattern.lower() for pattern in patterns]
-    found = []
+    return sorted(path for path in _walk(folder, excluded) if _is_wanted(path, lowered))
+
+
+def count_others(folder: Path, pictures: Collection[str], *, excluded: Path | None = None) -> Counter[str]:
+    """Count the files that `find_pictures` passed over, by lower-case suffix."""
+    known = set(pictures)
+    return Counter(PurePosixPath(path).suffix.lower() for path in _walk(folder, excluded) if path not in known)
+
+
+def _walk(folder: Path, excluded: Path | None) -> Iterator[str]:
+    """Paths of visible ordinary files below a folder, with slashes; pipes and devices are none."""
+    left_out = None if excluded is None else os.path.realpath(excluded)
     for place, folders, names in os.walk(folder):
         folders[:] = [
             name
@@ -31,9 +41,10 @@ def find_pictures(folder: Path, *, patterns: Sequence[str] = (), excluded: Path 
             if not name.startswith(".") and (left_out is None or os.path.realpath(Path(place, name)) != left_out)
         ]
         base = Path(place).relative_to(folder)
-        paths = [(base / name).as_posix() for name in names if not name.startswith(".")]
-        found += [path for path in paths if _is_wanted(path, lowered)]
-    return sorted(found)
+        for name in names:
+            path = Path(place, name)
+            if not name.startswith(".") and (path.is_file() or not path.exists()):  # a dangling link is reported later
+                yield (base / name).as_posix()
 
 
 def _is_wanted(path: str, patterns: Sequence[str]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -227,6 +229,13 @@ def test_missing_file_and_folder(tmp_path):
         read_image(tmp_path / "nothing.jpg")
     with pytest.raises(IsADirectoryError, match="Got: the folder"):
         read_image(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(ImageReadError, match="ordinary file"):
+        read_image(tmp_path / "a.jpg")
 
 
 def test_permission_error_is_left_as_it_is(tmp_path, picture, monkeypatch):

@@ -173,3 +173,17 @@ def test_damaged_avif_is_a_picture_or_an_error(tmp_path, light, place):
     except ImageReadError:
         return
     assert image.dtype == np.float32
+
+
+@pytest.mark.parametrize("codec", [34712, 33003, 33005, 50002, 34933, 22610, 50000, 34925, 34887])
+def test_tiff_with_an_unknown_codec_is_refused_with_its_name(tmp_path, light, codec):
+    """OpenCV makes a black picture of it. Only the tag is changed: nothing may look at the samples."""
+    file = io.BytesIO()
+    Image.fromarray(quantize(light, 255)).save(file, "TIFF", compression="tiff_lzw")
+    data = bytearray(file.getvalue())
+    start = struct.unpack_from("<I", data, 4)[0]
+    for entry in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", data, start)[0], 12):
+        if struct.unpack_from("<H", data, entry)[0] == 259:  # Compression
+            struct.pack_into("<H", data, entry + 8, codec)
+    with pytest.raises(ImageReadError, match="compressed with"):
+        read(tmp_path, bytes(data), "a.tif")

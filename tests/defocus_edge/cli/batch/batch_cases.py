@@ -18,7 +18,7 @@ from defocus_edge.files.maps import write_map
 
 SIDE = 24
 DIE, DIE_ONCE, RAISE, BAD, FULL, FATAL = "die", "die once", "raise", "bad", "full", "fatal"
-#: Seconds for a picture whose end the run must not see.
+#: Name of a picture whose end the run must not see.
 SLOW = "slow"
 
 

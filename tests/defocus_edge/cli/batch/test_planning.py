@@ -1,5 +1,6 @@
 """planning.py: which pictures are found, and how what is written for them is called."""
 
+import os
 import re
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defocus_edge._extras import RAW
-from defocus_edge.cli.batch.planning import find_pictures, name_stems, plan_items
+from defocus_edge.cli.batch.planning import count_others, find_pictures, name_stems, plan_items
 from defocus_edge.files.kinds import READABLE_SUFFIXES
 
 ENDINGS = {"map": "_blur.tif", "preview": "_blur.png"}
@@ -134,3 +135,18 @@ def test_names_of_outputs_differ_by_more_than_case_and_do_not_depend_on_order(na
 def test_each_kind_of_picture_is_found_whatever_its_case(tmp_path, suffix):
     make_files(tmp_path, f"a{suffix}", f"B{suffix.upper()}")
     assert find_pictures(tmp_path) == [f"B{suffix.upper()}", f"a{suffix}"]
+
+
+def test_pipes_are_no_pictures(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").touch()
+    assert find_pictures(tmp_path) == ["b.jpg"]
+
+
+def test_other_files_are_counted_by_suffix(tmp_path):
+    for name in ("a.jpg", "b.heic", "c/d.HEIC", "c/e", ".hidden.txt", "out/f.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    pictures = find_pictures(tmp_path, excluded=tmp_path / "out")
+    assert pictures == ["a.jpg"]
+    assert count_others(tmp_path, pictures, excluded=tmp_path / "out") == {".heic": 2, "": 1}
