@@ -169,7 +169,7 @@ def test_tiff_that_no_decoder_reads_truly(tmp_path, picture):
 def fake_page(**changes):
     """Header of a compressed 8-bit RGB page, as tifffile names its parts."""
     page = {"photometric": 2, "bitspersample": 8, "samplesperpixel": 3, "sampleformat": 1, "planarconfig": 1}
-    return type("Page", (), page | changes)
+    return type("Page", (), page | {"compression": 5} | changes)
 
 
 @pytest.mark.parametrize(
