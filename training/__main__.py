@@ -5,7 +5,13 @@ from __future__ import annotations
 import typer
 
 from training.commands.edges import train_bnet, train_edges, train_enet
-from training.commands.evaluate import evaluate_edges, evaluate_pairs, evaluate_range, evaluate_robustness
+from training.commands.evaluate import (
+    evaluate_apertures,
+    evaluate_edges,
+    evaluate_pairs,
+    evaluate_range,
+    evaluate_robustness,
+)
 from training.commands.evaluate_deblurring import evaluate_ablations, evaluate_deblurring, evaluate_uniform_deblurring
 from training.commands.evaluate_maps import evaluate_maps
 from training.commands.evaluate_masks import evaluate_masks
@@ -29,6 +35,7 @@ app.add_typer(evaluate, name="evaluate")
 evaluate.command("edges")(evaluate_edges)
 evaluate.command("robustness")(evaluate_robustness)
 evaluate.command("pairs")(evaluate_pairs)
+evaluate.command("apertures")(evaluate_apertures)
 evaluate.command("range")(evaluate_range)
 evaluate.command("masks")(evaluate_masks)
 evaluate.command("maps")(evaluate_maps)

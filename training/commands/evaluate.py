@@ -1,4 +1,4 @@
-"""`python -m training evaluate edges`, `robustness`, `pairs` and `range`: score networks that estimate blur."""
+"""Commands of `python -m training evaluate` that score networks that estimate blur on scenes and photographs."""
 
 from __future__ import annotations
 
@@ -100,6 +100,31 @@ def evaluate_pairs(
         msg = f"folder must hold a pair that can be compared. Got: {folder} with {len(found)} that cannot."
         raise typer.BadParameter(msg)
     print_table(summarize_pairs(scores))
+    write_scores(out, scores)
+
+
+def evaluate_apertures(
+    folder: Annotated[Path, typer.Option(help="NAME_f2.8.JPG, NAME_f8.JPG, NAME_depth_mm.png.", show_default=False)],
+    preset: Presets = None,
+    authors: Authors = None,
+    authors_settings: AuthorsRun = AuthorsSettings.CODE,
+    out: OutScores = None,
+) -> None:
+    """Score weights in px on real scenes at two apertures with depth, and print the table (Markdown).
+
+    Every second scene counts. A thin lens gives the true radius; `beyond` counts maps with far too large radii.
+    """
+    from defocus_edge.files.atomic import ImageReadError
+    from training.evaluation.apertures import list_scenes, read_scene, score_apertures, summarize_apertures
+
+    check_out(out)
+    with refuse_faults(OSError):
+        names = list_scenes(folder)
+    estimators = load_estimators(preset, authors, authors_settings)
+    read = (read_scene(folder, name) for name in names)
+    with refuse_faults(OSError, ImageReadError), watch_progress(read, "scenes", count=len(names)) as (scenes, say):
+        scores = score_apertures(scenes, estimators, say=say)
+    print_table(summarize_apertures(scores))
     write_scores(out, scores)
 
 

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from defocus_edge.networks.edge.head_normalization import normalize_head
 from defocus_edge.networks.edge.networks import BRANCH_NAMES, BRANCH_OUTPUT, BRANCH_SIDES, EdgeNetworks
 from defocus_edge.networks.edge.patches import PATCH_SIDE
 
@@ -106,6 +107,7 @@ class PointHead(keras.layers.Layer):
     def __init__(self, networks: EdgeNetworks, head: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.convs = [networks.joint.get_layer(f"{head}_head_conv{number}") for number in (2, 3, 4)]
+        self.is_normalized = networks.config.head_normalization
         count = len(networks.config.dense_units) + 1
         self.denses = [networks.joint.get_layer(f"{head}_head_dense{number}") for number in range(1, count + 1)]
 
@@ -114,6 +116,8 @@ class PointHead(keras.layers.Layer):
         for layer in self.convs:
             grid = layer(grid)
         values = ops.reshape(grid, (-1, grid.shape[-1]))
+        if self.is_normalized:
+            values = normalize_head(values)
         for layer in self.denses:
             values = layer(values)
         return values
@@ -140,4 +144,4 @@ def _gather_grid(maps: Any, points: Any, step: int) -> Any:
     offsets = grid[:, None] * width + grid[None, :]
     corner = (points[:, 0] * height + points[:, 1]) * width + points[:, 2]
     flat = ops.reshape(maps, (-1, channels))
-    return ops.take(flat, corner[:, None, None] + offsets, axis=0)
+    return ops.take(flat, corner[:, None, None] + ops.convert_to_tensor(offsets), axis=0)

@@ -8,12 +8,15 @@ import keras
 from keras import layers
 
 from defocus_edge.blur_levels import N_LEVELS
+from defocus_edge.networks.edge.head_normalization import HeadNormalization
 from defocus_edge.networks.edge.patches import PATCH_SIDE
 
 #: Sides in px of the patches of the three branches, all around one centre (Karaali et al. 2022, figure 3).
 BRANCH_SIDES = (PATCH_SIDE, 27, 15)
 #: How the names of the layers of these branches begin.
 BRANCH_NAMES = ("b1", "b2", "b3")
+#: The convolutions that see the picture itself.
+FIRST_CONVS = (*(f"{name}_conv1" for name in BRANCH_NAMES), "f2_conv1")
 #: Side of the map, 7×7 values, in which each branch ends.
 BRANCH_OUTPUT = 7
 #: E-NET's classes.
@@ -41,6 +44,10 @@ class EdgeNetworksConfig:
     branch_sides : tuple of int
         Sides in px of the patches that f1-NET sees: 41, then 27 or 15 or both or none. ``(41,)`` is the paper's
         ablation with patches of one scale.
+    head_normalization : bool
+        Divide the values before the dense layers by their root mean square, so that the contrast of a patch changes
+        nothing: the layers before are convolutions without bias, ReLU and poolings. If the kernels of `FIRST_CONVS`
+        have no mean, a constant offset changes nothing either.
     """
 
     filters: int = 64
@@ -50,6 +57,7 @@ class EdgeNetworksConfig:
     input_gain: float = 4.0
     depth_threshold: float = 0.5
     branch_sides: tuple[int, ...] = BRANCH_SIDES
+    head_normalization: bool = False
 
     def __post_init__(self) -> None:
         if self.filters < 1 or not self.dense_units or min(self.dense_units) < 1:
@@ -166,11 +174,13 @@ _BRANCHES = (_apply_large_branch, _apply_middle_branch, _apply_small_branch)
 
 
 def _apply_head(tensor: keras.KerasTensor, config: EdgeNetworksConfig, classes: int, name: str) -> keras.KerasTensor:
-    """7×7 features to class probabilities: three convolutions, one 1×1, dense layers, softmax."""
+    """7×7 features to class probabilities: four convolutions, normalization if wanted, dense layers, softmax."""
     for number in (1, 2, 3):
         tensor = _apply_conv(tensor, config, f"{name}_head_conv{number}")
     tensor = _apply_conv(tensor, config, f"{name}_head_conv4", size=1)
     tensor = layers.Flatten(name=f"{name}_head_flatten")(tensor)
+    if config.head_normalization:
+        tensor = HeadNormalization(name=f"{name}_head_normalization")(tensor)
     for number, units in enumerate(config.dense_units, start=1):
         tensor = layers.Dense(units, activation="relu", name=f"{name}_head_dense{number}")(tensor)
     last = f"{name}_head_dense{len(config.dense_units) + 1}"

@@ -15,6 +15,7 @@ from keras import layers, ops
 from numpy.typing import ArrayLike, NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from defocus_edge.networks.edge.head_normalization import EPSILON, HeadNormalization
 from defocus_edge.networks.segmentation.blocks import BilinearUpsampling
 from defocus_edge.networks.segmentation.ma_ganet import ChannelAttention
 from defocus_edge.networks.segmentation.msdu_net import ClassDifference
@@ -171,6 +172,16 @@ def _add_dense(graph: GraphBuilder, layer: layers.Dense, inputs: list[str]) -> s
     return graph.add_activation(graph.add("Gemm", [inputs[0], kernel, bias], layer.name), layer)
 
 
+def _add_head_normalization(graph: GraphBuilder, layer: HeadNormalization, inputs: list[str]) -> str:
+    """X / √(mean X² + ε), row by row."""
+    name, values = layer.name, inputs[0]
+    squares = graph.add("Mul", [values, values], f"{name}/squares")
+    mean = graph.add("ReduceMean", [squares], f"{name}/mean", axes=[-1], keepdims=1)
+    epsilon = graph.add_constant(f"{name}/epsilon", np.array(EPSILON, np.float32))
+    root = graph.add("Sqrt", [graph.add("Add", [mean, epsilon], f"{name}/sum")], f"{name}/root")
+    return graph.add("Div", [values, root], name)
+
+
 def _add_upsampling(graph: GraphBuilder, layer: BilinearUpsampling, inputs: list[str]) -> str:
     if layer.factor == 1:
         return inputs[0]
@@ -225,4 +236,5 @@ _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     BilinearUpsampling: _add_upsampling,
     ChannelAttention: _add_attention,
     ClassDifference: _add_difference,
+    HeadNormalization: _add_head_normalization,
 }

@@ -100,10 +100,11 @@ def test_seed_stride_and_networks_hold_for_both_stages(tmp_path):
     text = (
         f"seed = 7\nvalidation_stride = 5\ncheckpoint_seconds = 0\n{STAGES}[networks]\nfilters = 4\ndense_units = [8]"
     )
+    text += "\nhead_normalization = true"
     config = read_text(tmp_path, text)
     assert {stage.seed for stage in (config.bnet, config.enet)} == {7}
     assert {stage.validation_stride for stage in (config.bnet, config.enet)} == {5}
-    assert config.architecture == EdgeNetworksConfig(filters=4, dense_units=(8,))
+    assert config.architecture == EdgeNetworksConfig(filters=4, dense_units=(8,), head_normalization=True)
     assert config.checkpoint_seconds == 0
 
 
@@ -139,6 +140,10 @@ def test_steps_may_be_counted_while_the_rate_drops_by_epochs(tmp_path):
         (f"{STAGES}[networks]\ninput_gain = '4'", r"networks\.input_gain must be a valid number\. Got: '4'\."),
         (f"{STAGES}[networks]\ncrop_shift = 2", r"networks\.crop_shift must be 0 .*\. Got: 2\."),
         (f"{STAGES}[networks]\ndense_units = 3", r"networks\.dense_units must be a list\. Got: 3\."),
+        (
+            f"{STAGES}[networks]\nhead_normalization = 1",
+            r"networks\.head_normalization must be a valid boolean\. Got: 1\.",
+        ),
         (f"{STAGES}[networks]\ndepth_threshold = 0.3", r"networks\.depth_threshold must not be there"),
         (f"{STAGES}[networks]\nlayers = 3", r"networks\.layers must not be there"),
         (f"networks = 3\n{STAGES}", r"networks must be a table\. Got: 3\."),
