@@ -32,9 +32,12 @@ def find_checkpoint(folder: Path, stage: str) -> Path:
 def describe_run(settings: Any, architecture: Any) -> dict[str, Any]:
     """What a checkpoint says of its run: the settings and the architecture, both dataclasses.
 
-    The threshold of E-NET is left out, since it is calibrated after the training.
+    The threshold of E-NET is left out, since it is calibrated after the training; so is an option of the architecture
+    that is off, since checkpoints from before it lack it.
     """
-    networks = {name: value for name, value in asdict(architecture).items() if name != "depth_threshold"}
+    networks = {
+        name: value for name, value in asdict(architecture).items() if name != "depth_threshold" and value is not False
+    }
     return json.loads(json.dumps({**asdict(settings), "networks": networks}))
 
 
