@@ -203,6 +203,6 @@ def test_top_level_folders_are_those_of_the_design():
         for path in REPOSITORY.iterdir()
         if path.is_dir()
         and not path.name.startswith(".")
-        and not any(fnmatch.fnmatch(path.name, pattern.rstrip("/")) for pattern in ignored)
+        and not any(fnmatch.fnmatch(path.name, pattern.strip("/")) for pattern in ignored)
     }
     assert folders == {*PACKAGES, "docs", "tests"}
