@@ -144,4 +144,4 @@ def _gather_grid(maps: Any, points: Any, step: int) -> Any:
     offsets = grid[:, None] * width + grid[None, :]
     corner = (points[:, 0] * height + points[:, 1]) * width + points[:, 2]
     flat = ops.reshape(maps, (-1, channels))
-    return ops.take(flat, corner[:, None, None] + ops.convert_to_tensor(offsets), axis=0)
+    return ops.take(flat, corner[:, None, None] + ops.cast(offsets, corner.dtype), axis=0)
