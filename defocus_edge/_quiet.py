@@ -13,8 +13,13 @@ from collections.abc import Callable, Iterator
 
 _STDERR = 2
 _DESCRIPTOR_LOCK = threading.Lock()
-# Lines that LibRaw and OpenEXR print; they name the bytes that they are given like this.
-_COMPLAINTS = re.compile(rb"^(unknown file: |<python_buffer>: ).*\n?", re.MULTILINE)
+# Lines that libraries print about a file: LibRaw, OpenEXR, libpng, and libjpeg, whose warnings (jerror.h) begin so.
+_COMPLAINTS = re.compile(
+    rb"^((?:unknown file: |<python_buffer>: |libpng (?:warning|error): |Corrupt JPEG data: |Premature end of JPEG file"
+    rb"|Inconsistent progression |Invalid SOS parameters |Unknown Adobe color |Warning: unknown JFIF |Application tran"
+    rb"sferred too many scanlines).*)\n?",
+    re.MULTILINE,
+)
 _WARNINGS = re.compile(r"^Warning: Exception raised reading pixel data .*\n?", re.MULTILINE)
 
 
@@ -45,13 +50,19 @@ QUIET_OPENCV = _QuietOpenCV()
 
 
 @contextlib.contextmanager
-def without_complaints() -> Iterator[None]:
-    """Drop what LibRaw and OpenEXR print about damaged files, which no setting stops; one thread at a time.
+def catch_complaints() -> Iterator[list[str]]:
+    """Catch what libraries print about the file that the block reads, which no setting stops; one thread at a time.
 
-    What other threads print meanwhile comes afterwards.
+    Yields a list that holds these lines after the block. What other threads print meanwhile comes afterwards.
     """
-    with _DESCRIPTOR_LOCK, _filter_stdout(), hold_stderr(lambda text, _: _COMPLAINTS.sub(b"", text)):
-        yield
+    complaints: list[str] = []
+
+    def take(text: bytes, _: BaseException | None) -> bytes:
+        complaints.extend(line.decode(errors="replace") for line in dict.fromkeys(_COMPLAINTS.findall(text)))
+        return _COMPLAINTS.sub(b"", text)
+
+    with _DESCRIPTOR_LOCK, _filter_stdout(), hold_stderr(take):
+        yield complaints
 
 
 @contextlib.contextmanager

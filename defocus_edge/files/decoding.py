@@ -86,7 +86,7 @@ def _is_complete_png(data: bytes) -> bool:
 def _decode_with_opencv(data: bytes, path: PathLike) -> npt.NDArray[Any]:
     """RGB picture, upright, with 16 bits kept."""
     try:
-        bgr, metadata, samples = decode_stored(data, _AS_COLOUR)
+        bgr, metadata, samples = decode_stored(data, path, _AS_COLOUR)
     except cv2.error as error:
         raise ImageReadError(f"Cannot read picture {quote(path)}: the decoder refused it. Got: {error}") from error
     except BROKEN_FILE as error:

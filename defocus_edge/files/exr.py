@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge._extras import EXR
-from defocus_edge._quiet import without_complaints
+from defocus_edge._quiet import catch_complaints
 
 CHANNEL = "Y"
 _COMMENTS = "comments"
@@ -52,7 +52,7 @@ def _open_only_part(data: bytes, *, header_only: bool) -> Any:
     """The part of a file; ValueError unless it has one."""
     openexr = EXR.load()
     try:
-        with without_complaints():
+        with catch_complaints():
             parts = openexr.File(io.BytesIO(data), separate_channels=True, header_only=header_only).parts
     except RuntimeError as error:
         raise ValueError(str(error)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge._quiet import QUIET_OPENCV
+from defocus_edge._quiet import QUIET_OPENCV, catch_complaints
+from defocus_edge.files.atomic import ImageWarning, PathLike, quote
 from defocus_edge.files.exif import extract_exif, read_orientation
 from defocus_edge.files.samples import SampleRange, pack_plain_pnm, read_sample_range
 
+# Warnings of libjpeg after which a part of the picture is grey or garbage. Superfluous bytes before the end marker (D9)
+# are no such sign: some cameras write them.
+_LOSSES = re.compile(
+    r"Corrupt JPEG data: (?:premature end|bad Huffman|found marker|\d+ extraneous bytes before marker 0x(?!d9))"
+    r"|Premature end of JPEG|Inconsistent progression"
+)
 #: Bytes before EXIF in JPEG files and in some WebP files.
 EXIF_MARK = b"Exif\0\0"
 # Orientation in XMP, as an attribute or as an element (XMP specification part 2, TIFF namespace).
@@ -35,9 +43,11 @@ class Metadata:
 
 
 def decode_stored(
-    data: bytes, flags: int = cv2.IMREAD_UNCHANGED
+    data: bytes, path: PathLike, flags: int = cv2.IMREAD_UNCHANGED
 ) -> tuple[npt.NDArray[Any] | None, Metadata, SampleRange | None]:
     """Decode a picture file with OpenCV, but do not turn it; TIFF files come upright and without metadata.
+
+    `path` is named in warnings.
 
     Returns
     -------
@@ -46,12 +56,21 @@ def decode_stored(
     metadata : Metadata
     samples : SampleRange or None
         See `read_sample_range`.
+
+    Raises
+    ------
+    ValueError
+        If the decoder reports that a part of the picture is lost. Its other remarks become an `ImageWarning`.
     """
     data = pack_plain_pnm(data)
-    with QUIET_OPENCV:
+    with QUIET_OPENCV, catch_complaints() as complaints:
         pixels, kinds, parts = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=flags)
     if pixels is None:
         return None, Metadata(), None
+    for complaint in complaints:
+        if _LOSSES.match(complaint):
+            raise ValueError(complaint)
+        warnings.warn(ImageWarning(f"Picture {quote(path)} may be damaged. Got: {complaint}."), stacklevel=2)
     found = {kind: np.asarray(part).tobytes() for kind, part in zip(kinds, parts, strict=True)}
     metadata = Metadata(
         found.get(cv2.IMAGE_METADATA_EXIF, b"").removeprefix(EXIF_MARK),

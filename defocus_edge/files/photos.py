@@ -69,10 +69,10 @@ def read_photo(path: PathLike) -> Photo:
     elif data.startswith(TIFF_STARTS):
         metadata, (channels, alpha_kind) = read_tiff_metadata(data), _describe_channels(data)
         if pixels.shape[2:] == (3,) and channels != 3:
-            stored = decode_stored(data)[0]
+            stored = decode_stored(data, path)[0]
             pixels = pixels if stored is None else _restore_channels(pixels, stored, _UPRIGHT)
     else:
-        stored, metadata, samples = decode_stored(data)
+        stored, metadata, samples = decode_stored(data, path)
         if stored is None:  # OpenCV decodes grey + alpha JPEG 2000 as colours only
             stored = _decode_with_pillow(data, path)
         pixels = _restore_channels(pixels, stored, find_orientation(metadata, samples))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge._extras import RAW
-from defocus_edge._quiet import without_complaints
+from defocus_edge._quiet import catch_complaints
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
 from defocus_edge.files.kinds import START_LENGTH, TIFF_STARTS, looks_raw
 from defocus_edge.psf import SRGB_GAMMA, SRGB_SLOPE
@@ -39,7 +39,7 @@ def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
     except ImportError as error:
         raise ImageReadError(f"{reason}: {error}") from error
     try:
-        with without_complaints():
+        with catch_complaints():
             raw = rawpy.imread(io.BytesIO(data))
             raw.unpack()
         with raw:

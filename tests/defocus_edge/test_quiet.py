@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from defocus_edge._quiet import without_complaints
+from defocus_edge._quiet import catch_complaints
 
 
 def write_all():
@@ -17,7 +17,7 @@ def write_all():
 
 
 def test_complaints_are_dropped_and_the_rest_comes_afterwards(capfd):
-    with without_complaints():
+    with catch_complaints():
         write_all()
         assert capfd.readouterr() == ("", "")
     assert capfd.readouterr() == ("of others\n", "of others\nlast")
@@ -25,7 +25,7 @@ def test_complaints_are_dropped_and_the_rest_comes_afterwards(capfd):
 
 def test_also_after_an_exception(capfd):
     def fail():
-        with without_complaints():
+        with catch_complaints():
             write_all()
             raise RuntimeError("damaged")
 
@@ -41,6 +41,6 @@ def test_a_closed_stderr_does_no_harm(capfd, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "dup", refuse)
-        with without_complaints():
+        with catch_complaints():
             os.write(2, b"nobody holds this back")
     assert capfd.readouterr() == ("", "nobody holds this back")

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.atomic import ImageReadError, ImageWarning
 from defocus_edge.files.decoding import turn_upright
 from defocus_edge.files.exif import insert_exif
 from defocus_edge.files.images import read_image
@@ -283,9 +283,12 @@ def test_profiles_of_wrong_type_or_without_end_are_none(tmp_path, picture):
 def test_damaged_profile_is_none(tmp_path, picture):
     png, path = cv2.imencode(".png", picture)[1].tobytes(), tmp_path / "a.png"
     packed, head = zlib.compress(PROFILE), 8 + 25  # signature and IHDR
-    for stored, profile in ((packed, PROFILE), (packed[:20] + bytes(40) + packed[60:], b"")):
-        path.write_bytes(png[:head] + pack_png_chunk(b"iCCP", b"name\0\0" + stored) + png[head:])
-        assert read_photo(path).metadata.icc_profile == profile
+    path.write_bytes(png[:head] + pack_png_chunk(b"iCCP", b"name\0\0" + packed) + png[head:])
+    assert read_photo(path).metadata.icc_profile == PROFILE
+    damaged = packed[:20] + bytes(40) + packed[60:]
+    path.write_bytes(png[:head] + pack_png_chunk(b"iCCP", b"name\0\0" + damaged) + png[head:])
+    with pytest.warns(ImageWarning, match="libpng warning: iCCP"):
+        assert read_photo(path).metadata.icc_profile == b""
 
 
 @pytest.mark.parametrize(
