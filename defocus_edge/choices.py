@@ -23,6 +23,8 @@ AUTO: Literal["auto"] = "auto"
 #: Largest radius to look for, px.
 MaxRadius = float | Literal["auto"]
 DEFAULT_MAX_RADIUS: MaxRadius = AUTO
+#: Bits of the samples of a picture that is stored as 16 bits; ``"auto"`` finds them.
+BitDepth = int | Literal["auto"]
 #: What runs the workers of a batch: processes of this computer, or Ray Data.
 Engine = Literal["local", "ray"]
 #: Kind of the table that a batch writes.

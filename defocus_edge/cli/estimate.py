@@ -14,7 +14,10 @@ from defocus_edge.choices import AUTO, DEFAULT_PRECISION, DEFAULT_PRESET, DEFAUL
 from defocus_edge.cli.console import DECIMALS, MAP_ENDING, Job, Record, Screen, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
+    BitDepth,
+    Debug,
     DepthPenalty,
+    DepthThreshold,
     Device,
     EdgeStep,
     Json,
@@ -47,8 +50,10 @@ def estimate(
     preset: Preset = None,
     read_out: ReadOut = DEFAULT_READ_OUT,
     depth_penalty: DepthPenalty = None,
+    depth_threshold: DepthThreshold = None,
     propagation: Propagation = DEFAULT_PROPAGATION,
     max_radius: MaxRadius = AUTO,
+    bit_depth: BitDepth = AUTO,
     edge_step: EdgeStep = 1,
     precision: Precision = DEFAULT_PRECISION,
     device: Device = AUTO,
@@ -67,6 +72,7 @@ def estimate(
         bool, typer.Option("--exr", callback=check_exr, help="Also NAME_blur.exr: the map for compositing programs.")
     ] = False,
     json_output: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Measure the blur of photos.
 
@@ -79,12 +85,13 @@ def estimate(
     jobs = plan_jobs(photos, lambda _: endings, out=out)
     options = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation, "device": device}
     options |= {"max_radius": max_radius, "edge_step": edge_step, "precision": precision}
+    options |= {"depth_threshold": depth_threshold}
     networks = open_estimator(preset, options)
 
     def work(job: Job, screen: Screen) -> Record:
-        return estimate_photo(job, screen, networks=networks, options=options, scale_top=scale_top)
+        return estimate_photo(job, screen, networks=networks, options=options, bit_depth=bit_depth, scale_top=scale_top)
 
-    run_jobs(jobs, work, out=out, as_json=json_output)
+    run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
 
 
 def open_estimator(preset: str | None, options: Mapping[str, Any]) -> LazyNetworks[BlurEstimator]:
@@ -108,17 +115,18 @@ def estimate_photo(
     *,
     networks: LazyNetworks[BlurEstimator],
     options: Mapping[str, Any],
+    bit_depth: Any = AUTO,
     scale_top: float | None = None,
 ) -> Record:
     """Write the maps and pictures of one photo; return its entry of the JSON document.
 
-    The networks come from `open_estimator`, which had the same options. `scale_top` is the top of the colour scale in
-    px; None chooses it for the map.
+    The networks come from `open_estimator`, which had the same options. `bit_depth` is that of `read_image`.
+    `scale_top` is the top of the colour scale in px; None chooses it for the map.
     """
-    from defocus_edge.files.images import read_image, write_picture
+    from defocus_edge.files.images import read_with_depth, write_picture
     from defocus_edge.files.maps import write_map
 
-    image = read_image(job.source)
+    image, bits = read_with_depth(job.source, bit_depth=bit_depth)
     blur, record = networks.run(
         lambda estimator: estimator.estimate(image, progress=screen.count_points), screen, unit="Edge points"
     )
@@ -127,6 +135,7 @@ def estimate_photo(
 
     scale_top = scale_top or choose_scale_top(blur.radius)
     origin = name_origin(job, networks.preset) | _describe_settings(blur.settings, options)
+    origin |= {"bit_depth": bits}
     pictures = {
         "preview": lambda: plot_blur_map(blur.radius, max_radius=scale_top),
         "overlay": lambda: overlay_blur_map(image, blur.radius, confidence=blur.confidence, max_radius=scale_top),
@@ -139,11 +148,12 @@ def estimate_photo(
             write_picture(path, pictures[kind]())
         else:
             write_map(path, blur.radius, description=origin)
-    record |= _measure(blur)
+    record |= _measure(blur) | {"bit_depth": bits}
     radius, points = record["radius_px"], record["edge_points"]
     spread = f"{radius['min']:.2f} to {radius['max']:.2f} px, median {radius['median']:.2f} px"
+    depth = f" of {bits} bits" if bits not in (None, 8) else ""
     work = f"{points} edge points in {record['seconds']:.1f} s on {record['device']}"
-    screen.say(f"{job.source}: blur radius {spread}; {work} -> {job.list_outputs()}")
+    screen.say(f"{job.source}{depth}: blur radius {spread}; {work} -> {job.list_outputs()}")
     return record
 
 
@@ -151,6 +161,7 @@ def _describe_settings(settings: EstimatorSettings, options: Mapping[str, Any]) 
     """What the file of a map says of the settings."""
     return {
         "read_out": settings.read_out,
+        "depth_threshold": settings.depth_threshold,
         "depth_penalty": settings.propagation.depth_penalty,
         "propagation": options.get("propagation") or DEFAULT_PROPAGATION,
         "max_radius": settings.max_radius,
@@ -169,6 +180,7 @@ def _measure(blur: BlurEstimate) -> Record:
         "height": height,
         "width": width,
         "edge_points": len(blur.points),
+        "rests_on_depth_edges": blur.rests_on_depth_edges,
         "depth_edge_share": round(float(blur.is_depth_edge.mean()), DECIMALS),
         "radius_px": {name: round(value, DECIMALS) for name, value in zip(_QUANTILES, quantiles, strict=True)},
         "confidence_mean": round(float(blur.confidence.mean()), DECIMALS),
