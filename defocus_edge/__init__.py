@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from defocus_edge._version import __version__
 
 if TYPE_CHECKING:
+    from defocus_edge.arrays import ImageWarning
     from defocus_edge.estimation.result import BlurEstimate
     from defocus_edge.files.atomic import ImageReadError
     from defocus_edge.files.images import read_image
@@ -34,6 +35,7 @@ _HOMES = {
     "BlurEstimator": "pipeline",
     "BlurMask": "masks",
     "ImageReadError": "files.atomic",
+    "ImageWarning": "arrays",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.preset_files",
     "deblur": "sharpening.deblurring",
@@ -54,6 +56,7 @@ __all__ = [
     "BlurEstimator",
     "BlurMask",
     "ImageReadError",
+    "ImageWarning",
     "NoEdgesError",
     "PresetError",
     "__version__",
