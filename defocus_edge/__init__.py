@@ -14,8 +14,8 @@ from defocus_edge._version import __version__
 
 if TYPE_CHECKING:
     from defocus_edge.estimation.result import BlurEstimate
-    from defocus_edge.files.atomic import ImageReadError
-    from defocus_edge.files.images import read_image
+    from defocus_edge.files.atomic import ImageReadError, ImageWarning
+    from defocus_edge.files.images import count_pages, read_image
     from defocus_edge.files.maps import read_map, write_map
     from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
     from defocus_edge.networks.onnx.export import export_onnx
@@ -34,8 +34,10 @@ _HOMES = {
     "BlurEstimator": "pipeline",
     "BlurMask": "masks",
     "ImageReadError": "files.atomic",
+    "ImageWarning": "files.atomic",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.preset_files",
+    "count_pages": "files.images",
     "deblur": "sharpening.deblurring",
     "deconvolve": "sharpening.deconvolution",
     "detect_blur": "masks",
@@ -54,9 +56,11 @@ __all__ = [
     "BlurEstimator",
     "BlurMask",
     "ImageReadError",
+    "ImageWarning",
     "NoEdgesError",
     "PresetError",
     "__version__",
+    "count_pages",
     "deblur",
     "deconvolve",
     "detect_blur",

@@ -35,4 +35,6 @@ class Extra:
 
 RAW = Extra("raw", "rawpy", "camera raw files")
 EXR = Extra("exr", "OpenEXR", "EXR files")
+HEIF = Extra("heif", "pillow_heif", "HEIC files")
+IMAGECODECS = Extra("imagecodecs", "imagecodecs", "TIFF files with this compression, and JPEG XL files,")
 ONNX = Extra("onnx", "onnx", "exports to ONNX")

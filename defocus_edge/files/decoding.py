@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
+from defocus_edge.files.formats.extras import decode_with_extra, needs_extra
 from defocus_edge.files.kinds import JPEG_START, PNG_START, TIFF_STARTS
 from defocus_edge.files.metadata import decode_stored, find_orientation
 from defocus_edge.files.raw import develop_raw, is_raw
@@ -39,6 +40,8 @@ def decode_picture(data: bytes, path: PathLike) -> npt.NDArray[Any]:
         raise ImageReadError(f"Cannot read picture {quote(path)}: {fault}. Copy or download the file again.")
     if is_raw(data, path):
         return develop_raw(data, path)
+    if needs_extra(data):
+        return decode_with_extra(data, path)[0]
     return _decode_tiff(data, path) if data.startswith(TIFF_STARTS) else _decode_with_opencv(data, path)
 
 
@@ -92,7 +95,7 @@ def _decode_with_opencv(data: bytes, path: PathLike) -> npt.NDArray[Any]:
     except BROKEN_FILE as error:
         raise ImageReadError(f"Cannot read picture {quote(path)}: damaged. Got: {error}. Copy it again.") from error
     if bgr is None:
-        advice = "Use JPEG, PNG, TIFF, WebP or raw; convert HEIC files first"
+        advice = "Use JPEG, PNG, TIFF, WebP, HEIC or raw"
         raise ImageReadError(f"Cannot read picture {quote(path)}: no picture, damaged or of unknown format. {advice}.")
     return turn_upright(bgr[..., ::-1], find_orientation(metadata, samples))
 

@@ -10,22 +10,25 @@ import numpy.typing as npt
 
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
+from defocus_edge.files import pages
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
-from defocus_edge.files.decoding import decode_picture
 from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES
 
 FloatArray = npt.NDArray[np.float32]
 
 
-def read_image(path: PathLike) -> FloatArray:
+def read_image(path: PathLike, *, page: int | None = None) -> FloatArray:
     """Read a picture file as RGB float32 in [0, 1], turned upright by its EXIF orientation.
 
     Parameters
     ----------
     path : str or path
         JPEG, PNG, TIFF, WebP or another format that OpenCV decodes (BMP, GIF, AVIF, ...). 16 bits stay 16 bits. A float
-        TIFF holds values in [0, 1]. Only the first page or frame is read; alpha is dropped. With the extra ``raw`` also
-        camera raw files, see Notes.
+        TIFF holds values in [0, 1]. Alpha is dropped. With the extra ``raw`` also camera raw files, see Notes; with the
+        extra ``heif`` also HEIC, with the extra ``imagecodecs`` also JPEG XL.
+    page : int or None
+        Page, frame of an animation or picture of a HEIC file, from 0 to `count_pages` - 1. None is the first, and warns
+        if there are others.
 
     Returns
     -------
@@ -37,8 +40,13 @@ def read_image(path: PathLike) -> FloatArray:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ImageReadError
-        If the file is empty, no picture, cut short or damaged, if `as_image` refuses it, or if it is a raw file and the
-        extra is missing. It is a `ValueError`.
+        If the file is empty, no picture, cut short or damaged, if it has no such page, if `as_image` refuses it, or if
+        the extra that it needs is missing. It is a `ValueError`.
+
+    Warns
+    -----
+    ImageWarning
+        If `page` is None and other pages are ignored, or if the file may be damaged.
 
     Notes
     -----
@@ -46,11 +54,34 @@ def read_image(path: PathLike) -> FloatArray:
     balance, sRGB, no brightening, no sharpening, no noise reduction. They are often darker than the camera's own JPEG.
     """
     data = read_bytes(path)
-    array = decode_picture(data, path)
+    array = pages.decode_page(data, path, page)
     try:
         return as_image(array)
     except (TypeError, ValueError) as error:
         raise ImageReadError(f"Cannot use picture {quote(path)}: {error}") from error
+
+
+def count_pages(path: PathLike) -> int:
+    """Count the pages of a TIFF file, the frames of an animation or the pictures of a HEIC file.
+
+    Parameters
+    ----------
+    path : str or path
+        A picture file. Only its headers are read, except those of an animated JPEG XL file.
+
+    Returns
+    -------
+    int
+        1 or more; 1 for a file that `read_image` cannot read. In TIFF files, pages in full size count, but not their
+        smaller versions, thumbnails, masks and subdirectories. JPEG files have one: the further pictures of an MPO file
+        are previews, or what the other eye sees.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no file at `path`.
+    """
+    return pages.count_pages(read_bytes(path), path)
 
 
 def load_image(source: PathLike | npt.ArrayLike) -> FloatArray:

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, atomic_write, quote, read_bytes
-from defocus_edge.files.decoding import decode_picture, turn_upright
+from defocus_edge.files.decoding import turn_upright
 from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, set_upright
+from defocus_edge.files.formats.extras import decode_with_extra, needs_extra
 from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_STARTS, TIFF_SUFFIXES
 from defocus_edge.files.metadata import EXIF_MARK, Metadata, decode_stored, find_orientation, read_tiff_metadata
+from defocus_edge.files.pages import decode_page
 from defocus_edge.files.raw import is_raw
 
 #: Quality of JPEG files, 0 to 100; colours keep their full resolution.
@@ -58,11 +60,11 @@ def read_photo(path: PathLike) -> Photo:
     """Read a picture file as it is, turned upright by its EXIF orientation.
 
     Files and errors are those of `read_image`; floats in files other than TIFF are an `ImageReadError`, too. Metadata
-    are read from JPEG, PNG, WebP, AVIF and TIFF. BigTIFF gives the profile only. Raw files give EXIF if they are built
-    as TIFF files, as CR2, NEF, ARW and DNG are.
+    are read from JPEG, PNG, WebP, AVIF, HEIC and TIFF, EXIF also from JPEG XL. BigTIFF gives the profile only. Raw
+    files give EXIF if they are built as TIFF files, as CR2, NEF, ARW and DNG are.
     """
     data = read_bytes(path)
-    pixels = decode_picture(data, path)
+    pixels = decode_page(data, path)
     alpha_kind = _STRAIGHT
     if is_raw(data, path):
         metadata = Metadata(extract_exif(data))
@@ -71,6 +73,8 @@ def read_photo(path: PathLike) -> Photo:
         if pixels.shape[2:] == (3,) and channels != 3:
             stored = decode_stored(data, path)[0]
             pixels = pixels if stored is None else _restore_channels(pixels, stored, _UPRIGHT)
+    elif needs_extra(data):
+        pixels, metadata = decode_with_extra(data, path)
     else:
         stored, metadata, samples = decode_stored(data, path)
         if stored is None:  # OpenCV decodes grey + alpha JPEG 2000 as colours only

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from defocus_edge.files.formats.boxes import find_box, iterate_boxes
 
 # Header of PNM: type, width, height and largest value, with white space and comments between them (netpbm, ppm(5)).
 _PNM_HEADER = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
@@ -135,10 +135,13 @@ def _read_avif_range(data: bytes) -> SampleRange:
 
 def _read_primary_properties(data: bytes) -> dict[bytes, bytes]:
     """Properties of the primary item by kind; of several colour descriptions the one that names its range."""
-    meta = dict(_iterate_boxes(_find_box(data, b"meta")[4:]))
-    pitm, properties = meta[b"pitm"], dict(_iterate_boxes(meta[b"iprp"]))
+    described = find_box(data, b"meta")
+    if described is None:
+        raise ValueError("no box meta")
+    meta = dict(iterate_boxes(described[4:]))
+    pitm, properties = meta[b"pitm"], dict(iterate_boxes(meta[b"iprp"]))
     primary = int.from_bytes(pitm[4:6] if pitm[0] == 0 else pitm[4:8], "big")
-    known = list(_iterate_boxes(properties[b"ipco"]))
+    known = list(iterate_boxes(properties[b"ipco"]))
     found: dict[bytes, bytes] = {}
     for number in _read_associations(properties[b"ipma"], primary):
         if 0 < number <= len(known):
@@ -164,27 +167,3 @@ def _read_associations(ipma: bytes, item: int) -> list[int]:
             return numbers
         place += length * number_length
     return []
-
-
-def _find_box(data: bytes, wanted: bytes) -> bytes:
-    """Content of the first box of a kind."""
-    for kind, content in _iterate_boxes(data):
-        if kind == wanted:
-            return content
-    raise ValueError(f"no box {wanted.decode()}")
-
-
-def _iterate_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of the boxes one after the other (ISO/IEC 14496-12, 4.2)."""
-    place = 0
-    for _ in count():
-        if place + 8 > len(data):
-            return
-        size, header = int.from_bytes(data[place : place + 4], "big"), 8
-        if size == 1:
-            size, header = int.from_bytes(data[place + 8 : place + 16], "big"), 16
-        end = len(data) if size == 0 else place + size
-        if end < place + header or end > len(data):
-            return
-        yield data[place + 4 : place + 8], data[place + header : end]
-        place = end

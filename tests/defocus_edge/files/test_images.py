@@ -18,10 +18,11 @@ from PIL import Image
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
 from defocus_edge.files import decoding as _decoding
-from defocus_edge.files.atomic import ImageReadError
+from defocus_edge.files.atomic import ImageReadError, ImageWarning
 from defocus_edge.files.images import load_image, read_image, write_picture
 from tests.defocus_edge.files.file_cases import (
     HEIGHT,
+    UPRIGHT,
     WIDTH,
     encode,
     exif_orientation,
@@ -81,18 +82,6 @@ def test_palette_and_grey_alpha_png(tmp_path, picture):
     np.testing.assert_array_equal(read_image(path), as_image(palette.convert("RGB")))
     path = write(tmp_path / "la.png", save_with_pillow(picture[..., :2], "PNG"))
     np.testing.assert_array_equal(read_image(path), as_image(picture[..., 0]))
-
-
-UPRIGHT = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: lambda a: np.rot90(a, 1),
-}
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
@@ -202,7 +191,9 @@ def test_raw_files_are_not_read_as_their_thumbnail(tmp_path, picture):
 
 def test_first_page_of_several(tmp_path, deep_picture):
     tifffile.imwrite(tmp_path / "a.tif", np.stack([deep_picture, 65535 - deep_picture]), photometric="rgb")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), as_image(deep_picture))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", page=0), as_image(deep_picture))
+    with pytest.warns(ImageWarning, match="one more page"):
+        np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), as_image(deep_picture))
 
 
 @pytest.mark.parametrize("dtype", [np.uint32, np.int16])
