@@ -23,6 +23,9 @@ AUTO: Literal["auto"] = "auto"
 #: Largest radius to look for, px.
 MaxRadius = float | Literal["auto"]
 DEFAULT_MAX_RADIUS: MaxRadius = AUTO
+#: Pages of a file that are worked on.
+Pages = Literal["first", "all"]
+DEFAULT_PAGES: Pages = "first"
 #: What runs the workers of a batch: processes of this computer, or Ray Data.
 Engine = Literal["local", "ray"]
 #: Kind of the table that a batch writes.

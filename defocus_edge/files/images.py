@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
 from defocus_edge.files import pages
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
-from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES
+from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES, may_have_pages, read_start
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -81,6 +82,9 @@ def count_pages(path: PathLike) -> int:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     """
+    start = read_start(Path(path))
+    if start and not may_have_pages(start, Path(path).suffix):
+        return 1
     return pages.count_pages(read_bytes(path), path)
 
 

@@ -44,16 +44,26 @@ def looks_raw(start: bytes, suffix: str) -> bool:
     return is_marked or start.startswith(_RAW_STARTS) or suffix.lower() in _RAW_SUFFIXES
 
 
+def read_start(path: Path) -> bytes:
+    """First bytes of an ordinary file; empty if it cannot be read, which is reported when the file is read."""
+    with suppress(OSError):
+        if path.is_file():  # opening a pipe would wait for it
+            with path.open("rb") as file:
+                return file.read(START_LENGTH)
+    return b""
+
+
+def may_have_pages(start: bytes, suffix: str) -> bool:
+    """Whether a file can hold several pages or frames, as it is neither JPEG nor raw."""
+    return not (start.startswith(JPEG_START) or looks_raw(start, suffix))
+
+
 def choose_suffix(path: Path) -> str:
     """Suffix for a photograph that is written again: its own for JPEG, PNG and TIFF, ``.tif`` for raw, else ``.png``.
 
     TIFF keeps the depth and the EXIF of raw files.
     """
-    start = b""
-    with suppress(OSError):  # reported when the file is read
-        if path.is_file():  # opening a pipe would wait for it
-            with path.open("rb") as file:
-                start = file.read(START_LENGTH)
+    start = read_start(path)
     if looks_raw(start, path.suffix):
         return TIFF_SUFFIXES[0]
     kinds = [suffixes for known, suffixes in _SUFFIXES_BY_START.items() if start.startswith(known)] or [PNG_SUFFIXES]

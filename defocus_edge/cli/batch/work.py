@@ -96,7 +96,9 @@ class PictureWork:
         """Write the outputs of a picture; their folders exist."""
         if self._networks is None:
             self._networks = open_estimator(self._preset, self._options)
-        estimate_photo(Job(item.source, item.outputs), screen, networks=self._networks, options=self._options)
+        estimate_photo(
+            Job(item.source, item.outputs, item.page), screen, networks=self._networks, options=self._options
+        )
 
 
 def _summarize_file(path: Path) -> MapSummary:

@@ -37,7 +37,7 @@ def save_with_pillow(rgb, file_format, **options):
 
 
 def encode_heif(*pictures, quality=-1, **options):
-    """HEIC file of pictures of one kind: 8 or 16 bits, grey, RGB or RGBA. Quality -1 keeps all but the colours' rounding."""
+    """HEIC file of pictures of one kind: 8 or 16 bits, grey, RGB or RGBA. Quality -1: only colours are rounded."""
     file = pillow_heif.HeifFile()
     for pixels in pictures:
         channels = 1 if pixels.ndim == 2 else pixels.shape[2]
