@@ -134,7 +134,8 @@ def _decode_frame(data: bytes, path: PathLike, page: int) -> npt.NDArray[Any]:
         if not len(animation.frames):
             raise ValueError("no such frame")
     except (cv2.error, *BROKEN_FILE) as error:
-        raise ImageReadError(f"{reason}: damaged. Got: {error}. Copy it again.") from error
+        got = " ".join(str(error).split())
+        raise ImageReadError(f"{reason}: damaged. Got: {got}. Copy it again.") from error
     pixels = np.asarray(animation.frames[0])
     pixels = pixels if samples is None else samples.stretch(pixels)
     colours = pixels if pixels.ndim == 2 or pixels.shape[2] == 1 else pixels[..., 2::-1]
