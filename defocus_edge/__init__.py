@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from defocus_edge._version import __version__
 
 if TYPE_CHECKING:
+    from defocus_edge.arrays import ImageWarning
     from defocus_edge.estimation.result import BlurEstimate
-    from defocus_edge.files.atomic import ImageReadError, ImageWarning
+    from defocus_edge.files.atomic import ImageReadError
     from defocus_edge.files.images import count_pages, read_image
     from defocus_edge.files.maps import read_map, write_map
     from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
@@ -34,7 +35,7 @@ _HOMES = {
     "BlurEstimator": "pipeline",
     "BlurMask": "masks",
     "ImageReadError": "files.atomic",
-    "ImageWarning": "files.atomic",
+    "ImageWarning": "arrays",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.preset_files",
     "count_pages": "files.images",

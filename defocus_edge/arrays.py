@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge.choices import AUTO, BitDepth
+
 FloatArray = npt.NDArray[np.float32]
 
 #: Smallest side of an image in px: the networks' 41 px patch mirrors the border by 20 px, and a mirror needs as many.
@@ -20,19 +22,31 @@ ROUNDING_TOLERANCE = 1e-3
 #: Largest radius in px that a map may hold. Larger values show that the map is in another unit.
 LARGEST_RADIUS = 64.0
 
+#: Bits that uint16 samples may have; ``"auto"`` chooses among the even ones, which cameras and microscopes give.
+LEAST_BIT_DEPTH, LARGEST_BIT_DEPTH = 8, 16
+_USUAL_BIT_DEPTHS = (8, 10, 12, 14, 16)
+
 # PIL modes whose numbers are not grey or RGB values, although their arrays look like it (palette indices, CMYK, ...).
 _PIL_MODES_TO_CONVERT = {"P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa", "La"}
 
 
-def as_image(image: npt.ArrayLike) -> FloatArray:
+class ImageWarning(UserWarning):
+    """A picture was read, but something about it should be known: ignored pages, damage, an unlikely bit depth."""
+
+
+def as_image(image: npt.ArrayLike, *, bit_depth: BitDepth = AUTO) -> FloatArray:
     """Convert an array to the one kind of image that the package works on: RGB float32 in [0, 1].
 
     Parameters
     ----------
     image : array_like, shape (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4)
-        Grey, grey + alpha, RGB or RGBA; uint8 (0..255), uint16 (0..65535) or float in [0, 1], sRGB-encoded. Each side
-        has at least `MIN_SIDE` px. Alpha is dropped: the colours stay as they are under it. Pillow images work; their
-        EXIF rotation is not applied here, `read_image` does that.
+        Grey, grey + alpha, RGB or RGBA; uint8 (0..255), uint16 or float in [0, 1], sRGB-encoded. Each side has at least
+        `MIN_SIDE` px. Alpha is dropped: the colours stay as they are under it. Pillow images work; their EXIF rotation
+        is not applied here, `read_image` does that.
+    bit_depth : int or 'auto'
+        Bits of the samples of a uint16 picture, 8 to 16: white is 2 to that power, less 1. ``"auto"`` takes the
+        smallest of 8, 10, 12, 14 and 16 bits that holds all values; see `find_bit_depth`. Other types have their own
+        range.
 
     Returns
     -------
@@ -45,6 +59,7 @@ def as_image(image: npt.ArrayLike) -> FloatArray:
         If the numbers are bool, complex, text or integers other than uint8 and uint16.
     ValueError
         If the shape, the size or the values break a rule above, or a Pillow image is in a mode such as palette or CMYK.
+        If `bit_depth` is out of range, or too small for the values.
     """
     mode = getattr(image, "mode", None)
     if isinstance(mode, str) and mode in _PIL_MODES_TO_CONVERT:
@@ -55,12 +70,51 @@ def as_image(image: npt.ArrayLike) -> FloatArray:
     _check_shape(array.shape)
     colour = array[..., np.newaxis] if array.ndim == 2 else array
     colour = colour[..., :1] if colour.shape[2] <= 2 else colour[..., :3]
-    if array.dtype.kind == "u":
-        result = np.divide(colour, np.float32(np.iinfo(array.dtype).max), dtype=np.float32)
+    bits = find_bit_depth(array, bit_depth)
+    if bits:
+        result = np.divide(colour, np.float32((1 << bits) - 1), dtype=np.float32)
     else:
         _check_unit_range(colour)
         result = np.clip(colour, 0, 1).astype(np.float32, copy=False)
     return np.ascontiguousarray(result if result.shape[2] == 3 else np.repeat(result, 3, axis=2))
+
+
+def find_bit_depth(image: npt.ArrayLike, bit_depth: BitDepth = AUTO) -> int | None:
+    """Find the bits of the samples of a picture; alpha does not count.
+
+    Parameters
+    ----------
+    image : array_like
+        As for `as_image`.
+    bit_depth : int or 'auto'
+        As for `as_image`.
+
+    Returns
+    -------
+    int or None
+        8 for uint8. For uint16 `bit_depth`, or with ``"auto"`` the smallest of 8, 10, 12, 14 and 16 that holds all
+        values. None for floats.
+
+    Raises
+    ------
+    ValueError
+        If `bit_depth` is out of range, or too small for the values.
+    """
+    if bit_depth != AUTO and bit_depth not in range(LEAST_BIT_DEPTH, LARGEST_BIT_DEPTH + 1):
+        raise ValueError(f"bit_depth must be 'auto' or a whole number of bits from 8 to 16. Got: {bit_depth!r}.")
+    array = np.asarray(image)
+    if array.dtype.kind != "u":
+        return None
+    if array.dtype.itemsize == 1:
+        return 8
+    colours = array[..., :-1] if array.ndim == 3 and array.shape[2] in (2, 4) else array
+    highest = int(colours.max())
+    if bit_depth == AUTO:
+        return min(bits for bits in _USUAL_BIT_DEPTHS if highest >> bits == 0)
+    if highest >> bit_depth:
+        rule = f"the values of a picture of {bit_depth} bits must be at most {(1 << bit_depth) - 1}"
+        raise ValueError(f"{rule}. Got: maximum {highest}. Set bit_depth higher, or leave it at 'auto'.")
+    return bit_depth
 
 
 def check_radius_map(blur_map: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
@@ -113,8 +167,10 @@ def _check_dtype(array: npt.NDArray[Any]) -> None:
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind == "f" or (kind == "u" and size <= 2):
         return
-    advice = "Divide by the largest value the format can hold and pass floats in [0, 1]"
-    if kind == "b":
+    advice = "If it holds 8 to 16 bits, pass image.astype(np.uint16) with bit_depth; else floats in [0, 1]"
+    if kind == "i":
+        advice = "If no value is negative, pass image.astype(np.uint16) with bit_depth; else shift and scale to [0, 1]"
+    elif kind == "b":
         advice = "A mask is no picture; if you mean black and white, pass image.astype(float)"
     elif kind in "USO":
         advice = "Read files with read_image"
@@ -145,4 +201,4 @@ def _check_unit_range(colour: npt.NDArray[Any]) -> None:
     if low < -ROUNDING_TOLERANCE:
         raise ValueError(f"{rule}. Got: minimum {low:g}. Shift and scale the values, or np.clip them to [0, 1].")
     if high > 1 + ROUNDING_TOLERANCE:
-        raise ValueError(f"{rule}. Got: maximum {high:g}. Divide by 255 (8 bit) or 65535 (16 bit), or np.clip it.")
+        raise ValueError(f"{rule}. Got: maximum {high:g}. Divide by 255 (8 bits), 4095 (12 bits) or 65535 (16 bits).")

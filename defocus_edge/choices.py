@@ -26,6 +26,8 @@ DEFAULT_MAX_RADIUS: MaxRadius = AUTO
 #: Pages of a file that are worked on.
 Pages = Literal["first", "all"]
 DEFAULT_PAGES: Pages = "first"
+#: Bits of the samples of a picture that is stored as 16 bits; ``"auto"`` finds them.
+BitDepth = int | Literal["auto"]
 #: What runs the workers of a batch: processes of this computer, or Ray Data.
 Engine = Literal["local", "ray"]
 #: Kind of the table that a batch writes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from defocus_edge.arrays import ImageWarning
 from defocus_edge.blur_levels import MAX_RADIUS
-from defocus_edge.choices import AUTO, DEFAULT_MAX_RADIUS, DEFAULT_PRESET, MaxRadius, Precision, ReadOut
+from defocus_edge.choices import AUTO, DEFAULT_MAX_RADIUS, DEFAULT_PRESET, BitDepth, MaxRadius, Precision, ReadOut
 from defocus_edge.estimation.edges import EdgeSettings, check_edges, find_edges, thin_edges
-from defocus_edge.estimation.point_blur import PointBlur, measure_points
+from defocus_edge.estimation.light_range import LEAST_SHARE, find_step, stretch_range
+from defocus_edge.estimation.point_blur import LEAST_CONFIDENCE, PointBlur, measure_points
 from defocus_edge.estimation.pyramid import Places, PyramidBlur, merge_scales
 from defocus_edge.estimation.reduction import choose_scales, reduce_any, reduce_pictures
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.files.images import load_image
+from defocus_edge.files.images import load_with_depth
 from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.edge.authors_weights import import_authors_weights
 from defocus_edge.networks.edge.dense import TILE_SIDE, DenseEvaluator
@@ -28,6 +31,8 @@ from defocus_edge.propagation.settings import PropagationSettings, choose_propag
 if TYPE_CHECKING:
     from defocus_edge.networks.edge.networks import EdgeNetworks
 
+#: Depth edges keep this share of their confidence where no pattern edge is there to measure.
+DEPTH_EDGE_CONFIDENCE = np.float32(0.1)
 #: Value of `EstimatorSettings.preset` for networks that were handed over in memory.
 OWN_NETWORKS = "networks in memory"
 
@@ -40,7 +45,7 @@ def estimate_blur(image: ArrayLike | str | Path, **options: Any) -> BlurEstimate
     image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
         As for `BlurEstimator.estimate`.
     **options
-        As for `BlurEstimator`, and `edges` as for `BlurEstimator.estimate`.
+        As for `BlurEstimator`, and `edges` and `bit_depth` as for `BlurEstimator.estimate`.
 
     Returns
     -------
@@ -49,12 +54,12 @@ def estimate_blur(image: ArrayLike | str | Path, **options: Any) -> BlurEstimate
     Raises
     ------
     NoEdgesError
-        If the picture has no pattern edge.
+        If the picture has no edge.
     ValueError, TypeError
         If an argument is not as described.
     """
-    edges = options.pop("edges", None)
-    return BlurEstimator(**options).estimate(image, edges)
+    edges, bit_depth = options.pop("edges", None), options.pop("bit_depth", AUTO)
+    return BlurEstimator(**options).estimate(image, edges, bit_depth=bit_depth)
 
 
 class BlurEstimator:
@@ -93,6 +98,9 @@ class BlurEstimator:
         average, and by up to 1.5 px where an edge point changed from pattern to depth edge.
     device : str
         ``"auto"`` (the first GPU that the backend sees, else the CPU), ``"cpu"``, or ``"gpu:0"``.
+    stretch_range : bool
+        Stretch the range of values that the picture uses to [0, 1] first, so that exposure and contrast change no
+        radius.
 
     Attributes
     ----------
@@ -136,6 +144,7 @@ class BlurEstimator:
         edge_step: int = 1,
         precision: Precision = "float32",
         device: str = AUTO,
+        stretch_range: bool = True,
     ) -> None:
         self.device = choose_device(device)
         with use_device(self.device):
@@ -150,6 +159,7 @@ class BlurEstimator:
             max_radius=max_radius,
             edge_step=edge_step,
             precision=precision,
+            stretch_range=stretch_range,
         )
         self._evaluator = DenseEvaluator(networks, tile_side=tile_side, precision=precision, device=self.device)
 
@@ -164,7 +174,7 @@ class BlurEstimator:
             package).
         **options
             As for `BlurEstimator`, except `preset`. The defaults are the settings of the authors' code:
-            ``read_out="argmax"``, ``max_radius=6`` and `PropagationSettings.authors_code`.
+            ``read_out="argmax"``, ``max_radius=6``, ``stretch_range=False`` and `PropagationSettings.authors_code`.
 
         Returns
         -------
@@ -178,6 +188,7 @@ class BlurEstimator:
             If a file does not fit the networks.
         """
         defaults = {"read_out": "argmax", "propagation": PropagationSettings.authors_code(), "max_radius": MAX_RADIUS}
+        defaults |= {"stretch_range": False}
         return cls(import_authors_weights(folder), **{**defaults, **options})
 
     def estimate(
@@ -185,6 +196,7 @@ class BlurEstimator:
         image: ArrayLike | str | Path,
         edges: NDArray[np.bool_] | None = None,
         *,
+        bit_depth: BitDepth = AUTO,
         max_radius: MaxRadius | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> BlurEstimate:
@@ -198,6 +210,8 @@ class BlurEstimator:
         edges : (H, W) ndarray of bool, optional
             Edge map of any detector; that of Canny's detector unless given. A pixel of a reduced picture is an edge if
             any pixel of its block is.
+        bit_depth : int or 'auto'
+            Bits of the samples of a uint16 picture, as for `as_image`; `BlurEstimate.bit_depth` says which were taken.
         max_radius : float or 'auto', optional
             Largest radius in px to look for; that of the estimator unless given.
         progress : callable, optional
@@ -210,12 +224,20 @@ class BlurEstimator:
         Raises
         ------
         NoEdgesError
-            If the picture has no pattern edge: nothing shows how blurred it is.
+            If the picture has no edge: nothing shows how blurred it is.
         ValueError, TypeError
             If `image` is no picture, `edges` does not fit it, or it is too small for radii of `max_radius`.
+
+        Warns
+        -----
+        ImageWarning
+            If the picture uses less than 1/8 of its range, or if all its edges are depth edges.
         """
         settings = self.settings if max_radius is None else replace(self.settings, max_radius=max_radius)
-        pictures = [load_image(image)]  # the list holds the only reference to the copy
+        picture, bits = load_with_depth(image, bit_depth=bit_depth)
+        _warn_of_small_range(picture)
+        pictures = [picture]  # the list holds the only reference to the copy
+        del picture
         blur = measure(
             pictures[0],
             self._evaluator,
@@ -226,13 +248,29 @@ class BlurEstimator:
             depth_threshold=settings.depth_threshold,
             max_radius=settings.max_radius,
             close_boundaries=settings.propagation.close_boundaries,
+            stretch=settings.stretch_range,
+            overwrite_image=True,
             progress=progress,
         )
         # `spread` gets the only reference: it frees the picture, 288 MB at 24 megapixels, before it needs most memory.
-        radius, confidence = spread(pictures.pop(), blur, settings=settings.propagation, overwrite_image=True)
+        radius, confidence = spread(
+            pictures.pop(),
+            blur,
+            settings=settings.propagation,
+            stretch=settings.stretch_range,
+            overwrite_image=True,
+        )
         found = blur.found
         return BlurEstimate(
-            radius, confidence, found.points, found.radius, found.confidence, found.is_depth_edge, settings, blur.scale
+            radius,
+            confidence,
+            found.points,
+            found.radius,
+            found.confidence,
+            found.is_depth_edge,
+            settings,
+            blur.scale,
+            bits,
         )
 
 
@@ -248,24 +286,31 @@ def measure(
     max_radius: MaxRadius = DEFAULT_MAX_RADIUS,
     close_boundaries: bool = True,
     keep_softmax: bool = False,
+    stretch: bool = True,
+    overwrite_image: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PyramidBlur:
     """Measure the blur at the edge points of a picture: the first stage of the pipeline.
 
     `image` is (H, W, 3) RGB in [0, 1], sRGB-encoded. The options are those of `BlurEstimator` and
-    `BlurEstimator.estimate`, and two more. `close_boundaries` links depth edges of reduced pictures along contours, see
+    `BlurEstimator.estimate`, and more. `stretch` is ``stretch_range``; with `overwrite_image` that happens in the
+    memory of `image`. `close_boundaries` links depth edges of reduced pictures along contours, see
     `PropagationSettings`. `keep_softmax` keeps the output of the networks for `PointBlur.reread`, at a single scale
     only (``max_radius=6``). A picture without edges gives a result without points. Errors are those of
     `BlurEstimator.estimate`, except NoEdgesError.
     """
     edges = None if edges is None else check_edges(edges, image.shape[:2])
+    step = find_step(image)
+    if stretch:
+        step /= float(np.ptp(image)) or 1
+        image = stretch_range(image, overwrite=overwrite_image)
     scales = choose_scales(image.shape, max_radius)
     pictures = reduce_pictures(image, scales)
     found: list[PointBlur] = []
     places = Places.everywhere(pictures[-1].shape)
     for number in reversed(range(len(scales))):  # from coarse to fine
         picture, scale = pictures[number], scales[number]
-        here = find_edges(picture, settings=edge_settings) if edges is None else reduce_any(edges, scale)
+        here = find_edges(picture, settings=edge_settings, step=step) if edges is None else reduce_any(edges, scale)
         points = measure_points(
             picture,
             thin_edges(here & places.look_at, edge_step),
@@ -286,23 +331,33 @@ def spread(
     blur: PyramidBlur,
     *,
     settings: PropagationSettings | None = None,
+    stretch: bool = True,
     overwrite_image: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Spread the blur at edge points over the whole picture: the last stage of the pipeline.
 
-    `image` is (H, W, 3) RGB in [0, 1], sRGB-encoded. Pattern edges are the sources, depth edges stop the propagation. A
-    point of a picture reduced by s counts s times: it stands for that many points along its edge. With
-    `overwrite_image` the content of `image` is lost; its memory is freed before the filter runs if the caller keeps no
-    other reference.
+    `image` is (H, W, 3) RGB in [0, 1], sRGB-encoded; `stretch` is ``stretch_range`` of `BlurEstimator`. Pattern edges
+    are the sources, depth edges stop the propagation. If all points are depth edges, they are the sources, with a tenth
+    of their confidence and an ImageWarning. A point of a picture reduced by s counts s times: it stands for that many
+    points along its edge. With `overwrite_image` the content of `image` is lost; its memory is freed before the filter
+    runs if the caller keeps no other reference.
 
     Returns radius in px and confidence, 0 to 1, of each pixel; see `propagate_blur`. Raises NoEdgesError if there is no
-    point, or if all points are depth edges.
+    point.
     """
     found = blur.found
-    _require_pattern_edge(found, image.shape)
-    pattern = ~found.is_depth_edge
+    if not len(found):
+        msg = f"No edges found in the image of {image.shape[0]}×{image.shape[1]} px: nothing shows how blurred it is."
+        raise NoEdgesError(msg)
+    pattern, confidence = ~found.is_depth_edge, found.positive_confidence
+    if not pattern.any():
+        msg = f"All {len(found)} edge points are depth edges: the map rests on them, with low confidence."
+        warnings.warn(ImageWarning(msg), stacklevel=3)
+        pattern, confidence = ~pattern, np.maximum(confidence * DEPTH_EDGE_CONFIDENCE, LEAST_CONFIDENCE)
     depth_edges = np.zeros(image.shape[:2], dtype=bool)
     depth_edges[tuple(found.points[~pattern & (blur.scale == 1)].T)] = True
+    if stretch:
+        image = stretch_range(image, overwrite=overwrite_image)
     prepared = prepare_spread(
         image,
         found.points[pattern],
@@ -314,16 +369,14 @@ def spread(
     del image, depth_edges
     return prepared.run(
         found.radius[pattern],
-        found.positive_confidence[pattern],
+        confidence[pattern],
         point_weight=blur.scale[pattern].astype(np.float32),
     )
 
 
-def _require_pattern_edge(found: PointBlur, shape: tuple[int, ...]) -> None:
-    """Raise NoEdgesError unless one of the points is a pattern edge."""
-    if not len(found):
-        msg = f"No edges found in the image of {shape[0]}×{shape[1]} px: nothing shows how blurred it is."
-        raise NoEdgesError(msg)
-    if found.is_depth_edge.all():
-        msg = f"All {len(found)} edge points of the image are depth edges, where blur cannot be measured."
-        raise NoEdgesError(msg)
+def _warn_of_small_range(image: NDArray[np.float32]) -> None:
+    """Warn if a picture uses so little of its range that it was probably read with too many bits."""
+    share = float(np.ptp(image))
+    if 0 < share < LEAST_SHARE:
+        msg = f"The picture uses {share:.1%} of its range. If its samples have fewer bits, set the bit depth."
+        warnings.warn(ImageWarning(msg), stacklevel=3)

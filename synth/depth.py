@@ -65,4 +65,4 @@ def _read_values(path: Path) -> NDArray[np.float32]:
         except ValueError:
             if path.suffix.lower() == ".npy":
                 raise
-    return np.ascontiguousarray(read_image(path)[..., 0])
+    return np.ascontiguousarray(read_image(path, bit_depth=16)[..., 0])

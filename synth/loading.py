@@ -64,7 +64,7 @@ def load_mask(source: Source) -> NDArray[np.float32]:
         if source.outline is not None:
             return draw_mask(source.outline).astype(np.float32)
         if source.mask is not None:
-            return (read_image(source.folder / source.mask)[..., 0] >= _MASK_LEVEL).astype(np.float32)
+            return (read_image(source.folder / source.mask, bit_depth=16)[..., 0] >= _MASK_LEVEL).astype(np.float32)
     except (OSError, ValueError) as error:
         raise SourceError(str(error), source) from error
     raise SourceError(f"'{source.picture}' must have a mask. Got: none.", source)

@@ -6,6 +6,8 @@ and a mistyped option answer at once.
 
 from __future__ import annotations
 
+import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -60,6 +62,11 @@ def main(argv: list[str] | None = None) -> int:
         code = stop.code if isinstance(stop.code, int) else SOME_FILES_FAILED
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a bug is one line, too
+        if "--debug" in (sys.argv if argv is None else argv):
+            traceback.print_exc()
+        typer.echo(f"Error: unexpected {type(error).__name__}: {error}", err=True)
+        code = SOME_FILES_FAILED
     else:
         code = 0
     if code == INTERRUPTED:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,14 +63,42 @@ def fail(message: str, *, code: int = USAGE_ERROR) -> NoReturn:
 
 def describe_error(error: BaseException, path: Path) -> str:
     """One line on what went wrong with a file."""
-    if isinstance(error, MemoryError):
+    if not isinstance(error, list_file_errors()):
+        text = f"unexpected {type(error).__name__}: {error} Run the command with --debug to see where it comes from."
+    elif isinstance(error, MemoryError):
         text = "not enough memory for this picture"
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:
         text = str(error)
+    return _name_file(text, path)
+
+
+def _name_file(text: str, path: Path) -> str:
+    """Text in one line, with the name of its file."""
     text = " ".join(text.split())
     return text if f"'{path}'" in text else f"{path}: {text}"
+
+
+@contextmanager
+def tell_image_warnings(tell: Callable[[str], None]) -> Iterator[None]:
+    """Hand the text of each `ImageWarning` of the block to `tell`, once; other warnings go their usual way."""
+    from defocus_edge.arrays import ImageWarning
+
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ImageWarning)
+        show_others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, ImageWarning):
+                show_others(message, category, *place, **more)
+            elif str(message) not in told:
+                told.add(str(message))
+                tell(str(message))
+
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager
@@ -216,19 +246,22 @@ def _check_access(job: Job) -> Record:
     return {}
 
 
-def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record], *, out: Path | None, as_json: bool) -> None:
+def run_jobs(
+    jobs: list[Job], work: Callable[[Job, Screen], Record], *, out: Path | None, as_json: bool, debug: bool = False
+) -> None:
     """Make the folder for the results, check all paths, then work on all files; report the bad ones, do the others.
 
-    Prints the records as one JSON list if wanted, and ends the program with an error if a file failed.
+    Prints the records as one JSON list if wanted, and ends the program with an error if a file failed. With `debug` an
+    unexpected error shows its traceback.
     """
     prepare_folder(out)
     records: list[Record] = [_begin_record(job) for job in jobs]
     with Screen(len(jobs)) as screen:
         for job, record in zip(jobs, records, strict=True):
-            _attempt(lambda job, _: _check_access(job), job, record, screen)
+            _attempt(lambda job, _: _check_access(job), job, record, screen, debug=debug)
         for job, record in zip(jobs, records, strict=True):
             if not record["error"]:
-                _attempt(work, job, record, screen)
+                _attempt(work, job, record, screen, debug=debug)
             if not record["error"]:
                 record["outputs"] = {kind: str(path) for kind, path in job.outputs.items()}
             screen.finish_file()
@@ -241,21 +274,31 @@ def run_jobs(jobs: list[Job], work: Callable[[Job, Screen], Record], *, out: Pat
 def _begin_record(job: Job) -> Record:
     """Entry of the JSON document for a file or a page of it, which the document counts from 1."""
     page = {} if job.page is None else {"page": job.page + 1}
-    return {"file": str(job.source), **page, "error": None}
+    return {"file": str(job.source), **page, "error": None, "warnings": []}
 
 
-def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, screen: Screen) -> None:
-    """Add the findings of a step to the record of its file, or what is wrong with the file."""
+def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, screen: Screen, *, debug: bool) -> None:
+    """Add the findings and warnings of a step to the record of its file, or what is wrong with the file."""
+    page = "" if job.page is None else f"page {job.page + 1}: "
+
+    def tell(text: str) -> None:
+        record["warnings"].append(page + _name_file(text, job.source))
+        screen.warn(record["warnings"][-1])
+
     try:
-        record |= step(job, screen)
-    except list_file_errors() as error:
-        text = describe_error(error, job.source)
-        record["error"] = text if job.page is None else f"page {job.page + 1}: {text}"
+        with tell_image_warnings(tell):
+            record |= step(job, screen)
+    except typer.Exit:  # the program ends, and why was said
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other files are done
+        if debug and not isinstance(error, list_file_errors()):
+            screen.say(traceback.format_exc())
+        record["error"] = page + describe_error(error, job.source)
         screen.say(f"Error: {record['error']}", style="red")
 
 
 def list_file_errors() -> tuple[type[Exception], ...]:
-    """Errors that concern one file only; all others end the program."""
+    """Errors that a file may be expected to give; all others are bugs."""
     from defocus_edge.files.atomic import ImageReadError
     from defocus_edge.propagation.propagate import NoEdgesError
 

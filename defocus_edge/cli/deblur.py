@@ -17,7 +17,10 @@ from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, plan_j
 from defocus_edge.cli.estimate import open_estimator
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
+    BitDepth,
+    Debug,
     DepthPenalty,
+    DepthThreshold,
     Device,
     Json,
     Out,
@@ -74,7 +77,9 @@ def deblur(
     preset: Preset = None,
     read_out: ReadOut = None,
     depth_penalty: DepthPenalty = None,
+    depth_threshold: DepthThreshold = None,
     propagation: Propagation = None,
+    bit_depth: BitDepth = AUTO,
     max_radius: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +90,7 @@ def deblur(
     ] = None,
     device: Device = AUTO,
     json_output: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Sharpen what is out of focus.
 
@@ -94,7 +100,7 @@ def deblur(
     from defocus_edge.blur_levels import MAX_RADIUS
 
     options: dict[str, Any] = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation}
-    options |= {"max_radius": max_radius}
+    options |= {"max_radius": max_radius, "depth_threshold": depth_threshold}
     if map_file:
         given = name_given({"preset": preset, **options})
         if given:
@@ -105,9 +111,9 @@ def deblur(
     blur_from = map_file or open_estimator(preset, options)
 
     def work(job: Job, screen: Screen) -> Record:
-        return _deblur_photo(job, screen, blur_from=blur_from, map_error=map_error, noise=noise)
+        return _deblur_photo(job, screen, blur_from=blur_from, bit_depth=bit_depth, map_error=map_error, noise=noise)
 
-    run_jobs(jobs, work, out=out, as_json=json_output)
+    run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
 
 
 def _name_result(photo: Path) -> dict[str, str]:
@@ -122,13 +128,14 @@ def _deblur_photo(
     screen: Screen,
     *,
     blur_from: LazyNetworks[BlurEstimator] | Path,
+    bit_depth: Any,
     map_error: float | None,
     noise: float | None,
 ) -> Record:
     """Write the sharpened photo, with the blur of the networks or of a map; return the entry of the JSON document."""
     from defocus_edge.files.photos import read_photo, write_photo
 
-    photo = read_photo(job.source)
+    photo = read_photo(job.source, bit_depth=bit_depth)
     blur, record = _find_blur(job, screen, photo, blur_from)
     from defocus_edge.sharpening.deblurring import ESTIMATE_ERROR
     from defocus_edge.sharpening.deblurring import deblur as sharpen
@@ -136,18 +143,26 @@ def _deblur_photo(
 
     screen.begin("Deblurring")
     started = time.perf_counter()
-    noise = noise or estimate_noise(photo.pixels, blur)
+    bits: Any = photo.bit_depth or AUTO
+    noise = noise or estimate_noise(photo.pixels, blur, bit_depth=bits)
     if map_error is None and isinstance(blur_from, Path):
         map_error = ESTIMATE_ERROR  # a stored map was probably estimated, too, but has no confidence
     # Measured noise is 0 in drawings only. `noise` must be positive; with None the library measures 0 again.
-    pixels = sharpen(photo.pixels, blur, noise=noise or None, map_error=map_error, progress=screen.count_points)
+    pixels = sharpen(
+        photo.pixels, blur, noise=noise or None, map_error=map_error, bit_depth=bits, progress=screen.count_points
+    )
     seconds = time.perf_counter() - started
     screen.begin("Writing")
     write_photo(job.outputs["deblurred"], replace(photo, pixels=pixels))
     changed = _measure_change(photo.pixels, pixels)
     height, width = pixels.shape[:2]
     record |= {"deblur_seconds": round(seconds, 3), "noise": round(noise, 3), "map_error_px": map_error}
-    record |= {"height": height, "width": width, "changed_share": round(changed, DECIMALS)}
+    record |= {
+        "height": height,
+        "width": width,
+        "bit_depth": photo.bit_depth,
+        "changed_share": round(changed, DECIMALS),
+    }
     how = f"noise {noise:.2f} steps of 8 bits, {seconds:.1f} s"
     screen.say(f"{job.source}: {changed:.1%} sharpened; {how} -> {job.list_outputs()}")
     return record
@@ -158,8 +173,11 @@ def _find_blur(
 ) -> tuple[BlurEstimate | NDArray[np.float32], Record]:
     """Blur of the photo, estimated or from its map, and the origin for the JSON document."""
     if not isinstance(blur_from, Path):
+        bits: Any = photo.bit_depth or AUTO
         return blur_from.run(
-            lambda estimator: estimator.estimate(photo.pixels, progress=screen.count_points), screen, unit="Edge points"
+            lambda estimator: estimator.estimate(photo.pixels, bit_depth=bits, progress=screen.count_points),
+            screen,
+            unit="Edge points",
         )
     from defocus_edge.files.maps import read_map_source, read_radius_map
 

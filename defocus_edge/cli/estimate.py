@@ -21,7 +21,10 @@ from defocus_edge.choices import (
 from defocus_edge.cli.console import DECIMALS, MAP_ENDING, Job, Record, Screen, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
+    BitDepth,
+    Debug,
     DepthPenalty,
+    DepthThreshold,
     Device,
     EdgeStep,
     Json,
@@ -55,8 +58,10 @@ def estimate(
     preset: Preset = None,
     read_out: ReadOut = DEFAULT_READ_OUT,
     depth_penalty: DepthPenalty = None,
+    depth_threshold: DepthThreshold = None,
     propagation: Propagation = DEFAULT_PROPAGATION,
     max_radius: MaxRadius = AUTO,
+    bit_depth: BitDepth = AUTO,
     edge_step: EdgeStep = 1,
     precision: Precision = DEFAULT_PRECISION,
     device: Device = AUTO,
@@ -76,6 +81,7 @@ def estimate(
     ] = False,
     pages: Pages = DEFAULT_PAGES,
     json_output: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Measure the blur of photos.
 
@@ -88,12 +94,13 @@ def estimate(
     jobs = plan_jobs(photos, lambda _: endings, out=out, pages=pages)
     options = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation, "device": device}
     options |= {"max_radius": max_radius, "edge_step": edge_step, "precision": precision}
+    options |= {"depth_threshold": depth_threshold}
     networks = open_estimator(preset, options)
 
     def work(job: Job, screen: Screen) -> Record:
-        return estimate_photo(job, screen, networks=networks, options=options, scale_top=scale_top)
+        return estimate_photo(job, screen, networks=networks, options=options, bit_depth=bit_depth, scale_top=scale_top)
 
-    run_jobs(jobs, work, out=out, as_json=json_output)
+    run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
 
 
 def open_estimator(preset: str | None, options: Mapping[str, Any]) -> LazyNetworks[BlurEstimator]:
@@ -117,17 +124,18 @@ def estimate_photo(
     *,
     networks: LazyNetworks[BlurEstimator],
     options: Mapping[str, Any],
+    bit_depth: Any = AUTO,
     scale_top: float | None = None,
 ) -> Record:
     """Write the maps and pictures of one photo; return its entry of the JSON document.
 
-    The networks come from `open_estimator`, which had the same options. `scale_top` is the top of the colour scale in
-    px; None chooses it for the map.
+    The networks come from `open_estimator`, which had the same options. `bit_depth` is that of `read_image`.
+    `scale_top` is the top of the colour scale in px; None chooses it for the map.
     """
-    from defocus_edge.files.images import read_image, write_picture
+    from defocus_edge.files.images import read_with_depth, write_picture
     from defocus_edge.files.maps import write_map
 
-    image = read_image(job.source, page=job.page)
+    image, bits = read_with_depth(job.source, page=job.page, bit_depth=bit_depth)
     blur, record = networks.run(
         lambda estimator: estimator.estimate(image, progress=screen.count_points), screen, unit="Edge points"
     )
@@ -136,6 +144,7 @@ def estimate_photo(
 
     scale_top = scale_top or choose_scale_top(blur.radius)
     origin = name_origin(job, networks.preset) | _describe_settings(blur.settings, options)
+    origin |= {"bit_depth": bits}
     pictures = {
         "preview": lambda: plot_blur_map(blur.radius, max_radius=scale_top),
         "overlay": lambda: overlay_blur_map(image, blur.radius, confidence=blur.confidence, max_radius=scale_top),
@@ -148,11 +157,12 @@ def estimate_photo(
             write_picture(path, pictures[kind]())
         else:
             write_map(path, blur.radius, description=origin)
-    record |= _measure(blur)
+    record |= _measure(blur) | {"bit_depth": bits}
     radius, points = record["radius_px"], record["edge_points"]
     spread = f"{radius['min']:.2f} to {radius['max']:.2f} px, median {radius['median']:.2f} px"
+    depth = f" of {bits} bits" if bits not in (None, 8) else ""
     work = f"{points} edge points in {record['seconds']:.1f} s on {record['device']}"
-    screen.say(f"{job.title}: blur radius {spread}; {work} -> {job.list_outputs()}")
+    screen.say(f"{job.title}{depth}: blur radius {spread}; {work} -> {job.list_outputs()}")
     return record
 
 
@@ -160,6 +170,7 @@ def _describe_settings(settings: EstimatorSettings, options: Mapping[str, Any]) 
     """What the file of a map says of the settings."""
     return {
         "read_out": settings.read_out,
+        "depth_threshold": settings.depth_threshold,
         "depth_penalty": settings.propagation.depth_penalty,
         "propagation": options.get("propagation") or DEFAULT_PROPAGATION,
         "max_radius": settings.max_radius,
@@ -178,6 +189,7 @@ def _measure(blur: BlurEstimate) -> Record:
         "height": height,
         "width": width,
         "edge_points": len(blur.points),
+        "rests_on_depth_edges": blur.rests_on_depth_edges,
         "depth_edge_share": round(float(blur.is_depth_edge.mean()), DECIMALS),
         "radius_px": {name: round(value, DECIMALS) for name, value in zip(_QUANTILES, quantiles, strict=True)},
         "confidence_mean": round(float(blur.confidence.mean()), DECIMALS),

@@ -16,7 +16,10 @@ from defocus_edge.choices import AUTO, DEFAULT_PAGES, MAP_METHOD, METHOD_PRESETS
 from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
+    BitDepth,
+    Debug,
     DepthPenalty,
+    DepthThreshold,
     Device,
     Json,
     Out,
@@ -80,10 +83,13 @@ def mask(
     preset: Preset = None,
     read_out: ReadOut = None,
     depth_penalty: DepthPenalty = None,
+    depth_threshold: DepthThreshold = None,
     propagation: Propagation = None,
+    bit_depth: BitDepth = AUTO,
     device: Device = AUTO,
     pages: Pages = DEFAULT_PAGES,
     json_output: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Write masks of what is out of focus.
 
@@ -91,7 +97,7 @@ def mask(
     """
     photos = photos or []
     options: dict[str, Any] = {"alpha": alpha, "radius": radius, "depth_penalty": depth_penalty}
-    options |= {"read_out": read_out, "propagation": propagation}
+    options |= {"read_out": read_out, "propagation": propagation, "depth_threshold": depth_threshold}
     _check_options(photos, from_map, method, options, threshold)
     if pages == "all" and from_map:
         fail("--pages all does not go with --from-map: a map belongs to one page.")
@@ -103,9 +109,11 @@ def mask(
     networks = None if from_map else _open_detector(method, preset, options)
 
     def work(job: Job, screen: Screen) -> Record:
-        return _mask_photo(job, screen, networks=networks, from_map=from_map, alpha=alpha, radius=radius)
+        return _mask_photo(
+            job, screen, networks=networks, from_map=from_map, bit_depth=bit_depth, alpha=alpha, radius=radius
+        )
 
-    run_jobs(jobs, work, out=out, as_json=json_output)
+    run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
 
 
 def _check_options(
@@ -145,6 +153,7 @@ def _mask_photo(
     *,
     networks: LazyNetworks[BlurDetector] | None,
     from_map: Path | None,
+    bit_depth: Any,
     alpha: float | None,
     radius: float | None,
 ) -> Record:
@@ -153,7 +162,7 @@ def _mask_photo(
     from defocus_edge.files.maps import write_map
 
     if networks:
-        image = read_image(job.source, page=job.page)
+        image = read_image(job.source, page=job.page, bit_depth=bit_depth)
         found, record = networks.run(
             lambda detector: detector.detect(image, progress=screen.count_points), screen, unit="Detecting"
         )

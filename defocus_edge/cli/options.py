@@ -49,6 +49,16 @@ def check_max_radius(text: str | None) -> float | str | None:
     return radius
 
 
+def check_bit_depth(text: str) -> int | str:
+    """Number of bits, or `auto`."""
+    if text == choices.AUTO:
+        return text
+    if text not in map(str, range(8, 17)):
+        msg = f"must be auto or a whole number from 8 to 16. Got: {text}."
+        raise typer.BadParameter(msg)
+    return int(text)
+
+
 def check_exr(wanted: bool) -> bool:
     """Refuse EXR files before the work if they cannot be written."""
     if wanted and not EXR.is_installed:
@@ -125,6 +135,22 @@ MaxRadius = Annotated[
         "so on.",
     ),
 ]
+DepthThreshold = Annotated[
+    float | None,
+    typer.Option(
+        callback=check_inner_share,
+        help="Probability above which a point counts as a depth edge. [default: calibrated for the preset]",
+    ),
+]
+BitDepth = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|8…16",
+        callback=check_bit_depth,
+        help="Bits that PNG and TIFF photos of 16 bits really have; auto is the smallest of 8, 10, 12, 14 and 16 that "
+        "holds all values. Other files say it.",
+    ),
+]
 EdgeStep = Annotated[
     int, typer.Option(metavar="N", min=1, help="Measure one edge point in N: a little faster, less exact.")
 ]
@@ -142,4 +168,5 @@ Pages = Annotated[
         "results, NAME_p001 and so on.",
     ),
 ]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an unexpected error comes from.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON list to stdout: an object for each file.")]

@@ -19,6 +19,10 @@ _NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 NOISE_GAIN = 6.0
 #: Median of the absolute value of a standard normal variable: the noise is 1 / 0.6745 times its median deviation.
 NORMAL_MEDIAN = 0.6745
+# Peak gradient of a step of height 1 that a Gaussian of σ = 1 px smoothed: 1 / √(2π) per px.
+_STEP_GRADIENT = 1 / np.sqrt(2 * np.pi)
+# Edges rise above this many steps between values: one step alone is rounding.
+_LEAST_STEPS = 1.25
 # Odd multipliers of multiplicative hashing modulo 2^32 (Knuth, The Art of Computer Programming 3, section 6.4).
 _ROW_HASH, _COLUMN_HASH = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
 # Number of low bits of the hash that are dropped: its high bits are mixed best.
@@ -40,7 +44,8 @@ class EdgeSettings:
     noise_factor : float
         The upper threshold is at least this many times the picture's noise gradient.
     floor : float
-        The upper threshold is at least this gradient, in luminance (0 to 1) per px.
+        The upper threshold is at least this gradient, in luminance (0 to 1) per px. The estimator stretches the range
+        of the picture to 0 … 1 before, so that it is a share of that range.
 
     Notes
     -----
@@ -69,11 +74,14 @@ class EdgeSettings:
                 raise ValueError(msg)
 
 
-def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = None) -> NDArray[np.bool_]:
+def find_edges(
+    image: NDArray[np.float32], *, settings: EdgeSettings | None = None, step: float = 0.0
+) -> NDArray[np.bool_]:
     """Find Canny edges [1]_ on 16-bit gradients of the smoothed luminance.
 
-    `image` is (H, W, 3) RGB in [0, 1]. The result is (H, W), True at edge points. It is all False for a picture without
-    contrast.
+    `image` is (H, W, 3) RGB in [0, 1]; `step` is the difference between two neighbouring values that it can hold, 0 if
+    that is too small to matter. The result is (H, W), True at edge points. It is all False for a picture without
+    contrast, or with no more than one step.
 
     Notes
     -----
@@ -97,7 +105,8 @@ def find_edges(image: NDArray[np.float32], *, settings: EdgeSettings | None = No
     )
     magnitude = cv2.magnitude(grad_x, grad_y, magnitude=luminance)
     highest = float(magnitude.max())
-    high = max(float(np.quantile(magnitude, settings.high_quantile, overwrite_input=True)), noise, settings.floor)
+    quantile = float(np.quantile(magnitude, settings.high_quantile, overwrite_input=True))
+    high = max(quantile, noise, settings.floor, _LEAST_STEPS * step * _STEP_GRADIENT / settings.sigma)
     if highest < high:
         return np.zeros(magnitude.shape, dtype=bool)
     del luminance, magnitude

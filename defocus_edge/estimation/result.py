@@ -27,7 +27,7 @@ class EstimatorSettings:
         How edges were found.
     propagation : PropagationSettings
         How blur spread, with the depth penalty that was used.
-    read_out, depth_threshold, tile_side, max_radius, edge_step, precision
+    read_out, depth_threshold, tile_side, max_radius, edge_step, precision, stretch_range
         As for `BlurEstimator`.
     """
 
@@ -40,6 +40,7 @@ class EstimatorSettings:
     max_radius: MaxRadius = DEFAULT_MAX_RADIUS
     edge_step: int = 1
     precision: Precision = "float32"
+    stretch_range: bool = True
 
     def __post_init__(self) -> None:
         if self.max_radius != "auto" and not (
@@ -82,6 +83,8 @@ class BlurEstimate:
     settings : EstimatorSettings
     point_scale : (N,) ndarray of int32
         Reduction of the picture in which each point was measured: 1, 2, 4, …
+    bit_depth : int or None
+        Bits of a sample that were taken for the range of the picture; None for floats.
     """
 
     radius: NDArray[np.float32]
@@ -92,6 +95,12 @@ class BlurEstimate:
     is_depth_edge: NDArray[np.bool_]
     settings: EstimatorSettings
     point_scale: NDArray[np.int32]
+    bit_depth: int | None = None
+
+    @property
+    def rests_on_depth_edges(self) -> bool:
+        """Whether no point is a pattern edge: the map rests on depth edges alone, with low confidence."""
+        return bool(self.is_depth_edge.all())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.radius, dtype=dtype, copy=copy)

@@ -25,10 +25,6 @@ class ImageReadError(ValueError):
     """A file that exists but cannot be read: it is no picture, cut short, damaged or of an unsupported kind."""
 
 
-class ImageWarning(UserWarning):
-    """A picture was read, but something about it should be known: ignored pages, damage, an unlikely bit depth."""
-
-
 def quote(path: PathLike) -> str:
     """Path between quotes, for messages."""
     return f"'{os.fspath(path)}'"

@@ -10,15 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge._quiet import QUIET_OPENCV
-from defocus_edge.arrays import as_image
+from defocus_edge.arrays import LARGEST_BIT_DEPTH, as_image, find_bit_depth
+from defocus_edge.choices import AUTO, BitDepth
 from defocus_edge.files import pages
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
 from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES, may_have_pages, read_start
+from defocus_edge.files.raw import is_raw
+from defocus_edge.files.samples import states_range
 
 FloatArray = npt.NDArray[np.float32]
 
 
-def read_image(path: PathLike, *, page: int | None = None) -> FloatArray:
+def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO) -> FloatArray:
     """Read a picture file as RGB float32 in [0, 1], turned upright by its EXIF orientation.
 
     Parameters
@@ -30,6 +33,8 @@ def read_image(path: PathLike, *, page: int | None = None) -> FloatArray:
     page : int or None
         Page, frame of an animation or picture of a HEIC file, from 0 to `count_pages` - 1. None is the first, and warns
         if there are others.
+    bit_depth : int or 'auto'
+        As for `as_image`, for PNG and TIFF files of 16 bits. Other files say which value is white.
 
     Returns
     -------
@@ -54,10 +59,18 @@ def read_image(path: PathLike, *, page: int | None = None) -> FloatArray:
     Raw files (CR2, CR3, NEF, ARW, RAF, ORF, RW2, DNG, ...) are developed by LibRaw in full size: the camera's white
     balance, sRGB, no brightening, no sharpening, no noise reduction. They are often darker than the camera's own JPEG.
     """
+    return read_with_depth(path, page=page, bit_depth=bit_depth)[0]
+
+
+def read_with_depth(
+    path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO
+) -> tuple[FloatArray, int | None]:
+    """Picture of `read_image`, and the bits that were taken for the range of its samples; None for floats."""
     data = read_bytes(path)
     array = pages.decode_page(data, path, page)
     try:
-        return as_image(array)
+        bits = find_bit_depth(array, choose_bit_depth(data, path, bit_depth))
+        return as_image(array, bit_depth=bits or AUTO), bits
     except (TypeError, ValueError) as error:
         raise ImageReadError(f"Cannot use picture {quote(path)}: {error}") from error
 
@@ -88,9 +101,21 @@ def count_pages(path: PathLike) -> int:
     return pages.count_pages(read_bytes(path), path)
 
 
-def load_image(source: PathLike | npt.ArrayLike) -> FloatArray:
+def choose_bit_depth(data: bytes, path: PathLike, bit_depth: BitDepth) -> BitDepth:
+    """Bits of a decoded picture: all 16 where the file, or the development of a raw file, says which value is white."""
+    return LARGEST_BIT_DEPTH if states_range(data) or is_raw(data, path) else bit_depth
+
+
+def load_with_depth(source: PathLike | npt.ArrayLike, *, bit_depth: BitDepth = AUTO) -> tuple[FloatArray, int | None]:
+    """Read a picture file with `read_with_depth`, or do the same with an array; errors are those of `load_image`."""
+    if isinstance(source, str | os.PathLike):
+        return read_with_depth(source, bit_depth=bit_depth)
+    return as_image(source, bit_depth=bit_depth), find_bit_depth(source, bit_depth)
+
+
+def load_image(source: PathLike | npt.ArrayLike, *, bit_depth: BitDepth = AUTO) -> FloatArray:
     """Read a picture file with `read_image`, or convert an array with `as_image`; errors are theirs."""
-    return read_image(source) if isinstance(source, str | os.PathLike) else as_image(source)
+    return load_with_depth(source, bit_depth=bit_depth)[0]
 
 
 def write_picture(path: PathLike, picture: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge._quiet import QUIET_OPENCV, catch_complaints
-from defocus_edge.files.atomic import ImageWarning, PathLike, quote
+from defocus_edge.arrays import ImageWarning
+from defocus_edge.files.atomic import PathLike, quote
 from defocus_edge.files.exif import extract_exif, read_orientation
 from defocus_edge.files.samples import SampleRange, pack_plain_pnm, read_sample_range
 

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge._quiet import QUIET_OPENCV, catch_complaints
-from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, ImageWarning, PathLike, quote
+from defocus_edge.arrays import ImageWarning
+from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
 from defocus_edge.files.decoding import decode_picture, turn_upright
 from defocus_edge.files.formats.boxes import find_box
 from defocus_edge.files.formats.extras import count_with_extra, decode_with_extra, needs_extra

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge._quiet import QUIET_OPENCV
-from defocus_edge.arrays import as_image
+from defocus_edge.arrays import as_image, find_bit_depth
+from defocus_edge.choices import AUTO, BitDepth
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, atomic_write, quote, read_bytes
 from defocus_edge.files.decoding import turn_upright
 from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, set_upright
 from defocus_edge.files.formats.extras import decode_with_extra, needs_extra
+from defocus_edge.files.images import choose_bit_depth
 from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_STARTS, TIFF_SUFFIXES
 from defocus_edge.files.metadata import EXIF_MARK, Metadata, decode_stored, find_orientation, read_tiff_metadata
 from defocus_edge.files.pages import decode_page
@@ -49,19 +51,22 @@ class Photo:
         EXIF, the orientation as it was, and the colour profile.
     alpha_kind : int
         Kind of alpha in TIFF: 1 if the colours are multiplied by it, 2 if not, 0 if the file does not say.
+    bit_depth : int or None
+        Bits that were taken for the range of the samples; None for floats.
     """
 
     pixels: NDArray[Any]
     metadata: Metadata = field(default_factory=Metadata)
     alpha_kind: int = _STRAIGHT
+    bit_depth: int | None = None
 
 
-def read_photo(path: PathLike) -> Photo:
+def read_photo(path: PathLike, *, bit_depth: BitDepth = AUTO) -> Photo:
     """Read a picture file as it is, turned upright by its EXIF orientation.
 
-    Files and errors are those of `read_image`; floats in files other than TIFF are an `ImageReadError`, too. Metadata
-    are read from JPEG, PNG, WebP, AVIF, HEIC and TIFF, EXIF also from JPEG XL. BigTIFF gives the profile only. Raw
-    files give EXIF if they are built as TIFF files, as CR2, NEF, ARW and DNG are.
+    Files, bit depth and errors are those of `read_image`; floats in files other than TIFF are an `ImageReadError`, too.
+    Metadata are read from JPEG, PNG, WebP, AVIF, HEIC and TIFF, EXIF also from JPEG XL. BigTIFF gives the profile only.
+    Raw files give EXIF if they are built as TIFF files, as CR2, NEF, ARW and DNG are.
     """
     data = read_bytes(path)
     pixels = decode_page(data, path)
@@ -81,12 +86,13 @@ def read_photo(path: PathLike) -> Photo:
             stored = _decode_with_pillow(data, path)
         pixels = _restore_channels(pixels, stored, find_orientation(metadata, samples))
     try:
-        as_image(pixels)
+        bits = find_bit_depth(pixels, choose_bit_depth(data, path, bit_depth))
+        as_image(pixels, bit_depth=bits or AUTO)
     except (TypeError, ValueError) as error:
         raise ImageReadError(f"Cannot use picture {quote(path)}: {error}") from error
     if pixels.dtype.kind == "f" and not data.startswith(TIFF_STARTS):
         raise ImageReadError(f"Cannot use picture {quote(path)}: floats must be in a TIFF file. Convert it.")
-    return Photo(pixels, metadata, alpha_kind)
+    return Photo(pixels, metadata, alpha_kind, bits)
 
 
 def write_photo(path: PathLike, photo: Photo) -> None:

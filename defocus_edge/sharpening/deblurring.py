@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge.arrays import as_image, check_radius_map
+from defocus_edge.arrays import as_image, check_radius_map, find_bit_depth
 from defocus_edge.blur_levels import MIN_RADIUS, RADIUS_STEP
+from defocus_edge.choices import AUTO, BitDepth
 from defocus_edge.psf import decode_srgb, encode_srgb
 from defocus_edge.sharpening.level_solving import Window, solve_level
 from defocus_edge.sharpening.noise import STEPS_OF_8_BITS, measure_noise
@@ -64,6 +65,7 @@ def deblur(
     noise: float | None = None,
     map_error: ArrayLike | None = None,
     tile_side: int = TILE_SIDE,
+    bit_depth: BitDepth = AUTO,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[Any]:
     """Sharpen a picture with its blur map.
@@ -71,7 +73,7 @@ def deblur(
     Parameters
     ----------
     image : (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) array_like
-        uint8, uint16 or float in [0, 1], sRGB-encoded, as for `as_image`. Alpha is kept.
+        uint8, uint16 or float in [0, 1], sRGB-encoded, as for `as_image`. Alpha is kept, and so is the range.
     blur_map : (H, W) array_like of float, or BlurEstimate
         Blur radius in px, >= 0; the confidence of a `BlurEstimate` is used.
     confidence : (H, W) array_like of float, optional
@@ -85,6 +87,8 @@ def deblur(
         of a `BlurEstimate` and is 0 for an array: give it for an estimated map that was stored in a file.
     tile_side : int
         Side in px, >= 32, of the tiles that bound the memory.
+    bit_depth : int or 'auto'
+        Bits of the samples of a uint16 picture, as for `as_image`.
     progress : callable, optional
         Called with (tiles done, all tiles).
 
@@ -120,8 +124,9 @@ def deblur(
     >>> bool((deblur(image, np.zeros((24, 24))) == image).all())
     True
     """
-    colour = as_image(image)
     array = np.asarray(image)
+    bits = find_bit_depth(array, bit_depth)
+    colour = as_image(image, bit_depth=bits or AUTO)
     if array.ndim == 2 or array.shape[2] <= 2:
         colour = colour[..., :1]  # grey: three equal channels are one
     radius = check_radius_map(blur_map, colour.shape[:2])
@@ -145,7 +150,7 @@ def deblur(
             if (strength[tile] < 1).any():
                 before = decode_srgb(colour[tile])
                 light = before + strength[tile][..., np.newaxis] * (light - before)
-            target[tile][changed] = _encode(light[changed], array.dtype)
+            target[tile][changed] = _encode(light[changed], array.dtype, bits)
         if progress:
             progress(done, len(tiles))
     return result
@@ -194,11 +199,11 @@ def _bound(chosen: NDArray[np.bool_]) -> Window:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _encode(light: FloatArray, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Linear light as values of a picture of that dtype."""
+def _encode(light: FloatArray, dtype: np.dtype[Any], bits: int | None) -> NDArray[Any]:
+    """Linear light as values of a picture of that dtype and of samples of `bits` bits; None for floats."""
     encoded = np.clip(encode_srgb(light), 0, 1)  # rounding
-    if dtype.kind == "u":
-        return np.rint(encoded * np.float32(np.iinfo(dtype).max)).astype(dtype)
+    if bits:
+        return np.rint(encoded * np.float32((1 << bits) - 1)).astype(dtype)
     return encoded.astype(dtype)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from defocus_edge.arrays import as_image, check_radius_map
+from defocus_edge.choices import AUTO, BitDepth
 from defocus_edge.estimation.edges import NOISE_GAIN, NORMAL_MEDIAN
 
 FloatArray = NDArray[np.float32]
@@ -21,7 +22,7 @@ _NOISE_QUANTILE = 0.25
 _CLIPPED_SHARE = 0.5
 
 
-def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None) -> float:
+def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None, *, bit_depth: BitDepth = AUTO) -> float:
     """Standard deviation of the noise of a picture, in 8-bit steps.
 
     Parameters
@@ -30,6 +31,8 @@ def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None) -> float
         As for `as_image`.
     blur_map : (H, W) array_like of float or BlurEstimate, optional
         Blur radius in px: only the more blurred half is measured, where there is least texture.
+    bit_depth : int or 'auto'
+        Bits of the samples of a uint16 picture, as for `as_image`.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def estimate_noise(image: ArrayLike, blur_map: ArrayLike | None = None) -> float
     .. [1] J. Immerkær, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2), 1996.
     .. [2] D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994.
     """
-    colour = as_image(image)
+    colour = as_image(image, bit_depth=bit_depth)
     return measure_noise(colour, None if blur_map is None else check_radius_map(blur_map, colour.shape[:2]))
 
 

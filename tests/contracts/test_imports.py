@@ -24,7 +24,7 @@ ROOMS = {
         "choices": set(),
         "blur_levels": {"choices"},
         "psf": {"blur_levels"},
-        "arrays": set(),
+        "arrays": {"choices"},
         "thresholds": set(),
         "metrics": set(),
         "files": GROUND,

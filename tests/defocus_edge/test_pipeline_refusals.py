@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from defocus_edge.arrays import ImageWarning
 from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.networks.preset_files import PresetError
 from defocus_edge.pipeline import BlurEstimator
@@ -48,10 +49,16 @@ def test_empty_edge_map_has_no_edges(estimator, texture):
         estimator.estimate(texture, np.zeros((HEIGHT, WIDTH), dtype=bool))
 
 
-def test_depth_edges_alone_cannot_be_measured(small_networks, texture):
+def test_depth_edges_alone_give_a_map_of_low_confidence(small_networks, texture):
     estimator = BlurEstimator(copy_networks(small_networks, (0, 100)))
-    with pytest.raises(NoEdgesError, match=r"All \d+ edge points of the image are depth edges, where blur cannot be"):
-        estimator.estimate(texture)
+    with pytest.warns(ImageWarning, match=r"All \d+ edge points are depth edges"):
+        estimate = estimator.estimate(texture)
+    assert estimate.rests_on_depth_edges
+    assert estimate.confidence.max() <= 0.1
+    pattern = BlurEstimator(copy_networks(small_networks, (100, 0))).estimate(texture)
+    assert not pattern.rests_on_depth_edges
+    assert pattern.confidence.max() > 0.1
+    np.testing.assert_allclose(estimate.radius, pattern.radius, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, int])

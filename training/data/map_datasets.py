@@ -157,7 +157,7 @@ def _read_truth(pair: MapPair) -> NDArray[np.float32]:
                 f"True blur in a {_LEVELS_SUFFIX} file must be level numbers. Got: '{pair.truth_path}' in {pair.unit}."
             )
             raise MapSetError(msg)
-        values = np.rint(read_image(pair.truth_path)[..., 0] * 255)
+        values = np.rint(read_image(pair.truth_path, bit_depth=16)[..., 0] * 255)
     else:
         values = _read_matlab(pair.truth_path) if suffix == _MATLAB_SUFFIX else read_map(pair.truth_path)
     if pair.unit == "sigma":

@@ -66,7 +66,9 @@ def read_pair(pair: MaskPair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     Raises MaskSetError if they have different sizes. Raises FileNotFoundError or ImageReadError if a file is missing or
     damaged.
     """
-    picture, grey = (np.rint(read_image(path) * 255).astype(np.uint8) for path in (pair.picture_path, pair.mask_path))
+    picture, grey = (
+        np.rint(read_image(path, bit_depth=16) * 255).astype(np.uint8) for path in (pair.picture_path, pair.mask_path)
+    )
     if picture.shape != grey.shape:
         msg = (
             f"A mask must have the size of its picture. Got: '{pair.mask_path}' with {grey.shape[:2]} for "

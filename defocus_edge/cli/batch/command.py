@@ -25,7 +25,10 @@ from defocus_edge.choices import (
 from defocus_edge.cli.console import SOME_FILES_FAILED, fail, prepare_folder
 from defocus_edge.cli.estimate import MAP_ENDINGS
 from defocus_edge.cli.options import (
+    BitDepth,
+    Debug,
     DepthPenalty,
+    DepthThreshold,
     Device,
     EdgeStep,
     MaxRadius,
@@ -88,11 +91,14 @@ def batch(
     preset: Preset = None,
     read_out: ReadOut = DEFAULT_READ_OUT,
     depth_penalty: DepthPenalty = None,
+    depth_threshold: DepthThreshold = None,
     propagation: Propagation = DEFAULT_PROPAGATION,
     max_radius: MaxRadius = AUTO,
+    bit_depth: BitDepth = AUTO,
     edge_step: EdgeStep = 1,
     precision: Precision = DEFAULT_PRECISION,
     device: Device = AUTO,
+    debug: Debug = False,
 ) -> None:
     """Measure the blur of all pictures of a folder and the folders below it.
 
@@ -111,7 +117,8 @@ def batch(
 
     options = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation, "device": device}
     options |= {"max_radius": max_radius, "edge_step": edge_step, "precision": precision}
-    work = PictureWork(preset, options, skips_existing=skip_existing)
+    options |= {"depth_threshold": depth_threshold}
+    work = PictureWork(preset, options, bit_depth=bit_depth, skips_existing=skip_existing, debug=debug)
     workers = _make_engine(work, engine, jobs=jobs, num_gpus=num_gpus or 0, address=ray_address)
     try:
         with hold(out_dir):  # another run would take unfinished files for leftovers

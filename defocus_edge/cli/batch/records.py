@@ -40,6 +40,8 @@ class Record:
     warning: str | None = None
     #: Whether all other pictures would fail in the same way.
     is_fatal: bool = False
+    #: What should be known of the picture although it was measured.
+    remarks: tuple[str, ...] = ()
 
 
 #: The work on one picture. It can be pickled. It reports in the record what is wrong with the picture; an error that it

@@ -52,6 +52,8 @@ def _collect(stream: Iterator[Record], records: list[Record], count: int, screen
             screen.warn(record.warning)
         left = (time.monotonic() - started) / len(records) * (count - len(records))
         text = f"[{len(records)}/{count}, {_format_duration(left)} left] {record.picture}"
+        for remark in record.remarks:
+            screen.warn(f"{record.picture}: {remark}")
         if record.error:
             screen.say(f"Error: {text}: {record.error}", style="red")
         elif not screen.is_terminal:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from defocus_edge.choices import AUTO
 from defocus_edge.cli.batch.records import Item, Record
-from defocus_edge.cli.console import Job, Screen, describe_error, list_file_errors
+from defocus_edge.cli.console import Job, Screen, describe_error, list_file_errors, tell_image_warnings
 from defocus_edge.cli.estimate import estimate_photo, open_estimator
 
 if TYPE_CHECKING:
@@ -41,14 +43,23 @@ class _WorkerScreen(Screen):
 class PictureWork:
     """Estimates pictures and writes the outputs of their items, as the command ``estimate`` does.
 
-    The preset and options are those of `open_estimator`. The networks are loaded for the first picture that needs them,
-    and kept. `skips_existing` skips pictures whose outputs all exist, with a map not older than the picture. Maps are
-    summarized as read back from their files, so that everybody who reads them finds the same numbers.
+    The preset and options are those of `open_estimator`; `bit_depth` is that of `read_image`. The networks are loaded
+    for the first picture that needs them, and kept. `skips_existing` skips pictures whose outputs all exist, with a map
+    not older than the picture. Maps are summarized as read back from their files, so that everybody who reads them
+    finds the same numbers. An unexpected error ends the process, with `debug` after a traceback.
     """
 
-    def __init__(self, preset: str | None, options: Mapping[str, Any], *, skips_existing: bool = False) -> None:
-        self._preset, self._options = preset, options
-        self._skips_existing = skips_existing
+    def __init__(
+        self,
+        preset: str | None,
+        options: Mapping[str, Any],
+        *,
+        bit_depth: Any = AUTO,
+        skips_existing: bool = False,
+        debug: bool = False,
+    ) -> None:
+        self._preset, self._options, self._bit_depth = preset, options, bit_depth
+        self._skips_existing, self._debug = skips_existing, debug
         self._networks: LazyNetworks[BlurEstimator] | None = None
 
     def __call__(self, item: Item) -> Record:
@@ -56,14 +67,20 @@ class PictureWork:
         started, screen = time.perf_counter(), _WorkerScreen()
         summary = self._find_finished(item) if self._skips_existing else None
         is_new, error, is_fatal = summary is None, None, False
+        remarks: list[str] = []
         try:
-            summary = summary or self._do(item, screen)
+            with tell_image_warnings(lambda text: remarks.append(_shorten(text, item))):
+                summary = summary or self._do(item, screen)
         except list_file_errors() as fault:
-            error = describe_error(fault, item.source).removeprefix(f"{item.source}: ")
+            error = _shorten(describe_error(fault, item.source), item)
         except typer.Exit:  # from `LazyNetworks`, which has written why
             error, is_fatal = "the networks cannot be loaded", True
+        except Exception:
+            if self._debug:
+                traceback.print_exc()
+            raise
         seconds = round(time.perf_counter() - started, 3)
-        return Record(item.picture, summary, error, seconds, is_new, screen.warning, is_fatal)
+        return Record(item.picture, summary, error, seconds, is_new, screen.warning, is_fatal, tuple(remarks))
 
     def _find_finished(self, item: Item) -> MapSummary | None:
         """Summary of the map of a finished picture; None if the picture must be done, perhaps again."""
@@ -97,8 +114,17 @@ class PictureWork:
         if self._networks is None:
             self._networks = open_estimator(self._preset, self._options)
         estimate_photo(
-            Job(item.source, item.outputs, item.page), screen, networks=self._networks, options=self._options
+            Job(item.source, item.outputs, item.page),
+            screen,
+            networks=self._networks,
+            options=self._options,
+            bit_depth=self._bit_depth,
         )
+
+
+def _shorten(text: str, item: Item) -> str:
+    """Text without the path of the picture before it: its line begins with the name."""
+    return text.removeprefix(f"{item.source}: ")
 
 
 def _summarize_file(path: Path) -> MapSummary:

@@ -13,6 +13,7 @@ from defocus_edge import __version__
 from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.cli import app as cli
 from defocus_edge.cli.app import main
+from defocus_edge.files import images
 from defocus_edge.networks import preset_files
 from tests.defocus_edge.cli.cli_cases import list_names, write_photo
 
@@ -95,13 +96,44 @@ def test_damaged_preset_ends_the_run_with_one_line(capsys, photo, preset, tmp_pa
 
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyError])
-def test_programming_errors_keep_their_traceback(monkeypatch, blur_map, error):
+def test_an_unexpected_error_is_one_line_and_has_a_traceback_on_demand(run, monkeypatch, blur_map, error):
     def stumble(*_, **__):
-        raise error
+        raise error("so\nand so")
 
     monkeypatch.setattr("defocus_edge.thresholds.threshold_blur_map", stumble)
-    with pytest.raises(error):
-        main(["mask", "--from-map", str(blur_map)])
+    code, out, err = run("mask", "--from-map", blur_map, "--json")
+    assert (code, len(err)) == (1, 1)
+    assert err[0].startswith(f"Error: {blur_map}: unexpected {error.__name__}: ")
+    assert json.loads(out)[0]["error"] == err[0].removeprefix("Error: ")
+    code, _, err = run("mask", "--from-map", blur_map, "--debug")
+    assert code == 1
+    assert err[0] == "Traceback (most recent call last):"
+    assert "in stumble" in "".join(err)
+
+
+def test_an_unexpected_error_does_not_cost_other_photos(run, monkeypatch, photo, tmp_path):
+    other = write_photo(tmp_path / "other.png")
+    original = images.read_with_depth
+
+    def stumble(path, **options):
+        if path == photo:
+            raise RuntimeError("a bug")
+        return original(path, **options)
+
+    monkeypatch.setattr(images, "read_with_depth", stumble)
+    code, _, err = run("estimate", photo, other)
+    assert code == 1
+    assert err[0].startswith(f"Error: {photo}: unexpected RuntimeError: a bug")
+    assert (tmp_path / "other_blur.tif").is_file()
+
+
+def test_an_unexpected_error_before_any_file_is_one_line(run, monkeypatch, photo):
+    def stumble(*_, **__):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("defocus_edge.cli.estimate.plan_jobs", stumble)
+    assert run("estimate", photo) == (1, "", ["Error: unexpected RuntimeError: a bug"])
+    assert "Traceback (most recent call last):" in run("estimate", photo, "--debug")[2]
 
 
 def test_ctrl_c_while_writing_leaves_no_half_file(run, monkeypatch, photo, tmp_path):

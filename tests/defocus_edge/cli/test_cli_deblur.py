@@ -95,6 +95,8 @@ def test_json_tells_the_settings(run, photo, blur_map, picture, radius, tmp_path
     assert record == {
         "file": str(photo),
         "error": None,
+        "warnings": [],
+        "bit_depth": 8,
         "map": str(blur_map),
         "noise": pytest.approx(estimate_noise(picture, radius), abs=1e-3),
         "map_error_px": ESTIMATE_ERROR,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 
+import cv2
 import numpy as np
 import tifffile
 
@@ -53,7 +54,9 @@ def test_map_says_where_it_comes_from(run, photo, preset, tmp_path):
         "source": "photo.png",
         "software": f"defocus_edge {__version__}",
         "preset": str(preset),
+        "bit_depth": 8,
         "read_out": "median",
+        "depth_threshold": 0.5,
         "depth_penalty": 100.0,
         "propagation": "default",
         "max_radius": "auto",
@@ -75,7 +78,7 @@ def test_estimate_of_several_with_a_bad_one_as_json(run, photo, preset, tmp_path
     assert list_names(results) == [name + ending for name in ("other", "photo") for ending in endings]
     records = json.loads(out)
     assert [record["file"] for record in records] == [str(photo), str(empty), str(other)]
-    assert records[1] == {"file": str(empty), "error": err[1].removeprefix("Error: ")}
+    assert records[1] == {"file": str(empty), "error": err[1].removeprefix("Error: "), "warnings": []}
     first = records[0]
     assert first["error"] is None
     assert (first["height"], first["width"], first["preset"]) == (HEIGHT, WIDTH, str(preset))
@@ -122,5 +125,37 @@ def test_options_of_range_and_speed_reach_the_estimator(run, photo, tmp_path):
 
 def test_picture_with_depth_edges_only(capsys, photo, tmp_path):
     preset = make_preset(tmp_path / "preset", [0.0, 20.0])
-    assert main(["estimate", str(photo), "--preset", str(preset)]) == 1
-    assert "are depth edges, where blur cannot be measured" in capsys.readouterr().err
+    assert main(["estimate", str(photo), "--preset", str(preset), "--json"]) == 0
+    out, err = capsys.readouterr()
+    (record,) = json.loads(out)
+    assert record["rests_on_depth_edges"]
+    assert record["confidence_mean"] < 0.1
+    (warning,) = record["warnings"]
+    assert "edge points are depth edges" in warning
+    assert err.splitlines()[0] == f"Warning: {warning}"
+
+
+def test_depth_threshold_decides_what_is_a_depth_edge(capsys, photo, tmp_path):
+    preset = make_preset(tmp_path / "preset", [0.0, 0.0])
+    shares = []
+    for threshold in ("0.01", "0.99"):
+        options = ["--preset", str(preset), "--depth-threshold", threshold, "--json"]
+        assert main(["estimate", str(photo), *options]) == 0
+        shares.append(json.loads(capsys.readouterr().out)[0]["depth_edge_share"])
+    assert shares == [1, 0]
+
+
+def test_bit_depth_of_a_deep_photo(run, photo, tmp_path):
+    for bits in (12, 16):
+        deep = tmp_path / f"deep{bits}.png"
+        cv2.imwrite(str(deep), cv2.imread(str(photo)).astype(np.uint16) << (bits - 8))
+        code, out, err = run("estimate", deep, "--json")
+        assert (code, json.loads(out)[0]["bit_depth"]) == (0, bits)
+        assert err[0].startswith(f"{deep} of {bits} bits: blur radius ")
+    maps = [read_map(tmp_path / f"deep{bits}_blur.tif") for bits in (12, 16)]
+    np.testing.assert_allclose(*maps, atol=0.01)
+    code, out, err = run("estimate", tmp_path / "deep12.png", "--bit-depth", 16, "--json")
+    assert "uses 6.2% of its range" in json.loads(out)[0]["warnings"][0]
+    code, _, err = run("estimate", tmp_path / "deep12.png", "--bit-depth", 10)
+    assert (code, "must be at most 1023" in err[0]) == (1, True)
+    assert run("estimate", tmp_path / "deep12.png", "--bit-depth", 17)[0] == 2

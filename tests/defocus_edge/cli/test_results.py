@@ -66,10 +66,10 @@ def test_unreadable_file(run, monkeypatch, photo):
 
 
 def test_too_little_memory_fails_one_picture(run, monkeypatch, photo):
-    def refuse(_):
+    def refuse(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("defocus_edge.files.images.read_image", refuse)
+    monkeypatch.setattr("defocus_edge.files.images.read_with_depth", refuse)
     code, _, err = run("estimate", photo)
     assert (code, err) == (1, [f"Error: {photo}: not enough memory for this picture"])
 

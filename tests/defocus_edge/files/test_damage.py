@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defocus_edge.files.atomic import ImageReadError, ImageWarning
+from defocus_edge.arrays import ImageWarning
+from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.images import read_image
 from defocus_edge.files.photos import read_photo
 from tests.defocus_edge.files.file_cases import write

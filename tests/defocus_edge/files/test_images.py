@@ -16,9 +16,9 @@ import tifffile
 from PIL import Image
 
 from defocus_edge._quiet import QUIET_OPENCV
-from defocus_edge.arrays import as_image
+from defocus_edge.arrays import ImageWarning, as_image
 from defocus_edge.files import decoding as _decoding
-from defocus_edge.files.atomic import ImageReadError, ImageWarning
+from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.images import load_image, read_image, write_picture
 from tests.defocus_edge.files.file_cases import (
     HEIGHT,

@@ -13,9 +13,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from defocus_edge.arrays import as_image
+from defocus_edge.arrays import ImageWarning, as_image
 from defocus_edge.files import pages as _pages
-from defocus_edge.files.atomic import ImageReadError, ImageWarning
+from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.images import count_pages, read_image
 from defocus_edge.files.photos import read_photo
 from tests.defocus_edge.files.file_cases import HEIGHT, WIDTH, encode, exif_orientation, write

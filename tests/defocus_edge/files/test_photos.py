@@ -11,7 +11,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from defocus_edge.files.atomic import ImageReadError, ImageWarning
+from defocus_edge.arrays import ImageWarning
+from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.decoding import turn_upright
 from defocus_edge.files.exif import insert_exif
 from defocus_edge.files.images import read_image

@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from defocus_edge.arrays import MIN_SIDE, ROUNDING_TOLERANCE
-from defocus_edge.files.atomic import ImageReadError, ImageWarning
+from defocus_edge.arrays import MIN_SIDE, ROUNDING_TOLERANCE, ImageWarning
+from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.images import count_pages, read_image
 from defocus_edge.files.maps import read_map, write_map
 from defocus_edge.files.photos import read_photo

@@ -98,7 +98,7 @@ def run_main(notes, seconds, arguments):
     from defocus_edge.cli import app as cli
     from defocus_edge.cli.batch import work
 
-    def make_work(*_, skips_existing):
+    def make_work(*_, skips_existing, **__):
         return ScriptedWork(Path(notes), float(seconds), skips_existing)
 
     original, work.PictureWork = work.PictureWork, make_work

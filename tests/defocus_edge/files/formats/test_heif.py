@@ -9,9 +9,9 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
-from defocus_edge.arrays import as_image
+from defocus_edge.arrays import ImageWarning, as_image
 from defocus_edge.cli.app import main
-from defocus_edge.files.atomic import ImageReadError, ImageWarning
+from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.exif import read_orientation
 from defocus_edge.files.formats.heif import is_heif
 from defocus_edge.files.images import count_pages, read_image
