@@ -17,7 +17,7 @@ from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES
 FloatArray = npt.NDArray[np.float32]
 
 
-def read_image(path: PathLike) -> FloatArray:
+def read_image(path: PathLike, *, raw: bool = False) -> FloatArray:
     """Read a picture file as RGB float32 in [0, 1], turned upright by its EXIF orientation.
 
     Parameters
@@ -25,7 +25,10 @@ def read_image(path: PathLike) -> FloatArray:
     path : str or path
         JPEG, PNG, TIFF, WebP or another format that OpenCV decodes (BMP, GIF, AVIF, ...). 16 bits stay 16 bits. A float
         TIFF holds values in [0, 1]. Only the first page or frame is read; alpha is dropped. With the extra ``raw`` also
-        camera raw files, see Notes.
+        camera raw files, see Notes; with the extra ``imagecodecs`` also TIFF files with rare codecs or depths.
+    raw : bool, optional
+        Develop files with the suffix of a camera's raw files although nothing inside says which camera wrote them.
+        LibRaw then guesses one from the length of the file. The default refuses them: a ``.raw`` file may be anything.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def read_image(path: PathLike) -> FloatArray:
     balance, sRGB, no brightening, no sharpening, no noise reduction. They are often darker than the camera's own JPEG.
     """
     data = read_bytes(path)
-    array = decode_picture(data, path)
+    array = decode_picture(data, path, raw=raw)
     try:
         return as_image(array)
     except (TypeError, ValueError) as error:
