@@ -21,7 +21,7 @@ from defocus_edge.files.samples import states_range
 FloatArray = npt.NDArray[np.float32]
 
 
-def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO) -> FloatArray:
+def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO, raw: bool = False) -> FloatArray:
     """Read a picture file as RGB float32 in [0, 1], turned upright by its EXIF orientation.
 
     Parameters
@@ -29,12 +29,15 @@ def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth =
     path : str or path
         JPEG, PNG, TIFF, WebP or another format that OpenCV decodes (BMP, GIF, AVIF, ...). 16 bits stay 16 bits. A float
         TIFF holds values in [0, 1]. Alpha is dropped. With the extra ``raw`` also camera raw files, see Notes; with the
-        extra ``heif`` also HEIC, with the extra ``imagecodecs`` also JPEG XL.
+        extra ``imagecodecs`` also JPEG XL and rare kinds of TIFF; with the extra ``heif`` also HEIC.
     page : int or None
         Page, frame of an animation or picture of a HEIC file, from 0 to `count_pages` - 1. None is the first, and warns
         if there are others.
     bit_depth : int or 'auto'
         As for `as_image`, for PNG and TIFF files of 16 bits. Other files say which value is white.
+    raw : bool, optional
+        Develop files with the suffix of a camera's raw files although nothing inside says which camera wrote them.
+        LibRaw then guesses one from the length of the file. The default refuses them: a ``.raw`` file may be anything.
 
     Returns
     -------
@@ -59,15 +62,15 @@ def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth =
     Raw files (CR2, CR3, NEF, ARW, RAF, ORF, RW2, DNG, ...) are developed by LibRaw in full size: the camera's white
     balance, sRGB, no brightening, no sharpening, no noise reduction. They are often darker than the camera's own JPEG.
     """
-    return read_with_depth(path, page=page, bit_depth=bit_depth)[0]
+    return read_with_depth(path, page=page, bit_depth=bit_depth, raw=raw)[0]
 
 
 def read_with_depth(
-    path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO
+    path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO, raw: bool = False
 ) -> tuple[FloatArray, int | None]:
     """Picture of `read_image`, and the bits that were taken for the range of its samples; None for floats."""
     data = read_bytes(path)
-    array = pages.decode_page(data, path, page)
+    array = pages.decode_page(data, path, page, raw=raw)
     try:
         bits = find_bit_depth(array, choose_bit_depth(data, path, bit_depth))
         return as_image(array, bit_depth=bits or AUTO), bits

@@ -6,8 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 #: Number of first bytes that tell the kind of a file.
-START_LENGTH = 16
+START_LENGTH = 32
 JPEG_START, PNG_START = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+SUN_START = b"\x59\xa6\x6a\x95"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_SUFFIXES = (".jpg", ".jpeg"), (".png",), (".tif", ".tiff")
 #: Pictures without loss that can be written, masks among them.
@@ -30,10 +31,14 @@ _RAW_SUFFIXES = {
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos"),
     *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
 }
-# First bytes of raw files: Fujifilm, Olympus (3), Panasonic, Canon (CRW), Minolta and Sigma.
-_RAW_STARTS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"\0MRM", b"FOVb")
-# Canon's marks and their places in CR2 (a TIFF file) and CR3 (an MP4 file).
-_RAW_MARKS = ((8, b"CR\2"), (4, b"ftypcrx "))
+# First bytes of raw files: Fujifilm, Olympus (3), Panasonic, Canon (CRW), Minolta and Sigma; Nokia, Arri, Sinar, Rollei
+# and Apple (2).
+_RAW_STARTS = (
+    *(b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"\0MRM", b"FOVb"),
+    *(b"NOKIARAW", b"ARRI", b"PWAD", b"DSC-Image", b"qktk", b"qktn"),
+)
+# Marks and their places in Canon's CR2 (a TIFF file) and CR3 (an MP4 file) and in Contax files.
+_RAW_MARKS = ((8, b"CR\2"), (4, b"ftypcrx "), (25, b"ARECOYK"))
 
 
 def looks_raw(start: bytes, suffix: str) -> bool:

@@ -17,12 +17,13 @@ import numpy.typing as npt
 from defocus_edge._quiet import QUIET_OPENCV, catch_complaints
 from defocus_edge.arrays import ImageWarning
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
-from defocus_edge.files.decoding import decode_picture, turn_upright
+from defocus_edge.files.decoding import decode_picture
 from defocus_edge.files.formats.boxes import find_box
 from defocus_edge.files.formats.extras import count_with_extra, decode_with_extra, needs_extra
 from defocus_edge.files.kinds import PNG_START, TIFF_STARTS
 from defocus_edge.files.metadata import decode_stored, find_orientation
 from defocus_edge.files.raw import is_raw
+from defocus_edge.files.samples import turn_upright
 
 _GIF_STARTS = (b"GIF87a", b"GIF89a")
 # Blocks of a GIF file (GIF89a specification): a frame, an extension; and the flag of a colour table.
@@ -47,8 +48,8 @@ def count_pages(data: bytes, path: PathLike) -> int:
         return 1
 
 
-def decode_page(data: bytes, path: PathLike, page: int | None = None) -> npt.NDArray[Any]:
-    """Array of one page, upright, as `decode_picture` gives it.
+def decode_page(data: bytes, path: PathLike, page: int | None = None, *, raw: bool = False) -> npt.NDArray[Any]:
+    """Array of one page, upright, as `decode_picture` gives it, which says what `raw` means.
 
     `page` counts from 0. None is the first page, with an `ImageWarning` if there are others.
 
@@ -58,7 +59,7 @@ def decode_page(data: bytes, path: PathLike, page: int | None = None) -> npt.NDA
         If there is no such page, or it cannot be read.
     """
     if not page:
-        picture = decode_picture(data, path)
+        picture = decode_picture(data, path, raw=raw)
         if page is None:
             warn_of_pages(data, path)
         return picture
