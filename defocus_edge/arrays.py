@@ -100,7 +100,8 @@ def find_bit_depth(image: npt.ArrayLike, bit_depth: BitDepth = AUTO) -> int | No
     ValueError
         If `bit_depth` is out of range, or too small for the values.
     """
-    if bit_depth != AUTO and bit_depth not in range(LEAST_BIT_DEPTH, LARGEST_BIT_DEPTH + 1):
+    is_number = isinstance(bit_depth, int | np.integer) and LEAST_BIT_DEPTH <= bit_depth <= LARGEST_BIT_DEPTH
+    if not is_number and bit_depth != AUTO:
         raise ValueError(f"bit_depth must be 'auto' or a whole number of bits from 8 to 16. Got: {bit_depth!r}.")
     array = np.asarray(image)
     if array.dtype.kind != "u":

@@ -88,7 +88,7 @@ def measure_points(
     """Run the networks on the edge points of one picture at one scale.
 
     `image` is (H, W, 3) RGB in [0, 1]; `edges` is (H, W), True at the points. The other options are those of
-    `pipeline.measure`. A kept softmax takes 100 bytes a point. The points of the result are in reading order.
+    `stages.measure`. A kept softmax takes 100 bytes a point. The points of the result are in reading order.
     """
     points = edge_points(edges)
     if keep_softmax:

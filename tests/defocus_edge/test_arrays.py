@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from defocus_edge.arrays import MIN_SIDE, ROUNDING_TOLERANCE, as_image
+from defocus_edge.arrays import MIN_SIDE, ROUNDING_TOLERANCE, as_image, find_bit_depth
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64, ">u2", ">f4"])
@@ -60,6 +60,43 @@ def test_as_image_shape_and_type(dtype, shape):
 def test_as_image_refuses(image, error, match):
     with pytest.raises(error, match=match):
         as_image(image)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_bits_of_16_bit_pictures_are_found(rng, bits):
+    white = (1 << bits) - 1
+    values = rng.integers(0, white, (30, 40, 3), dtype=np.uint16)
+    values[0, 0] = white
+    assert find_bit_depth(values) == bits
+    np.testing.assert_allclose(as_image(values), values / np.float32(white), rtol=1e-6)
+    with_alpha = np.dstack([values, np.full((30, 40), 65535, np.uint16)])
+    assert find_bit_depth(with_alpha) == bits
+    np.testing.assert_array_equal(as_image(with_alpha), as_image(values))
+
+
+@pytest.mark.parametrize("bits", range(8, 17))
+def test_bits_that_are_set_count(bits):
+    values = np.full((30, 40), (1 << bits) - 1, np.uint16)
+    assert find_bit_depth(values, bits) == bits
+    assert (as_image(values, bit_depth=bits) == 1).all()
+    np.testing.assert_allclose(as_image(values, bit_depth=16), values.max() / 65535, rtol=1e-6)
+
+
+def test_other_types_have_their_own_range(picture):
+    assert find_bit_depth(picture, 12) == 8
+    np.testing.assert_array_equal(as_image(picture, bit_depth=12), as_image(picture))
+    assert find_bit_depth(np.zeros((30, 40), np.float32), 12) is None
+
+
+@pytest.mark.parametrize("bits", [7, 17, 12.0, "12", True, None])
+def test_wrong_bit_depths_are_refused(bits):
+    with pytest.raises(ValueError, match="bit_depth must be 'auto' or a whole number of bits from 8 to 16"):
+        as_image(np.zeros((30, 40), np.uint16), bit_depth=bits)
+
+
+def test_values_beyond_the_bit_depth_are_refused():
+    with pytest.raises(ValueError, match=r"12 bits must be at most 4095\. Got: maximum 4096\."):
+        as_image(np.full((30, 40), 4096, np.uint16), bit_depth=12)
 
 
 @pytest.mark.parametrize("mode", ["P", "CMYK", "YCbCr", "HSV"])

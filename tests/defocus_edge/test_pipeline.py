@@ -1,5 +1,6 @@
 """From photo to map: one estimator with small random networks, every kind of picture, every option."""
 
+import contextlib
 import dataclasses
 import weakref
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 
 from defocus_edge import pipeline
-from defocus_edge.arrays import as_image
+from defocus_edge.arrays import ImageWarning, as_image
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS
 from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
+from defocus_edge.estimation.stages import measure, spread
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur, measure, spread
+from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur
 from defocus_edge.propagation import propagate
 from defocus_edge.propagation.domain_transform import filter_in_place
 from defocus_edge.propagation.settings import PropagationSettings
@@ -279,6 +281,42 @@ def test_points_can_be_read_again_if_the_softmax_was_kept(mixed_networks, textur
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     with pytest.raises(ValueError, match=r"softmax of these points was not kept\. Measure one scale with keep_softmax"):
         measure(image, evaluator).found.reread(read_out="argmax")
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(0.5, 0.5), (1 / 4, 0.1), (1 / 16, 0.5), (1 / 50, 0.0)])
+def test_neither_exposure_nor_contrast_moves_a_radius(estimator, texture, factor, offset):
+    image = as_image(texture)
+    expected = estimator.estimate(image)
+    dim = (factor * image + offset).astype(np.float32)
+    before = dim.copy()
+    warns = pytest.warns(ImageWarning, match="uses .* of its range") if factor < 1 / 8 else contextlib.nullcontext()
+    with warns:
+        estimate = estimator.estimate(dim)
+    np.testing.assert_array_equal(dim, before)
+    found, wanted = (set(map(tuple, one.points)) for one in (estimate, expected))
+    assert len(found ^ wanted) < 0.005 * len(wanted)  # rounding may move a point
+    assert np.median(np.abs(estimate.radius / expected.radius - 1)) < 1e-3
+
+
+def test_the_range_is_stretched_by_default_only(estimator, texture):
+    image, edges = as_image(texture) / 4, find_edges(as_image(texture))
+    plain = BlurEstimator(estimator._evaluator.networks, stretch_range=False)
+    assert estimator.settings.stretch_range
+    assert np.abs(plain.estimate(image, edges).radius - estimator.estimate(image, edges).radius).max() > 0.05
+
+
+def test_bit_depth_reaches_the_result(estimator, texture, tmp_path):
+    deep = np.rint(as_image(texture) * 4095).astype(np.uint16)
+    expected = estimator.estimate(deep / np.float32(4095))
+    cv2.imwrite(str(tmp_path / "deep.png"), deep[..., ::-1])
+    for source in (deep, tmp_path / "deep.png"):
+        found = estimator.estimate(source)
+        assert found.bit_depth == 12
+        np.testing.assert_allclose(found.radius, expected.radius, atol=1e-3)
+        with pytest.warns(ImageWarning, match="uses .* of its range"):
+            assert estimator.estimate(source, bit_depth=16).bit_depth == 16
+    assert expected.bit_depth is None
+    assert estimator.estimate(np.rint(as_image(texture) * 255).astype(np.uint8)).bit_depth == 8
 
 
 def test_the_picture_is_freed_before_the_map_is_filtered(estimator, texture, monkeypatch):

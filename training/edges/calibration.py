@@ -9,8 +9,8 @@ import numpy as np
 
 from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.estimation.pyramid import PyramidBlur
+from defocus_edge.estimation.stages import measure, spread
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.pipeline import measure, spread
 from defocus_edge.propagation.propagate import NoEdgesError
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.estimation.point_blur import PointBlur
 from defocus_edge.estimation.pyramid import PyramidBlur
+from defocus_edge.estimation.stages import measure, spread
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.pipeline import measure, spread
 from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.propagation.settings import PropagationSettings
 from training.baselines.matting_propagation import propagate_by_matting

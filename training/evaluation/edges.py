@@ -12,7 +12,8 @@ from defocus_edge.estimation.edges import edge_points, find_edges
 from defocus_edge.estimation.point_blur import PointBlur
 from defocus_edge.estimation.pyramid import PyramidBlur
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.pipeline import BlurEstimator, spread
+from defocus_edge.estimation.stages import spread
+from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.propagate import NoEdgesError
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED

@@ -108,6 +108,14 @@ def test_contrast_does_not_move_edges():
     )
 
 
+def test_one_step_between_values_is_rounding_and_two_are_an_edge():
+    settings = EdgeSettings(floor=0)
+    one, two = (make_step(high=0.3 + steps / 16) for steps in (1, 2))
+    assert find_edges(one, settings=settings).any()
+    assert not find_edges(one, settings=settings, step=1 / 16).any()
+    assert_only_the_step(find_edges(two, settings=settings, step=1 / 16))
+
+
 @pytest.mark.parametrize("angle", [0, 30, 45, 90, 135])
 def test_stripes_of_any_direction_are_found(angle):
     # Two edges a period: about 1 600 points in 100² px.

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from defocus_edge import pipeline
-from defocus_edge.estimation import pyramid
+from defocus_edge.estimation import pyramid, stages
 from defocus_edge.estimation.point_blur import PointBlur
 from defocus_edge.estimation.reduction import choose_scales, reduce_any, reduce_image
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
@@ -39,11 +38,11 @@ def run(monkeypatch):
             assert (found.points < picture.shape[:2]).all()
             return found.select(edges[tuple(found.points.T)])
 
-        monkeypatch.setattr(pipeline, "choose_scales", lambda *_: sorted(answers))
-        monkeypatch.setattr(pipeline, "measure_points", answer)
+        monkeypatch.setattr(stages, "choose_scales", lambda *_: sorted(answers))
+        monkeypatch.setattr(stages, "measure_points", answer)
         everywhere = np.ones(shape, dtype=bool)
         image = np.full((*shape, 3), 0.5, dtype=np.float32)
-        blur = pipeline.measure(image, None, edges=everywhere, depth_threshold=0.5, close_boundaries=False)
+        blur = stages.measure(image, None, edges=everywhere, depth_threshold=0.5, close_boundaries=False)
         return blur, looked
 
     return measure

@@ -52,6 +52,20 @@ def make_estimate(radius, confidence):
     return BlurEstimate(radius, confidence, points, one, one, np.zeros(1, dtype=bool), settings, np.ones(1, np.int32))
 
 
+def test_samples_of_12_bits_stay_samples_of_12_bits(sharp):
+    deep = np.rint(encode_srgb(np.clip(render_uniform(sharp[0], 2.0).light, 0, 1)) * 65535).astype(np.uint16)
+    deep[0, 0], deep[-1, -1] = 65535, 0
+    radius = fill_map(deep, 2.0)
+    expected = deblur(deep, radius, noise=NOISE_STEPS)
+    result = deblur(deep >> 4, radius, noise=NOISE_STEPS)
+    assert result.dtype == np.uint16
+    assert result.max() <= 4095
+    assert np.abs(result / 4095 - expected / 65535).mean() < 1e-3
+    # Of 12 bits in the range of 16 little is left to sharpen with the noise of the full range.
+    unlike = deblur(deep >> 4, radius, noise=NOISE_STEPS, bit_depth=16)
+    assert np.abs(unlike.astype(int) - result).max() > 40
+
+
 @pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
 def test_shape_dtype_and_alpha_are_kept(rng, channels, dtype):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from defocus_edge.arrays import as_image
+from defocus_edge.estimation.stages import measure
 from defocus_edge.networks.edge.dense import DenseEvaluator, EdgePrediction
 from defocus_edge.networks.presets import load_edge_networks
-from defocus_edge.pipeline import BlurEstimator, measure
+from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.settings import PropagationSettings
 from training.data.development import DevelopmentScene
 from training.evaluation import ablations
