@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from defocus_edge.arrays import ImageWarning
     from defocus_edge.estimation.result import BlurEstimate
     from defocus_edge.files.atomic import ImageReadError
-    from defocus_edge.files.images import read_image
+    from defocus_edge.files.images import count_pages, read_image
     from defocus_edge.files.maps import read_map, write_map
     from defocus_edge.masks import BlurDetector, BlurMask, detect_blur
     from defocus_edge.networks.onnx.export import export_onnx
@@ -38,6 +38,7 @@ _HOMES = {
     "ImageWarning": "arrays",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.preset_files",
+    "count_pages": "files.images",
     "deblur": "sharpening.deblurring",
     "deconvolve": "sharpening.deconvolution",
     "detect_blur": "masks",
@@ -60,6 +61,7 @@ __all__ = [
     "NoEdgesError",
     "PresetError",
     "__version__",
+    "count_pages",
     "deblur",
     "deconvolve",
     "detect_blur",

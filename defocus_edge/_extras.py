@@ -35,4 +35,6 @@ class Extra:
 
 RAW = Extra("raw", "rawpy", "camera raw files")
 EXR = Extra("exr", "OpenEXR", "EXR files")
+HEIF = Extra("heif", "pillow_heif", "HEIC files")
+IMAGECODECS = Extra("imagecodecs", "imagecodecs", "JPEG XL files, and TIFF files with rare codecs or depths,")
 ONNX = Extra("onnx", "onnx", "exports to ONNX")

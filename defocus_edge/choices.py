@@ -23,6 +23,9 @@ AUTO: Literal["auto"] = "auto"
 #: Largest radius to look for, px.
 MaxRadius = float | Literal["auto"]
 DEFAULT_MAX_RADIUS: MaxRadius = AUTO
+#: Pages of a file that are worked on.
+Pages = Literal["first", "all"]
+DEFAULT_PAGES: Pages = "first"
 #: Bits of the samples of a picture that is stored as 16 bits; ``"auto"`` finds them.
 BitDepth = int | Literal["auto"]
 #: What runs the workers of a batch: processes of this computer, or Ray Data.

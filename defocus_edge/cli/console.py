@@ -21,6 +21,8 @@ import typer
 
 from defocus_edge._quiet import hold_stderr
 from defocus_edge._version import __version__
+from defocus_edge.choices import DEFAULT_PAGES, Pages
+from defocus_edge.cli.pages import list_pages
 
 #: Entry of the JSON document for one file.
 Record = dict[str, Any]
@@ -40,6 +42,13 @@ class Job:
 
     source: Path
     outputs: dict[str, Path]
+    #: Page of the file, from 0; None for the first of a file whose others are not worked on, or that has no others.
+    page: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The file, with the page if it has one, which users count from 1."""
+        return str(self.source) if self.page is None else f"{self.source}, page {self.page + 1}"
 
     def list_outputs(self) -> str:
         """The files to write in one line."""
@@ -177,29 +186,38 @@ def plan_jobs(
     *,
     out: Path | None,
     from_map: Path | None = None,
+    pages: Pages = DEFAULT_PAGES,
 ) -> list[Job]:
-    """Name all files to write, by kind for each source; refuse to write one twice or over an input."""
+    """Name all files to write, by kind for each page of each source; refuse to write one twice or over an input."""
     inputs = {os.path.realpath(source) for source in [*sources, *filter(None, [from_map])]}
     taken: dict[str, Path] = {}
-    jobs = []
+    jobs: list[Job] = []
     for source in sources:
         stem = source.stem.removesuffix(MAP_ENDING) if source == from_map else source.stem
         folder, endings = out or source.parent, name_endings(source)
-        job = Job(source, {kind: folder / f"{stem}{ending}" for kind, ending in endings.items()})
-        for target in job.outputs.values():
-            place = os.path.realpath(target)  # Path.resolve raises at a link that points to itself
-            if place in inputs:
-                fail(f"{target}, to be written for {source}, is an input too. Choose another folder with --out.")
-            if place in taken:
-                fail(f"{target} would be written for both {taken[place]} and {source}. Run them apart, with --out.")
-            taken[place] = source
-        jobs.append(job)
+        for page, mark in list_pages(source, pages):
+            outputs = {kind: folder / f"{stem}{mark}{ending}" for kind, ending in endings.items()}
+            jobs.append(Job(source, outputs, page))
+    for job in jobs:
+        _claim_outputs(job, inputs, taken)
     return jobs
+
+
+def _claim_outputs(job: Job, inputs: set[str], taken: dict[str, Path]) -> None:
+    """Add the files to write to those `taken`, or end the program if one is an input or taken already."""
+    for target in job.outputs.values():
+        place = os.path.realpath(target)  # Path.resolve raises at a link that points to itself
+        if place in inputs:
+            fail(f"{target}, to be written for {job.source}, is an input too. Choose another folder with --out.")
+        if place in taken:
+            fail(f"{target} would be written for both {taken[place]} and {job.source}. Run them apart, with --out.")
+        taken[place] = job.source
 
 
 def name_origin(job: Job, preset: str) -> dict[str, Any]:
     """What the file of a map says of where it comes from."""
-    return {"source": job.source.name, "software": f"defocus_edge {__version__}", "preset": preset}
+    page = {} if job.page is None else {"page": job.page + 1}
+    return {"source": job.source.name, **page, "software": f"defocus_edge {__version__}", "preset": preset}
 
 
 def prepare_folder(out: Path | None, *, name: str = "--out") -> None:
@@ -237,7 +255,7 @@ def run_jobs(
     unexpected error shows its traceback.
     """
     prepare_folder(out)
-    records: list[Record] = [{"file": str(job.source), "error": None, "warnings": []} for job in jobs]
+    records: list[Record] = [_begin_record(job) for job in jobs]
     with Screen(len(jobs)) as screen:
         for job, record in zip(jobs, records, strict=True):
             _attempt(lambda job, _: _check_access(job), job, record, screen, debug=debug)
@@ -253,11 +271,18 @@ def run_jobs(
         raise typer.Exit(SOME_FILES_FAILED)
 
 
+def _begin_record(job: Job) -> Record:
+    """Entry of the JSON document for a file or a page of it, which the document counts from 1."""
+    page = {} if job.page is None else {"page": job.page + 1}
+    return {"file": str(job.source), **page, "error": None, "warnings": []}
+
+
 def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, screen: Screen, *, debug: bool) -> None:
     """Add the findings and warnings of a step to the record of its file, or what is wrong with the file."""
+    page = "" if job.page is None else f"page {job.page + 1}: "
 
     def tell(text: str) -> None:
-        record["warnings"].append(_name_file(text, job.source))
+        record["warnings"].append(page + _name_file(text, job.source))
         screen.warn(record["warnings"][-1])
 
     try:
@@ -268,7 +293,7 @@ def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, sc
     except Exception as error:  # noqa: BLE001 - whatever it is, the other files are done
         if debug and not isinstance(error, list_file_errors()):
             screen.say(traceback.format_exc())
-        record["error"] = describe_error(error, job.source)
+        record["error"] = page + describe_error(error, job.source)
         screen.say(f"Error: {record['error']}", style="red")
 
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from defocus_edge.choices import AUTO, DEFAULT_PRECISION, DEFAULT_PRESET, DEFAULT_PROPAGATION, DEFAULT_READ_OUT
+from defocus_edge.choices import (
+    AUTO,
+    DEFAULT_PAGES,
+    DEFAULT_PRECISION,
+    DEFAULT_PRESET,
+    DEFAULT_PROPAGATION,
+    DEFAULT_READ_OUT,
+)
 from defocus_edge.cli.console import DECIMALS, MAP_ENDING, Job, Record, Screen, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
@@ -23,6 +30,7 @@ from defocus_edge.cli.options import (
     Json,
     MaxRadius,
     Out,
+    Pages,
     Photos,
     Precision,
     Preset,
@@ -71,6 +79,7 @@ def estimate(
     exr: Annotated[
         bool, typer.Option("--exr", callback=check_exr, help="Also NAME_blur.exr: the map for compositing programs.")
     ] = False,
+    pages: Pages = DEFAULT_PAGES,
     json_output: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -82,7 +91,7 @@ def estimate(
     others = {"npy": f"{MAP_ENDING}.npy", "exr": f"{MAP_ENDING}.exr", "overlay": "_overlay.png", "edges": "_edges.png"}
     wanted = {"npy": npy, "exr": exr, "overlay": overlay, "edges": edges}
     endings = MAP_ENDINGS | {kind: ending for kind, ending in others.items() if wanted[kind]}
-    jobs = plan_jobs(photos, lambda _: endings, out=out)
+    jobs = plan_jobs(photos, lambda _: endings, out=out, pages=pages)
     options = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation, "device": device}
     options |= {"max_radius": max_radius, "edge_step": edge_step, "precision": precision}
     options |= {"depth_threshold": depth_threshold}
@@ -126,7 +135,7 @@ def estimate_photo(
     from defocus_edge.files.images import read_with_depth, write_picture
     from defocus_edge.files.maps import write_map
 
-    image, bits = read_with_depth(job.source, bit_depth=bit_depth)
+    image, bits = read_with_depth(job.source, page=job.page, bit_depth=bit_depth)
     blur, record = networks.run(
         lambda estimator: estimator.estimate(image, progress=screen.count_points), screen, unit="Edge points"
     )
@@ -153,7 +162,7 @@ def estimate_photo(
     spread = f"{radius['min']:.2f} to {radius['max']:.2f} px, median {radius['median']:.2f} px"
     depth = f" of {bits} bits" if bits not in (None, 8) else ""
     work = f"{points} edge points in {record['seconds']:.1f} s on {record['device']}"
-    screen.say(f"{job.source}{depth}: blur radius {spread}; {work} -> {job.list_outputs()}")
+    screen.say(f"{job.title}{depth}: blur radius {spread}; {work} -> {job.list_outputs()}")
     return record
 
 

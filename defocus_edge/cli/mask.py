@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from defocus_edge import choices
-from defocus_edge.choices import AUTO, MAP_METHOD, METHOD_PRESETS
+from defocus_edge.choices import AUTO, DEFAULT_PAGES, MAP_METHOD, METHOD_PRESETS
 from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
@@ -23,6 +23,7 @@ from defocus_edge.cli.options import (
     Device,
     Json,
     Out,
+    Pages,
     Preset,
     Propagation,
     ReadOut,
@@ -86,6 +87,7 @@ def mask(
     propagation: Propagation = None,
     bit_depth: BitDepth = AUTO,
     device: Device = AUTO,
+    pages: Pages = DEFAULT_PAGES,
     json_output: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -97,10 +99,12 @@ def mask(
     options: dict[str, Any] = {"alpha": alpha, "radius": radius, "depth_penalty": depth_penalty}
     options |= {"read_out": read_out, "propagation": propagation, "depth_threshold": depth_threshold}
     _check_options(photos, from_map, method, options, threshold)
+    if pages == "all" and from_map:
+        fail("--pages all does not go with --from-map: a map belongs to one page.")
     if probability and from_map:
         fail("--probability does not go with --from-map.")
     endings = {"mask": "_mask.png"} | ({"probability": "_probability.tif"} if probability else {})
-    jobs = plan_jobs(photos or [cast("Path", from_map)], lambda _: endings, out=out, from_map=from_map)
+    jobs = plan_jobs(photos or [cast("Path", from_map)], lambda _: endings, out=out, from_map=from_map, pages=pages)
     options |= {"threshold": threshold, "device": device}
     networks = None if from_map else _open_detector(method, preset, options)
 
@@ -158,7 +162,7 @@ def _mask_photo(
     from defocus_edge.files.maps import write_map
 
     if networks:
-        image = read_image(job.source, bit_depth=bit_depth)
+        image = read_image(job.source, page=job.page, bit_depth=bit_depth)
         found, record = networks.run(
             lambda detector: detector.detect(image, progress=screen.count_points), screen, unit="Detecting"
         )
@@ -173,7 +177,7 @@ def _mask_photo(
     write_picture(job.outputs["mask"], mask)
     height, width = mask.shape
     record |= {"height": height, "width": width, "blurred_share": round(float(mask.mean()), DECIMALS)}
-    screen.say(f"{job.source}: {mask.mean():.1%} blurred -> {job.list_outputs()}")
+    screen.say(f"{job.title}: {mask.mean():.1%} blurred -> {job.list_outputs()}")
     return record
 
 

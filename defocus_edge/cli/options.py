@@ -161,5 +161,12 @@ Precision = Annotated[
 Device = Annotated[
     str, typer.Option(metavar="auto|cpu|gpu:N", help="Where the networks run; auto is the first GPU, or else the CPU.")
 ]
+Pages = Annotated[
+    choices.Pages,
+    typer.Option(
+        help="Of files with several pages or frames (TIFF, GIF, HEIC and others): the first, or all, each with its own "
+        "results, NAME_p001 and so on.",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an unexpected error comes from.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON list to stdout: an object for each file.")]

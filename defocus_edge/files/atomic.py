@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import lzma
 import os
 import secrets
 import struct
@@ -15,7 +16,13 @@ PathLike = str | os.PathLike[str]
 # Exceptions that parsers raise at damaged files: a wrong header can point anywhere and ask for any amount of memory.
 BROKEN_FILE = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, OSError, EOFError),
-    *(struct.error, zlib.error),
+    *(
+        struct.error,
+        zlib.error,
+        lzma.LZMAError,
+        RuntimeError,
+        AssertionError,
+    ),  # imagecodecs and tifffile raise the last
 )
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its notes about damaged files land on stderr
@@ -25,9 +32,25 @@ class ImageReadError(ValueError):
     """A file that exists but cannot be read: it is no picture, cut short, damaged or of an unsupported kind."""
 
 
+class UnsupportedError(ValueError):
+    """A sound file whose kind no decoder at hand reads right; the message ends with what to do."""
+
+
 def quote(path: PathLike) -> str:
     """Path between quotes, for messages."""
     return f"'{os.fspath(path)}'"
+
+
+@contextmanager
+def blame_picture(path: PathLike) -> Iterator[None]:
+    """Turn what parsers raise into an `ImageReadError` with the name of the file."""
+    try:
+        yield
+    except UnsupportedError as error:
+        raise ImageReadError(f"Cannot read picture {quote(path)} faithfully. Got: {error}.") from error
+    except BROKEN_FILE as error:
+        reason = "cut short or damaged"
+        raise ImageReadError(f"Cannot read picture {quote(path)}: {reason}. Got: {error}. Copy it again.") from error
 
 
 def read_bytes(path: PathLike) -> bytes:

@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-import io
 import re
 import zlib
 from typing import Any
 
 import cv2
-import numpy as np
 import numpy.typing as npt
 
-from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
-from defocus_edge.files.kinds import JPEG_START, PNG_START, TIFF_STARTS
-from defocus_edge.files.metadata import decode_stored, find_orientation
-from defocus_edge.files.raw import develop_raw, is_raw
+from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, UnsupportedError, blame_picture, quote
+from defocus_edge.files.formats.extras import decode_with_extra, needs_extra
+from defocus_edge.files.kinds import JPEG_START, PNG_START, SUN_START, TIFF_STARTS
+from defocus_edge.files.metadata import AS_COLOUR, decode_stored, find_orientation
+from defocus_edge.files.raw import check_marked, develop_raw, is_raw
+from defocus_edge.files.samples import turn_upright
+from defocus_edge.files.sunraster import decode_sun_raster
+from defocus_edge.files.tiff import decode_tiff
 
 # A marker that ends the entropy-coded data of a scan: not a stuffed zero, not a restart (RST0-7), not a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# What tifffile unpacks without the imagecodecs package: no compression, deflate (two codes), PackBits.
-_TIFFFILE_COMPRESSIONS, _TIFFFILE_PREDICTORS = (1, 8, 32946, 32773), (1, 2)
-# OpenCV makes RGB of every file, keeps 16 bits and leaves the turning to us: it does not parse all EXIF.
-_AS_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-# Codecs of the libtiff in OpenCV's wheels; of a page with another one it makes a black picture. CCITT (2, 3, 4), LZW,
-# JPEG, deflate (two codes), PackBits.
-_OPENCV_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)
-_WHITE_IS_ZERO, _GREY, _RGB = 0, 1, 2  # TIFF tag PhotometricInterpretation
 
 
-class _UnsupportedTiffError(Exception):
-    """A sound TIFF file that neither tifffile nor OpenCV decodes correctly."""
+def decode_picture(data: bytes, path: PathLike, *, raw: bool = False) -> npt.NDArray[Any]:
+    """Array of a picture file, upright and RGB, with the values of the file; the suffix of `path` tells raw files.
 
-
-def decode_picture(data: bytes, path: PathLike) -> npt.NDArray[Any]:
-    """Array of a picture file, upright and RGB, with the values of the file; the suffix of `path` tells raw files."""
+    With `raw`, files that only their suffix calls raw are developed, too.
+    """
     fault = _find_fault(data)
     if fault:
         raise ImageReadError(f"Cannot read picture {quote(path)}: {fault}. Copy or download the file again.")
     if is_raw(data, path):
+        if not raw:
+            check_marked(data, path)
         return develop_raw(data, path)
-    return _decode_tiff(data, path) if data.startswith(TIFF_STARTS) else _decode_with_opencv(data, path)
+    if needs_extra(data):
+        return decode_with_extra(data, path)[0]
+    if data.startswith(SUN_START):
+        with blame_picture(path):
+            return decode_sun_raster(data)
+    pixels = decode_tiff(data, path) if data.startswith(TIFF_STARTS) else None
+    return _decode_with_opencv(data, path) if pixels is None else pixels
 
 
 def _find_fault(data: bytes) -> str | None:
@@ -86,79 +87,15 @@ def _is_complete_png(data: bytes) -> bool:
 def _decode_with_opencv(data: bytes, path: PathLike) -> npt.NDArray[Any]:
     """RGB picture, upright, with 16 bits kept."""
     try:
-        bgr, metadata, samples = decode_stored(data, path, _AS_COLOUR)
+        bgr, metadata, samples = decode_stored(data, path, AS_COLOUR)
     except cv2.error as error:
-        raise ImageReadError(f"Cannot read picture {quote(path)}: the decoder refused it. Got: {error}") from error
+        got = " ".join(str(error).split())
+        raise ImageReadError(f"Cannot read picture {quote(path)}: the decoder refused it. Got: {got}") from error
+    except UnsupportedError as error:
+        raise ImageReadError(f"Cannot read picture {quote(path)} faithfully. Got: {error}.") from error
     except BROKEN_FILE as error:
         raise ImageReadError(f"Cannot read picture {quote(path)}: damaged. Got: {error}. Copy it again.") from error
     if bgr is None:
-        advice = "Use JPEG, PNG, TIFF, WebP or raw; convert HEIC files first"
+        advice = "Use JPEG, PNG, TIFF, WebP, HEIC or raw"
         raise ImageReadError(f"Cannot read picture {quote(path)}: no picture, damaged or of unknown format. {advice}.")
     return turn_upright(bgr[..., ::-1], find_orientation(metadata, samples))
-
-
-def _decode_tiff(data: bytes, path: PathLike) -> npt.NDArray[Any]:
-    """Decode a TIFF file with tifffile, or with OpenCV if tifffile lacks the codec and OpenCV decodes it correctly."""
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page = file.pages[0]
-            if max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))) > len(data):
-                raise ValueError("the file ends before its data")
-            if _is_plain_tiff(page):
-                return _orient_page(page)
-            if not _is_right_in_opencv(page):
-                codec = getattr(page.compression, "name", page.compression)
-                raise _UnsupportedTiffError(f"{page.samplesperpixel} channels of {page.dtype}, compressed with {codec}")
-    except _UnsupportedTiffError as error:
-        advice = "Save it as uncompressed or deflate TIFF, or as PNG"
-        raise ImageReadError(f"Cannot read picture {quote(path)} faithfully. Got: {error}. {advice}.") from error
-    except BROKEN_FILE as error:
-        reason = "cut short or damaged"
-        raise ImageReadError(f"Cannot read picture {quote(path)}: {reason}. Got: {error}. Copy it again.") from error
-    return _decode_with_opencv(data, path)
-
-
-def _is_plain_tiff(page: Any) -> bool:
-    """Whether tifffile alone unpacks this page to grey or RGB."""
-    return (
-        page.photometric in (_WHITE_IS_ZERO, _GREY, _RGB)
-        and page.compression in _TIFFFILE_COMPRESSIONS
-        and page.predictor in _TIFFFILE_PREDICTORS
-        and page.dtype is not None
-        and page.bitspersample == 8 * page.dtype.itemsize
-    )
-
-
-def _is_right_in_opencv(page: Any) -> bool:
-    """Whether OpenCV decodes the page correctly; version 5.0 silently fails on the pages that are excluded here."""
-    if page.compression not in _OPENCV_COMPRESSIONS:
-        return False
-    if page.photometric not in (_WHITE_IS_ZERO, _GREY, _RGB):
-        return True  # palette, YCbCr, CMYK: libtiff's own conversion
-    bits, samples, is_float = page.bitspersample, page.samplesperpixel, page.sampleformat == 3
-    if samples == 1:
-        return not is_float and (page.photometric != _WHITE_IS_ZERO or bits <= 8)
-    if page.planarconfig != 1 or (is_float and bits == 16):
-        return False  # separate planes, half floats
-    return bool(samples == 3 or (samples == 4 and bits == 16))  # 8-bit colours come back multiplied by alpha
-
-
-def _orient_page(page: Any) -> npt.NDArray[Any]:
-    """Pixels of a page with channels last, black as 0, turned upright."""
-    array = np.asarray(page.asarray())
-    if page.axes == "SYX":
-        array = np.moveaxis(array, 0, -1)
-    if page.photometric == _WHITE_IS_ZERO:
-        array = (np.iinfo(array.dtype).max if array.dtype.kind in "ui" else 1) - array
-    tag = page.tags.get("Orientation")
-    return turn_upright(array, int(tag.value) if tag else 1)
-
-
-def turn_upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """View of (H, W) or (H, W, C) values, turned as EXIF's orientation, 1 to 8, demands."""
-    if orientation >= 5:  # 5-8 are 1-4 of the transposed picture, in another order
-        array, orientation = np.swapaxes(array, 0, 1), {5: 1, 6: 2, 7: 3, 8: 4}.get(orientation, 1)
-    flips: dict[int, Any] = {2: np.s_[:, ::-1], 3: np.s_[::-1, ::-1], 4: np.s_[::-1]}
-    return array[flips[orientation]] if orientation in flips else array

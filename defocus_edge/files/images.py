@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,26 +12,32 @@ import numpy.typing as npt
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import LARGEST_BIT_DEPTH, as_image, find_bit_depth
 from defocus_edge.choices import AUTO, BitDepth
+from defocus_edge.files import pages
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
-from defocus_edge.files.decoding import decode_picture
-from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES
+from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES, may_have_pages, read_start
 from defocus_edge.files.raw import is_raw
 from defocus_edge.files.samples import states_range
 
 FloatArray = npt.NDArray[np.float32]
 
 
-def read_image(path: PathLike, *, bit_depth: BitDepth = AUTO) -> FloatArray:
+def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO, raw: bool = False) -> FloatArray:
     """Read a picture file as RGB float32 in [0, 1], turned upright by its EXIF orientation.
 
     Parameters
     ----------
     path : str or path
         JPEG, PNG, TIFF, WebP or another format that OpenCV decodes (BMP, GIF, AVIF, ...). 16 bits stay 16 bits. A float
-        TIFF holds values in [0, 1]. Only the first page or frame is read; alpha is dropped. With the extra ``raw`` also
-        camera raw files, see Notes.
+        TIFF holds values in [0, 1]. Alpha is dropped. With the extra ``raw`` also camera raw files, see Notes; with the
+        extra ``imagecodecs`` also JPEG XL and rare kinds of TIFF; with the extra ``heif`` also HEIC.
+    page : int or None
+        Page, frame of an animation or picture of a HEIC file, from 0 to `count_pages` - 1. None is the first, and warns
+        if there are others.
     bit_depth : int or 'auto'
         As for `as_image`, for PNG and TIFF files of 16 bits. Other files say which value is white.
+    raw : bool, optional
+        Develop files with the suffix of a camera's raw files although nothing inside says which camera wrote them.
+        LibRaw then guesses one from the length of the file. The default refuses them: a ``.raw`` file may be anything.
 
     Returns
     -------
@@ -42,26 +49,59 @@ def read_image(path: PathLike, *, bit_depth: BitDepth = AUTO) -> FloatArray:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ImageReadError
-        If the file is empty, no picture, cut short or damaged, if `as_image` refuses it, or if it is a raw file and the
-        extra is missing. It is a `ValueError`.
+        If the file is empty, no picture, cut short or damaged, if it has no such page, if `as_image` refuses it, or if
+        the extra that it needs is missing. It is a `ValueError`.
+
+    Warns
+    -----
+    ImageWarning
+        If `page` is None and other pages are ignored, or if the file may be damaged.
 
     Notes
     -----
     Raw files (CR2, CR3, NEF, ARW, RAF, ORF, RW2, DNG, ...) are developed by LibRaw in full size: the camera's white
     balance, sRGB, no brightening, no sharpening, no noise reduction. They are often darker than the camera's own JPEG.
     """
-    return read_with_depth(path, bit_depth=bit_depth)[0]
+    return read_with_depth(path, page=page, bit_depth=bit_depth, raw=raw)[0]
 
 
-def read_with_depth(path: PathLike, *, bit_depth: BitDepth = AUTO) -> tuple[FloatArray, int | None]:
+def read_with_depth(
+    path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO, raw: bool = False
+) -> tuple[FloatArray, int | None]:
     """Picture of `read_image`, and the bits that were taken for the range of its samples; None for floats."""
     data = read_bytes(path)
-    array = decode_picture(data, path)
+    array = pages.decode_page(data, path, page, raw=raw)
     try:
         bits = find_bit_depth(array, choose_bit_depth(data, path, bit_depth))
         return as_image(array, bit_depth=bits or AUTO), bits
     except (TypeError, ValueError) as error:
         raise ImageReadError(f"Cannot use picture {quote(path)}: {error}") from error
+
+
+def count_pages(path: PathLike) -> int:
+    """Count the pages of a TIFF file, the frames of an animation or the pictures of a HEIC file.
+
+    Parameters
+    ----------
+    path : str or path
+        A picture file. Only its headers are read, except those of an animated JPEG XL file.
+
+    Returns
+    -------
+    int
+        1 or more; 1 for a file that `read_image` cannot read. In TIFF files, pages in full size count, but not their
+        smaller versions, thumbnails, masks and subdirectories. JPEG files have one: the further pictures of an MPO file
+        are previews, or what the other eye sees.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no file at `path`.
+    """
+    start = read_start(Path(path))
+    if start and not may_have_pages(start, Path(path).suffix):
+        return 1
+    return pages.count_pages(read_bytes(path), path)
 
 
 def choose_bit_depth(data: bytes, path: PathLike, bit_depth: BitDepth) -> BitDepth:

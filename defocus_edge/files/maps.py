@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tokenize
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from defocus_edge.files.atomic import (
     BROKEN_FILE,
     ImageReadError,
     PathLike,
+    UnsupportedError,
     atomic_write,
     check_suffix,
     quote,
@@ -22,6 +24,7 @@ from defocus_edge.files.atomic import (
 )
 from defocus_edge.files.exr import decode_exr, encode_exr, read_exr_comments
 from defocus_edge.files.kinds import MAP_SUFFIXES
+from defocus_edge.files.tiff import decode_float_page
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -99,16 +102,18 @@ def read_map(path: PathLike) -> FloatArray:
         If there is no file at `path`.
     ImageReadError
         If the file is damaged or does not hold one finite 2-D array of floats, or for ``.exr`` without the extra
-        ``exr``. It is a `ValueError`.
+        ``exr`` and some TIFF files without ``imagecodecs``. It is a `ValueError`.
     ValueError
         If the suffix is none of these.
     """
     suffix = check_suffix(path, MAP_SUFFIXES)
     data = read_bytes(path)
     try:
-        array = _DECODERS.get(suffix, _read_first_page)(data)
+        array = _DECODERS.get(suffix, decode_float_page)(data)
     except ImportError as error:
         raise ImageReadError(f"Cannot read map {quote(path)}: {error}") from error
+    except UnsupportedError as error:
+        raise ImageReadError(f"Cannot read map {quote(path)}. Got: {error}.") from error
     except BROKEN_FILE as error:
         reason = "empty, damaged or no map"
         raise ImageReadError(f"Cannot read map {quote(path)}: {reason}. Got: {error}. Write it again.") from error
@@ -148,21 +153,16 @@ def read_map_source(path: PathLike) -> str | None:
     """Name of the picture that a map was estimated from, as `defocus-edge estimate` wrote it; None without one."""
     try:
         return str(json.loads(read_map_description(path))["source"])
-    except (ValueError, LookupError, TypeError):  # a description by another program
+    except BROKEN_FILE:  # a description by another program
         return None
 
 
 def _read_npy(data: bytes) -> npt.NDArray[Any]:
     """Array of an ``.npy`` file; files that could run code are refused."""
-    return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
-
-
-def _read_first_page(data: bytes) -> npt.NDArray[Any]:
-    """First page of a TIFF file."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        return np.asarray(file.pages[0].asarray())
+    try:
+        return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
+    except (SyntaxError, tokenize.TokenError) as error:  # NumPy parses the header as Python
+        raise ValueError(f"a damaged header: {error}") from error
 
 
 _DECODERS = {".npy": _read_npy, ".exr": decode_exr}

@@ -12,12 +12,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge._extras import IMAGECODECS
 from defocus_edge._quiet import QUIET_OPENCV, catch_complaints
 from defocus_edge.arrays import ImageWarning
 from defocus_edge.files.atomic import PathLike, quote
 from defocus_edge.files.exif import extract_exif, read_orientation
-from defocus_edge.files.samples import SampleRange, pack_plain_pnm, read_sample_range
+from defocus_edge.files.samples import (
+    JP2_STARTS,
+    MAX_PIXELS,
+    SampleRange,
+    has_jp2_palette,
+    pack_plain_pnm,
+    read_jp2_size,
+    read_sample_range,
+)
 
+#: OpenCV makes RGB of every file, keeps 16 bits and leaves the turning to us: it does not parse all EXIF.
+AS_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 # Warnings of libjpeg after which a part of the picture is grey or garbage. Superfluous bytes before the end marker (D9)
 # are no such sign: some cameras write them.
 _LOSSES = re.compile(
@@ -64,8 +75,13 @@ def decode_stored(
         If the decoder reports that a part of the picture is lost. Its other remarks become an `ImageWarning`.
     """
     data = pack_plain_pnm(data)
+    samples = read_sample_range(data)
+    if has_jp2_palette(data):
+        flags = AS_COLOUR
     with QUIET_OPENCV, catch_complaints() as complaints:
         pixels, kinds, parts = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=flags)
+    if pixels is None and data.startswith(JP2_STARTS):
+        pixels = _decode_rare_jp2(data, has_colours=flags == AS_COLOUR)
     if pixels is None:
         return None, Metadata(), None
     for complaint in complaints:
@@ -78,8 +94,23 @@ def decode_stored(
         found.get(cv2.IMAGE_METADATA_ICCP, b""),
         found.get(cv2.IMAGE_METADATA_XMP, b""),
     )
-    samples = read_sample_range(data)
     return np.asarray(pixels) if samples is None else samples.stretch(np.asarray(pixels)), metadata, samples
+
+
+def _decode_rare_jp2(data: bytes, *, has_colours: bool) -> npt.NDArray[Any] | None:
+    """Grey without a container and palettes of few colours, which OpenCV refuses; None without imagecodecs."""
+    width, height, _ = read_jp2_size(data)
+    if not IMAGECODECS.is_installed or width * height > MAX_PIXELS:
+        return None
+    try:
+        pixels = np.asarray(IMAGECODECS.load().jpeg2k_decode(data))
+    except RuntimeError:
+        return None
+    if has_jp2_palette(data):
+        return pixels[..., ::-1]
+    if pixels.ndim == 3 and pixels.shape[2] != 2:  # colours that OpenCV does not know
+        return None
+    return np.dstack([pixels if pixels.ndim == 2 else pixels[..., 0]] * 3) if has_colours else pixels
 
 
 def find_orientation(metadata: Metadata, samples: SampleRange | None = None) -> int:

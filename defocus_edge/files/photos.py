@@ -18,19 +18,21 @@ from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image, find_bit_depth
 from defocus_edge.choices import AUTO, BitDepth
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, atomic_write, quote, read_bytes
-from defocus_edge.files.decoding import decode_picture, turn_upright
 from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, set_upright
+from defocus_edge.files.formats.extras import decode_with_extra, needs_extra
 from defocus_edge.files.images import choose_bit_depth
-from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_STARTS, TIFF_SUFFIXES
+from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, SUN_START, TIFF_STARTS, TIFF_SUFFIXES
 from defocus_edge.files.metadata import EXIF_MARK, Metadata, decode_stored, find_orientation, read_tiff_metadata
+from defocus_edge.files.pages import decode_page
 from defocus_edge.files.raw import is_raw
+from defocus_edge.files.samples import turn_upright
+from defocus_edge.files.tiff import describe_channels
 
 #: Quality of JPEG files, 0 to 100; colours keep their full resolution.
 JPEG_QUALITY = 95
 
 # Numbers of channels that a colour profile fits, by the colour space that it names (ICC.1:2022, table 19).
 _CHANNELS_BY_SPACE = {b"GRAY": (1, 2), b"RGB ": (3, 4)}
-_GREY_OR_RGB = (0, 1, 2)  # TIFF tag PhotometricInterpretation
 _STRAIGHT = 2  # TIFF tag ExtraSamples
 _UPRIGHT = 1  # EXIF tag Orientation
 # Longest side in px that libjpeg writes.
@@ -59,23 +61,27 @@ class Photo:
     bit_depth: int | None = None
 
 
-def read_photo(path: PathLike, *, bit_depth: BitDepth = AUTO) -> Photo:
+def read_photo(path: PathLike, *, bit_depth: BitDepth = AUTO, raw: bool = False) -> Photo:
     """Read a picture file as it is, turned upright by its EXIF orientation.
 
-    Files, bit depth and errors are those of `read_image`; floats in files other than TIFF are an `ImageReadError`, too.
-    Metadata are read from JPEG, PNG, WebP, AVIF and TIFF. BigTIFF gives the profile only. Raw files give EXIF if they
-    are built as TIFF files, as CR2, NEF, ARW and DNG are.
+    Files, options and errors are those of `read_image`; floats in files other than TIFF are an `ImageReadError`, too.
+    Metadata are read from JPEG, PNG, WebP, AVIF, HEIC and TIFF, EXIF also from JPEG XL. BigTIFF gives the profile only.
+    Raw files give EXIF if they are built as TIFF files, as CR2, NEF, ARW and DNG are.
     """
     data = read_bytes(path)
-    pixels = decode_picture(data, path)
+    pixels = decode_page(data, path, raw=raw)
     alpha_kind = _STRAIGHT
     if is_raw(data, path):
         metadata = Metadata(extract_exif(data))
+    elif data.startswith(SUN_START):
+        metadata = Metadata()
     elif data.startswith(TIFF_STARTS):
-        metadata, (channels, alpha_kind) = read_tiff_metadata(data), _describe_channels(data)
+        metadata, (channels, alpha_kind) = read_tiff_metadata(data), describe_channels(data)
         if pixels.shape[2:] == (3,) and channels != 3:
             stored = decode_stored(data, path)[0]
             pixels = pixels if stored is None else _restore_channels(pixels, stored, _UPRIGHT)
+    elif needs_extra(data):
+        pixels, metadata = decode_with_extra(data, path)
     else:
         stored, metadata, samples = decode_stored(data, path)
         if stored is None:  # OpenCV decodes grey + alpha JPEG 2000 as colours only
@@ -125,17 +131,6 @@ def write_photo(path: PathLike, photo: Photo) -> None:
         raise ValueError(f"path must end in .jpg (8 bits, no alpha), .png (8 or 16 bits) or .tif. Got: {got}.")
     with atomic_write(path) as temporary:
         temporary.write_bytes(encoded)
-
-
-def _describe_channels(data: bytes) -> tuple[int, int]:
-    """Number of channels that the first page of a TIFF file decodes to, and its kind of alpha."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages[0]
-        kinds = [int(kind) for kind in page.extrasamples]
-        channels = page.samplesperpixel if page.photometric in _GREY_OR_RGB else 3  # palette, CMYK, … become RGB
-        return channels, kinds[0] if kinds else _STRAIGHT
 
 
 def _restore_channels(pixels: NDArray[Any], stored: NDArray[Any], orientation: int) -> NDArray[Any]:

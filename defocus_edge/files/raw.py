@@ -27,6 +27,14 @@ def is_raw(data: bytes, path: PathLike) -> bool:
     return looks_raw(data[:START_LENGTH], Path(path).suffix) or (data.startswith(TIFF_STARTS) and _is_raw_tiff(data))
 
 
+def check_marked(data: bytes, path: PathLike) -> None:
+    """Refuse a raw file that only its suffix calls so: LibRaw guesses a camera from the length of such a file."""
+    if not looks_raw(data[:START_LENGTH], "") and not data.startswith(TIFF_STARTS):
+        reason = "only its suffix says that a camera wrote it, and nothing inside"
+        advice = "Convert it to TIFF or PNG, or ask for raw (--raw) if it is a camera's raw file"
+        raise ImageReadError(f"Cannot read picture {quote(path)}: {reason}. Got: {data[:4]!r} at its start. {advice}.")
+
+
 def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
     """Upright picture of a raw file in full size, (H, W, 3) or (H, W) if it is grey: sRGB with the camera's white.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import struct
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge.files.atomic import UnsupportedError
+from defocus_edge.files.formats.boxes import find_box, iterate_boxes
 from defocus_edge.files.kinds import PNG_START, TIFF_STARTS
 
 # Header of PNM: type, width, height and largest value, with white space and comments between them (netpbm, ppm(5)).
@@ -20,9 +21,16 @@ _BINARY_PNM = {b"2": b"5", b"3": b"6"}
 _JP2_START = b"\0\0\0\x0cjP  \r\n\x87\n"
 # Markers that begin a JPEG 2000 codestream: SOC and SIZ (ISO/IEC 15444-1, A.4 and A.5).
 _JP2_CODESTREAM = b"\xff\x4f\xff\x51"
-# Place of the number of components in the codestream, and of the first component's depth: bits - 1, and 128 if signed.
-_JP2_COMPONENTS, _JP2_DEPTH = 40, 42
+#: First bytes of JPEG 2000 files, with and without a container.
+JP2_STARTS = (_JP2_START, _JP2_CODESTREAM)
+#: Pixels of the largest picture that is read, as in OpenCV (CV_IO_MAX_IMAGE_PIXELS).
+MAX_PIXELS = 1 << 30
+# Places in the codestream of the picture's four borders and of the number of components; each component has a byte of
+# depth, which is bits - 1, and 128 more if signed, and the steps between its samples, across and down.
+_JP2_EXTENT, _JP2_COMPONENTS = 8, 40
 _DEPTH_BITS, _SIGNED = 0x7F, 0x80
+# Place of the number of components in a palette (ISO/IEC 15444-1, I.5.3.4), and that number and depths for 8-bit RGB.
+_PCLR_COMPONENTS, _PCLR_RGB = 2, bytes([3, 7, 7, 7])
 # Levels of black and white in 8 bits where luma does not use the full range (ITU-R BT.709); more bits multiply them.
 _LIMITED_BLACK, _LIMITED_WHITE, _LIMITED_BITS = 16, 235, 8
 # EXIF orientation of a picture that AVIF turns by this many quarters against the clock.
@@ -76,8 +84,10 @@ def read_sample_range(data: bytes) -> SampleRange | None:
     """
     if data[:1] == b"P" and (header := _PNM_HEADER.match(data)):
         return SampleRange(0, _check_white(int(header[4])))
-    if data.startswith((_JP2_START, _JP2_CODESTREAM)):
-        return SampleRange(0, (1 << _read_jp2_bits(data)) - 1)
+    if has_jp2_palette(data):
+        return SampleRange(0, np.iinfo(np.uint8).max)
+    if data.startswith(JP2_STARTS):
+        return SampleRange(0, (1 << read_jp2_size(data)[2]) - 1)
     if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
         return _read_avif_range(data)
     return None
@@ -110,17 +120,45 @@ def _check_white(white: int) -> int:
     return white
 
 
-def _read_jp2_bits(data: bytes) -> int:
-    """Bits of the samples of a JPEG 2000 file, the same for all components."""
-    start = data.find(_JP2_CODESTREAM)
-    if start < 0:
-        raise ValueError("no codestream")
-    components = int.from_bytes(data[start + _JP2_COMPONENTS : start + _JP2_COMPONENTS + 2], "big")
-    depths = set(data[start + _JP2_DEPTH : start + _JP2_DEPTH + 3 * components : 3])
-    depth = depths.pop() if len(depths) == 1 else _SIGNED
+def read_jp2_size(data: bytes) -> tuple[int, int, int]:
+    """Width, height and bits of a JPEG 2000 file, the same for all components.
+
+    Raises
+    ------
+    ValueError
+        If the header is damaged.
+    UnsupportedError
+        If the components have signs, different depths or different sizes.
+    """
+    start = data.index(_JP2_CODESTREAM)
+    right, bottom, left, top = struct.unpack_from(">4I", data, start + _JP2_EXTENT)
+    (count,) = struct.unpack_from(">H", data, start + _JP2_COMPONENTS)
+    first = start + _JP2_COMPONENTS + 2
+    components = {data[place : place + 3] for place in range(first, first + 3 * count, 3)}
+    if len(components) != 1:
+        raise UnsupportedError("components of different sizes or depths. Convert it to PNG or TIFF")
+    depth, *steps = components.pop()
     if depth & _SIGNED:
-        raise ValueError("components must have one depth and no sign")
-    return (depth & _DEPTH_BITS) + 1
+        raise UnsupportedError("components with signs. Convert it to PNG or TIFF")
+    if steps != [1, 1]:
+        raise UnsupportedError("components that are smaller than the picture. Convert it to PNG or TIFF")
+    return right - left, bottom - top, (depth & _DEPTH_BITS) + 1
+
+
+def has_jp2_palette(data: bytes) -> bool:
+    """Whether the samples of a JPEG 2000 file are numbers of colours; OpenCV makes colours of them only if it must.
+
+    Raises
+    ------
+    UnsupportedError
+        If the colours do not have three components of 8 bits.
+    """
+    if not data.startswith(_JP2_START):
+        return False
+    palette = dict(iterate_boxes(find_box(data, b"jp2h") or b"")).get(b"pclr")
+    if palette is not None and palette[_PCLR_COMPONENTS : _PCLR_COMPONENTS + 4] != _PCLR_RGB:
+        raise UnsupportedError("a palette without three components of 8 bits. Convert it to PNG or TIFF")
+    return palette is not None
 
 
 def _read_avif_range(data: bytes) -> SampleRange:
@@ -142,10 +180,13 @@ def _read_avif_range(data: bytes) -> SampleRange:
 
 def _read_primary_properties(data: bytes) -> dict[bytes, bytes]:
     """Properties of the primary item by kind; of several colour descriptions the one that names its range."""
-    meta = dict(_iterate_boxes(_find_box(data, b"meta")[4:]))
-    pitm, properties = meta[b"pitm"], dict(_iterate_boxes(meta[b"iprp"]))
+    described = find_box(data, b"meta")
+    if described is None:
+        raise ValueError("no box meta")
+    meta = dict(iterate_boxes(described[4:]))
+    pitm, properties = meta[b"pitm"], dict(iterate_boxes(meta[b"iprp"]))
     primary = int.from_bytes(pitm[4:6] if pitm[0] == 0 else pitm[4:8], "big")
-    known = list(_iterate_boxes(properties[b"ipco"]))
+    known = list(iterate_boxes(properties[b"ipco"]))
     found: dict[bytes, bytes] = {}
     for number in _read_associations(properties[b"ipma"], primary):
         if 0 < number <= len(known):
@@ -173,25 +214,9 @@ def _read_associations(ipma: bytes, item: int) -> list[int]:
     return []
 
 
-def _find_box(data: bytes, wanted: bytes) -> bytes:
-    """Content of the first box of a kind."""
-    for kind, content in _iterate_boxes(data):
-        if kind == wanted:
-            return content
-    raise ValueError(f"no box {wanted.decode()}")
-
-
-def _iterate_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of the boxes one after the other (ISO/IEC 14496-12, 4.2)."""
-    place = 0
-    for _ in count():
-        if place + 8 > len(data):
-            return
-        size, header = int.from_bytes(data[place : place + 4], "big"), 8
-        if size == 1:
-            size, header = int.from_bytes(data[place + 8 : place + 16], "big"), 16
-        end = len(data) if size == 0 else place + size
-        if end < place + header or end > len(data):
-            return
-        yield data[place + 4 : place + 8], data[place + header : end]
-        place = end
+def turn_upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """View of (H, W) or (H, W, C) values, turned as EXIF's orientation, 1 to 8, demands."""
+    if orientation >= 5:  # 5-8 are 1-4 of the transposed picture, in another order
+        array, orientation = np.swapaxes(array, 0, 1), {5: 1, 6: 2, 7: 3, 8: 4}.get(orientation, 1)
+    flips: dict[int, Any] = {2: np.s_[:, ::-1], 3: np.s_[::-1, ::-1], 4: np.s_[::-1]}
+    return array[flips[orientation]] if orientation in flips else array

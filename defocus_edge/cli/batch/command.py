@@ -14,7 +14,14 @@ import typer
 
 from defocus_edge import choices
 from defocus_edge._extras import Extra
-from defocus_edge.choices import AUTO, DEFAULT_PRECISION, DEFAULT_PRESET, DEFAULT_PROPAGATION, DEFAULT_READ_OUT
+from defocus_edge.choices import (
+    AUTO,
+    DEFAULT_PAGES,
+    DEFAULT_PRECISION,
+    DEFAULT_PRESET,
+    DEFAULT_PROPAGATION,
+    DEFAULT_READ_OUT,
+)
 from defocus_edge.cli.console import SOME_FILES_FAILED, fail, prepare_folder
 from defocus_edge.cli.estimate import MAP_ENDINGS
 from defocus_edge.cli.options import (
@@ -25,6 +32,7 @@ from defocus_edge.cli.options import (
     Device,
     EdgeStep,
     MaxRadius,
+    Pages,
     Precision,
     Preset,
     Propagation,
@@ -79,6 +87,7 @@ def batch(
             metavar="N", callback=check_not_negative, help="With Ray: GPUs per job, such as 0.5. [default: 0]"
         ),
     ] = None,
+    pages: Pages = DEFAULT_PAGES,
     preset: Preset = None,
     read_out: ReadOut = DEFAULT_READ_OUT,
     depth_penalty: DepthPenalty = None,
@@ -100,7 +109,7 @@ def batch(
     _check_engine(engine, summary, {"--ray-address": ray_address, "--num-gpus": num_gpus})
     _check_preset(preset)
     endings = MAP_ENDINGS if preview else {"map": MAP_ENDINGS["map"]}
-    items, others = _plan(in_dir, out_dir, patterns or (), endings)
+    items, others = _plan(in_dir, out_dir, patterns or (), endings, pages)
     prepare_folder(out_dir, name="OUT_DIR")
     from defocus_edge.cli.batch.run import run_items
     from defocus_edge.cli.batch.work import PictureWork
@@ -146,7 +155,9 @@ def _check_preset(preset: str | None) -> None:
         fail(str(error))
 
 
-def _plan(folder: Path, out: Path, patterns: Sequence[str], endings: Mapping[str, str]) -> tuple[list[Item], str]:
+def _plan(
+    folder: Path, out: Path, patterns: Sequence[str], endings: Mapping[str, str], pages: choices.Pages
+) -> tuple[list[Item], str]:
     """All pictures, each with the files to write for it, and the number of other files by suffix, as text."""
     from defocus_edge.cli.batch.planning import count_others, find_pictures, plan_items
 
@@ -162,7 +173,7 @@ def _plan(folder: Path, out: Path, patterns: Sequence[str], endings: Mapping[str
     others = {} if patterns else count_others(folder, pictures, excluded=out)
     text = ", ".join(f"{suffix or 'without suffix'} {count}" for suffix, count in sorted(others.items()))
     try:
-        return plan_items(folder, pictures, out, endings), text
+        return plan_items(folder, pictures, out, endings, pages=pages), text
     except ValueError as error:
         fail(str(error))
 

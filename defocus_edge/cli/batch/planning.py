@@ -9,7 +9,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from defocus_edge._extras import RAW
+from defocus_edge.choices import DEFAULT_PAGES, Pages
 from defocus_edge.cli.batch.records import Item
+from defocus_edge.cli.pages import list_pages
 from defocus_edge.files.kinds import READABLE_SUFFIXES, looks_raw
 
 
@@ -57,11 +59,14 @@ def _is_wanted(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(lowered if "/" in pattern else name, pattern) for pattern in patterns)
 
 
-def plan_items(folder: Path, pictures: Sequence[str], out: Path, endings: Mapping[str, str]) -> list[Item]:
+def plan_items(
+    folder: Path, pictures: Sequence[str], out: Path, endings: Mapping[str, str], *, pages: Pages = DEFAULT_PAGES
+) -> list[Item]:
     """Name the files to write, in the same tree of folders as the pictures, with absolute paths.
 
     `pictures` are paths below `folder`, as from `find_pictures`; `endings` says what each kind of output adds to the
-    name of its picture. A ValueError says that an output would replace a picture.
+    name of its picture. `pages` says whether each page of a file has its own outputs. A ValueError says that an output
+    would replace a picture, or that of another one.
     """
     by_folder: dict[PurePosixPath, list[str]] = defaultdict(list)
     for picture in pictures:
@@ -72,13 +77,26 @@ def plan_items(folder: Path, pictures: Sequence[str], out: Path, endings: Mappin
     items = []
     for picture in pictures:
         path = PurePosixPath(picture)
-        outputs = {kind: out / path.parent / f"{stems[path]}{ending}" for kind, ending in endings.items()}
-        for output in outputs.values():
-            if os.path.realpath(output) in inputs:
-                msg = f"{output}, to be written for {picture}, is one of the pictures. Choose another folder."
-                raise ValueError(msg)
-        items.append(Item(picture, folder / picture, outputs))
+        for page, mark in list_pages(folder / picture, pages):
+            outputs = {kind: out / path.parent / f"{stems[path]}{mark}{ending}" for kind, ending in endings.items()}
+            items.append(Item(f"{picture}{mark and f'#page={mark[2:]}'}", folder / picture, outputs, page))
+    _check_outputs(items, inputs)
     return items
+
+
+def _check_outputs(items: Sequence[Item], inputs: Collection[str]) -> None:
+    """Raise a ValueError if an output would replace a picture, or that of another picture: a.tif has a_p001, too."""
+    taken: dict[str, str] = {}
+    for item in items:
+        for output in item.outputs.values():
+            place = os.path.realpath(output)
+            if place in inputs:
+                msg = f"{output}, to be written for {item.picture}, is one of the pictures. Choose another folder."
+                raise ValueError(msg)
+            if place in taken:
+                msg = f"{output} would be written for both {taken[place]} and {item.picture}. Rename one of them."
+                raise ValueError(msg)
+            taken[place] = item.picture
 
 
 def name_stems(names: Sequence[str]) -> dict[str, str]:

@@ -15,11 +15,13 @@ from defocus_edge.thresholds import MapSummary
 class Item:
     """One picture and the files to write for it."""
 
-    #: Path below the folder of the pictures, with slashes: the name of the picture in all tables.
+    #: Path below the folder of the pictures, with slashes, and the page if it has one: the name in all tables.
     picture: str
     source: Path
     #: Files to write, by kind; ``map`` is always among them.
     outputs: dict[str, Path]
+    #: Page of the file, from 0; None for the first of a file whose others are not worked on, or that has no others.
+    page: int | None = None
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class PictureWork:
         if self._networks is None:
             self._networks = open_estimator(self._preset, self._options)
         estimate_photo(
-            Job(item.source, item.outputs),
+            Job(item.source, item.outputs, item.page),
             screen,
             networks=self._networks,
             options=self._options,

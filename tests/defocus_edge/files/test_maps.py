@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -12,9 +13,8 @@ from PIL import Image
 
 from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.maps import read_map, write_map
-from tests.defocus_edge.files.file_cases import (
-    write,
-)
+from tests.defocus_edge.files.file_cases import write
+from tests.defocus_edge.files.tiff_cases import list_tags, pack_tiff
 
 
 @pytest.mark.parametrize("name", ["map.tif", "map.tiff", "map.npy", "map.exr", "MAP.TIF", "MAP.NPY", "MAP.EXR"])
@@ -93,8 +93,10 @@ def test_read_map_refuses_broken_files(tmp_path, blur_map, suffix, capfd):
 @pytest.mark.parametrize(
     ("array", "match"),
     [
-        (np.ones((30, 30), np.uint8), r"must hold floats\. Got: uint8"),
-        (np.ones((4, 30, 3), np.float32), r"must have shape \(H, W\)"),
+        (np.ones((30, 30), np.uint8), r"Got: uint8.*A preview is no map"),
+        (np.ones((30, 30), np.int16), r"Got: int16.*A preview is no map"),
+        (np.ones((30, 30), np.complex64), r"Got: complex64.*A preview is no map"),
+        (np.ones((4, 30, 3), np.float32), r"shape \(H, W\)|float32 in 3 channels"),
         (np.full((30, 30), np.inf, np.float32), "must be finite"),
     ],
 )
@@ -106,6 +108,70 @@ def test_read_map_refuses_what_is_no_map(tmp_path, suffix, array, match):
         tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
     with pytest.raises(ImageReadError, match=match):
         read_map(path)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 7, 9, 10, 12, 14])
+def test_read_map_refuses_integers_of_any_depth(tmp_path, bits):
+    values = np.ones((30, 30), np.uint8 if bits <= 8 else np.uint16)
+    tifffile.imwrite(tmp_path / "map.tif", values, bitspersample=bits, photometric="minisblack")
+    with pytest.raises(ImageReadError, match=r"Got: uint.*A preview is no map"):
+        read_map(tmp_path / "map.tif")
+
+
+def test_read_map_refuses_24_bit_integers(tmp_path):
+    (tmp_path / "map.tif").write_bytes(pack_tiff([bytes(30 * 90)], list_tags(30, 30, bits=[24], photometric=1)))
+    with pytest.raises(ImageReadError, match=r"Got: uint32.*A preview is no map"):
+        read_map(tmp_path / "map.tif")
+
+
+RARE_MAPS = [
+    {"compression": "lzw"},
+    {"compression": "zstd", "predictor": 3},
+    {"compression": "deflate", "predictor": 3, "tile": (16, 16)},
+    {"compression": "lerc"},
+]
+
+
+@pytest.mark.parametrize("options", RARE_MAPS)
+def test_rare_map_files_are_read_with_imagecodecs(tmp_path, blur_map, options, monkeypatch):
+    tifffile.imwrite(tmp_path / "map.tif", blur_map, photometric="minisblack", **options)
+    np.testing.assert_array_equal(read_map(tmp_path / "map.tif"), blur_map)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(ImageReadError, match=r"compressed with.*pip install 'defocus-edge\[imagecodecs\]'"):
+        read_map(tmp_path / "map.tif")
+
+
+def test_24_bit_floats(tmp_path):
+    """Two and a half: sign 0, 7 bits of exponent, 16 of fraction."""
+    value = (64 << 16 | 1 << 14).to_bytes(3, "little")
+    tags = list_tags(30, 30, bits=[24], photometric=1, sample_format=3)
+    (tmp_path / "map.tif").write_bytes(pack_tiff([value * 900], tags))
+    np.testing.assert_array_equal(read_map(tmp_path / "map.tif"), np.full((30, 30), 2.5, np.float32))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".exr"])
+def test_damaged_maps_are_maps_or_refused(tmp_path, blur_map, suffix, rng):
+    write_map(tmp_path / f"map{suffix}", blur_map)
+    whole = (tmp_path / f"map{suffix}").read_bytes()
+    for _ in range(150):
+        data = bytearray(whole)
+        for place in rng.integers(0, min(300, len(data)), 3):
+            data[place if suffix != ".tif" or rng.random() < 0.3 else -place - 1] = rng.integers(256)
+        (tmp_path / f"map{suffix}").write_bytes(bytes(data))
+        try:
+            result = read_map(tmp_path / f"map{suffix}")
+        except ImageReadError:
+            continue
+        assert result.dtype == np.float32
+        assert result.ndim == 2
+
+
+def test_header_that_is_no_python(tmp_path, blur_map):
+    write_map(tmp_path / "map.npy", blur_map)
+    data = (tmp_path / "map.npy").read_bytes()
+    (tmp_path / "map.npy").write_bytes(data.replace(b"}", b"(", 1))
+    with pytest.raises(ImageReadError, match="Cannot read map"):
+        read_map(tmp_path / "map.npy")
 
 
 def test_read_map_runs_no_code_of_a_file(tmp_path):

@@ -13,12 +13,12 @@ from PIL import Image, ImageCms
 
 from defocus_edge.arrays import ImageWarning
 from defocus_edge.files.atomic import ImageReadError
-from defocus_edge.files.decoding import turn_upright
 from defocus_edge.files.exif import insert_exif
 from defocus_edge.files.images import read_image
 from defocus_edge.files.kinds import choose_suffix
 from defocus_edge.files.metadata import Metadata
 from defocus_edge.files.photos import Photo, read_photo, write_photo
+from defocus_edge.files.samples import turn_upright
 
 HEIGHT, WIDTH = 40, 56
 ORIENTATION, MAKE, EXPOSURE, EXIF_IFD = 0x0112, 271, 0x829A, 0x8769

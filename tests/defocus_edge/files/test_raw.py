@@ -13,12 +13,12 @@ from PIL import Image
 
 from defocus_edge.cli.app import main
 from defocus_edge.files.atomic import ImageReadError
-from defocus_edge.files.decoding import turn_upright
 from defocus_edge.files.exif import insert_exif, name_byte_order
 from defocus_edge.files.images import read_image
 from defocus_edge.files.kinds import choose_suffix, looks_raw
 from defocus_edge.files.maps import write_map
 from defocus_edge.files.photos import read_photo
+from defocus_edge.files.samples import turn_upright
 from defocus_edge.psf import encode_srgb
 
 HEIGHT, WIDTH, WHITE = 48, 64, 16383
@@ -167,6 +167,8 @@ def test_sensor_without_filters(tmp_path, light):
         (b"FUJIFILMCCD-RAW ", ".jpg", True),
         (b"IIRO\x08\0\0\0", "", True),
         (b"IIU\0\x18\0\0\0", "", True),
+        (b"\0" * 25 + b"ARECOYK", "", True),
+        (b"", ".raw", True),
         (b"II*\0\x08\0\0\0", ".NEF", True),
         (b"II*\0\x08\0\0\0", ".tif", False),
         (b"\0\0\0\x18ftypavif", ".avif", False),
@@ -197,12 +199,35 @@ def test_cut_files_are_refused_in_silence(photo, share, capfd):
 
 
 def test_no_raw_file(tmp_path, rng, capfd):
-    (tmp_path / "a.cr3").write_bytes(rng.bytes(5000))
-    with pytest.raises(
-        ImageReadError, match=r"a\.cr3': damaged, or no raw file that LibRaw knows\. Got: Unsupported file"
-    ):
+    (tmp_path / "a.cr3").write_bytes(b"\0\0\0\x18ftypcrx " + rng.bytes(5000))
+    with pytest.raises(ImageReadError, match=r"a\.cr3': damaged, or no raw file that LibRaw knows\. Got: "):
         read_image(tmp_path / "a.cr3")
     assert capfd.readouterr() == ("", "")
+
+
+# Of this length are the files of a camera that LibRaw knows by nothing else: 1024 x 768 px of 8 bits.
+GUESSED_LENGTH = 786_432
+
+
+@pytest.mark.parametrize("name", ["a.raw", "a.RAW", "a.arw", "a.nef", "a.dng"])
+@pytest.mark.parametrize("start", [b"", b"II", b"text"])
+def test_no_camera_is_guessed_from_the_length_of_a_file(tmp_path, rng, name, start):
+    (tmp_path / name).write_bytes(start + rng.bytes(GUESSED_LENGTH - len(start)))
+    for read in (read_image, read_photo):
+        with pytest.raises(ImageReadError, match=rf"{name}': only its suffix says.*Convert it"):
+            read(tmp_path / name)
+
+
+def test_a_camera_is_guessed_if_that_is_asked_for(tmp_path, rng):
+    (tmp_path / "a.raw").write_bytes(rng.bytes(GUESSED_LENGTH))
+    assert read_image(tmp_path / "a.raw", raw=True).shape == (768, 1024, 3)
+    assert read_photo(tmp_path / "a.raw", raw=True).pixels.shape == (768, 1024, 3)
+
+
+def test_asking_for_raw_changes_nothing_else(tmp_path, photo):
+    np.testing.assert_array_equal(read_image(photo, raw=True), read_image(photo))
+    Image.fromarray(np.full((HEIGHT, WIDTH, 3), 99, np.uint8)).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", raw=True), read_image(tmp_path / "a.png"))
 
 
 def test_without_the_extra_one_line_says_what_to_install(photo, tmp_path, monkeypatch, capsys):

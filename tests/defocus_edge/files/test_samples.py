@@ -2,16 +2,18 @@
 
 import io
 import struct
+import sys
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
 
 from defocus_edge.files.atomic import ImageReadError
-from defocus_edge.files.decoding import turn_upright
 from defocus_edge.files.images import read_image
 from defocus_edge.files.photos import read_photo, write_photo
+from defocus_edge.files.samples import turn_upright
 
 HEIGHT, WIDTH = 48, 64
 ORIENTATIONS = range(1, 9)
@@ -164,6 +166,82 @@ def test_grey_jpeg_2000_with_alpha_keeps_it(tmp_path, light):
     np.testing.assert_array_equal(pixels[..., 1], values[..., 1])
 
 
+@pytest.mark.parametrize("bits", [8, 9, 10, 12, 14, 16])
+@pytest.mark.parametrize("codec", ["jp2", "j2k"])
+@pytest.mark.parametrize("is_grey", [False, True])
+def test_jpeg_2000_of_any_depth(tmp_path, light, bits, codec, is_grey):
+    white = (1 << bits) - 1
+    picture = light[..., 0] if is_grey else light
+    path, values = tmp_path / f"a.{codec}", quantize(picture, white)
+    path.write_bytes(imagecodecs.jpeg2k_encode(values, bitspersample=bits, codecformat=codec, reversible=True))
+    expected = np.dstack([picture] * 3) if is_grey else picture
+    np.testing.assert_allclose(read_image(path), expected, atol=0.51 / white + 1e-5)
+    write_photo(tmp_path / "b.png", read_photo(path))
+    np.testing.assert_allclose(read_image(tmp_path / "b.png"), expected, atol=0.51 / white + 1e-5)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_avif_of_another_encoder(tmp_path, light, bits):
+    values = quantize(light, (1 << bits) - 1)
+    (tmp_path / "a.avif").write_bytes(imagecodecs.avif_encode(values, level=100, bitspersample=bits))
+    write_photo(tmp_path / "b.png", read_photo(tmp_path / "a.avif"))
+    for name in ("a.avif", "b.png"):
+        np.testing.assert_allclose(read_image(tmp_path / name), light, atol=0.01)
+
+
+def set_components(data, *components):
+    """JPEG 2000 file whose header tells other depths and steps, three bytes each."""
+    place = data.index(b"\xff\x4f\xff\x51") + 42
+    body = b"".join(bytes(component) for component in components)
+    return data[:place] + body + data[place + len(body) :]
+
+
+@pytest.mark.parametrize(
+    ("components", "match"),
+    [
+        ([(7, 1, 1), (9, 1, 1), (7, 1, 1)], "different"),
+        ([(7, 1, 1), (7, 2, 2), (7, 2, 2)], "different"),
+        ([(7, 2, 1)] * 3, "smaller"),
+        ([(0x87, 1, 1)] * 3, "signs"),
+    ],
+)
+def test_jpeg_2000_with_unequal_or_signed_components_is_refused(tmp_path, light, components, match):
+    data = imagecodecs.jpeg2k_encode(quantize(light, 255), codecformat="j2k", reversible=True)
+    with pytest.raises(ImageReadError, match=f"faithfully.*{match}.*Convert it"):
+        read(tmp_path, set_components(data, *components), "a.j2k")
+
+
+def make_palette_jp2(numbers, palette, depth=8):
+    """JPEG 2000 file whose samples are numbers of colours (ISO/IEC 15444-1, I.5.3.4 and I.5.3.5)."""
+    plain = imagecodecs.jpeg2k_encode(numbers, bitspersample=depth, codecformat="jp2", reversible=True)
+    entries = struct.pack(">HB", *palette.shape) + b"\7" * palette.shape[1] + palette.tobytes()
+    columns = b"".join(struct.pack(">HBB", 0, 1, column) for column in range(palette.shape[1]))
+    added = b"".join(
+        struct.pack(">I4s", 8 + len(content), kind) + content
+        for kind, content in ((b"pclr", entries), (b"cmap", columns))
+    )
+    header = plain.index(b"jp2h") - 4
+    length = int.from_bytes(plain[header : header + 4], "big")
+    end = header + length
+    colours = plain[header + 4 : end].replace(struct.pack(">I", 17), struct.pack(">I", 16))  # grey becomes sRGB
+    return plain[:header] + struct.pack(">I", length + len(added)) + colours + added + plain[end:]
+
+
+@pytest.mark.parametrize("depth", [4, 8])
+def test_jpeg_2000_with_a_palette_has_its_colours(tmp_path, light, depth):
+    numbers = quantize(light[..., 0], 15)
+    palette = np.random.default_rng(0).integers(0, 256, (16, 3), dtype=np.uint8)
+    (tmp_path / "a.jp2").write_bytes(make_palette_jp2(numbers, palette, depth))
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.jp2").pixels, palette[numbers])
+    np.testing.assert_allclose(read_image(tmp_path / "a.jp2"), palette[numbers] / 255, atol=1e-6)
+
+
+def test_jpeg_2000_with_another_palette_is_refused(tmp_path, light):
+    palette = np.arange(64, dtype=np.uint8).reshape(16, 4)
+    with pytest.raises(ImageReadError, match=r"palette.*Convert it"):
+        read(tmp_path, make_palette_jp2(quantize(light[..., 0], 15), palette), "a.jp2")
+
+
 @pytest.mark.parametrize("place", range(0, 400, 7))
 def test_damaged_avif_is_a_picture_or_an_error(tmp_path, light, place):
     data = bytearray(encode_avif(quantize(light, 1023), 10))
@@ -175,9 +253,10 @@ def test_damaged_avif_is_a_picture_or_an_error(tmp_path, light, place):
     assert image.dtype == np.float32
 
 
-@pytest.mark.parametrize("codec", [34712, 33003, 33005, 50002, 34933, 22610, 50000, 34925, 34887])
-def test_tiff_with_an_unknown_codec_is_refused_with_its_name(tmp_path, light, codec):
+@pytest.mark.parametrize("codec", [34712, 33003, 33005, 50002, 34933, 22610, 50000, 34676, 34887, 12345])
+def test_tiff_with_an_unknown_codec_is_refused_with_its_name(tmp_path, light, codec, monkeypatch):
     """OpenCV makes a black picture of it. Only the tag is changed: nothing may look at the samples."""
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
     file = io.BytesIO()
     Image.fromarray(quantize(light, 255)).save(file, "TIFF", compression="tiff_lzw")
     data = bytearray(file.getvalue())

@@ -144,9 +144,9 @@ def test_pipes_are_no_pictures(tmp_path):
 
 
 def test_other_files_are_counted_by_suffix(tmp_path):
-    for name in ("a.jpg", "b.heic", "c/d.HEIC", "c/e", ".hidden.txt", "out/f.txt"):
+    for name in ("a.jpg", "b.psd", "c/d.PSD", "c/e", ".hidden.txt", "out/f.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     pictures = find_pictures(tmp_path, excluded=tmp_path / "out")
     assert pictures == ["a.jpg"]
-    assert count_others(tmp_path, pictures, excluded=tmp_path / "out") == {".heic": 2, "": 1}
+    assert count_others(tmp_path, pictures, excluded=tmp_path / "out") == {".psd": 2, "": 1}

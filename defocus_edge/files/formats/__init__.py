@@ -1,0 +1,1 @@
+"""Formats that packages of extras decode, and what their files have in common."""
