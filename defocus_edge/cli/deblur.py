@@ -6,6 +6,7 @@ Nothing heavy is imported with this module; a function imports what it needs.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,7 @@ from defocus_edge.cli.options import (
     Photos,
     Preset,
     Propagation,
+    Raw,
     ReadOut,
     check_map_file,
     check_max_radius,
@@ -80,6 +82,7 @@ def deblur(
     depth_threshold: DepthThreshold = None,
     propagation: Propagation = None,
     bit_depth: BitDepth = AUTO,
+    raw: Raw = False,
     max_radius: Annotated[
         str | None,
         typer.Option(
@@ -110,8 +113,10 @@ def deblur(
     options |= {"max_radius": max_radius or MAX_RADIUS, "device": device}
     blur_from = map_file or open_estimator(preset, options)
 
+    reading = {"bit_depth": bit_depth, "raw": raw}
+
     def work(job: Job, screen: Screen) -> Record:
-        return _deblur_photo(job, screen, blur_from=blur_from, bit_depth=bit_depth, map_error=map_error, noise=noise)
+        return _deblur_photo(job, screen, blur_from=blur_from, reading=reading, map_error=map_error, noise=noise)
 
     run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
 
@@ -128,14 +133,14 @@ def _deblur_photo(
     screen: Screen,
     *,
     blur_from: LazyNetworks[BlurEstimator] | Path,
-    bit_depth: Any,
+    reading: Mapping[str, Any],
     map_error: float | None,
     noise: float | None,
 ) -> Record:
     """Write the sharpened photo, with the blur of the networks or of a map; return the entry of the JSON document."""
     from defocus_edge.files.photos import read_photo, write_photo
 
-    photo = read_photo(job.source, bit_depth=bit_depth)
+    photo = read_photo(job.source, **reading)
     blur, record = _find_blur(job, screen, photo, blur_from)
     from defocus_edge.sharpening.deblurring import ESTIMATE_ERROR
     from defocus_edge.sharpening.deblurring import deblur as sharpen

@@ -35,6 +35,7 @@ from defocus_edge.cli.options import (
     Precision,
     Preset,
     Propagation,
+    Raw,
     ReadOut,
     check_exr,
     check_positive,
@@ -62,6 +63,7 @@ def estimate(
     propagation: Propagation = DEFAULT_PROPAGATION,
     max_radius: MaxRadius = AUTO,
     bit_depth: BitDepth = AUTO,
+    raw: Raw = False,
     edge_step: EdgeStep = 1,
     precision: Precision = DEFAULT_PRECISION,
     device: Device = AUTO,
@@ -97,8 +99,10 @@ def estimate(
     options |= {"depth_threshold": depth_threshold}
     networks = open_estimator(preset, options)
 
+    reading = {"bit_depth": bit_depth, "raw": raw}
+
     def work(job: Job, screen: Screen) -> Record:
-        return estimate_photo(job, screen, networks=networks, options=options, bit_depth=bit_depth, scale_top=scale_top)
+        return estimate_photo(job, screen, networks=networks, options=options, reading=reading, scale_top=scale_top)
 
     run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
 
@@ -124,18 +128,18 @@ def estimate_photo(
     *,
     networks: LazyNetworks[BlurEstimator],
     options: Mapping[str, Any],
-    bit_depth: Any = AUTO,
+    reading: Mapping[str, Any],
     scale_top: float | None = None,
 ) -> Record:
     """Write the maps and pictures of one photo; return its entry of the JSON document.
 
-    The networks come from `open_estimator`, which had the same options. `bit_depth` is that of `read_image`.
+    The networks come from `open_estimator`, which had the same options. `reading` are options of `read_image`.
     `scale_top` is the top of the colour scale in px; None chooses it for the map.
     """
     from defocus_edge.files.images import read_with_depth, write_picture
     from defocus_edge.files.maps import write_map
 
-    image, bits = read_with_depth(job.source, page=job.page, bit_depth=bit_depth)
+    image, bits = read_with_depth(job.source, page=job.page, **reading)
     blur, record = networks.run(
         lambda estimator: estimator.estimate(image, progress=screen.count_points), screen, unit="Edge points"
     )

@@ -26,6 +26,7 @@ from defocus_edge.cli.options import (
     Pages,
     Preset,
     Propagation,
+    Raw,
     ReadOut,
     check_inner_share,
     check_map_file,
@@ -86,6 +87,7 @@ def mask(
     depth_threshold: DepthThreshold = None,
     propagation: Propagation = None,
     bit_depth: BitDepth = AUTO,
+    raw: Raw = False,
     device: Device = AUTO,
     pages: Pages = DEFAULT_PAGES,
     json_output: Json = False,
@@ -108,9 +110,11 @@ def mask(
     options |= {"threshold": threshold, "device": device}
     networks = None if from_map else _open_detector(method, preset, options)
 
+    reading = {"bit_depth": bit_depth, "raw": raw}
+
     def work(job: Job, screen: Screen) -> Record:
         return _mask_photo(
-            job, screen, networks=networks, from_map=from_map, bit_depth=bit_depth, alpha=alpha, radius=radius
+            job, screen, networks=networks, from_map=from_map, reading=reading, alpha=alpha, radius=radius
         )
 
     run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
@@ -153,7 +157,7 @@ def _mask_photo(
     *,
     networks: LazyNetworks[BlurDetector] | None,
     from_map: Path | None,
-    bit_depth: Any,
+    reading: Mapping[str, Any],
     alpha: float | None,
     radius: float | None,
 ) -> Record:
@@ -162,7 +166,7 @@ def _mask_photo(
     from defocus_edge.files.maps import write_map
 
     if networks:
-        image = read_image(job.source, page=job.page, bit_depth=bit_depth)
+        image = read_image(job.source, page=job.page, **reading)
         found, record = networks.run(
             lambda detector: detector.detect(image, progress=screen.count_points), screen, unit="Detecting"
         )
@@ -172,7 +176,7 @@ def _mask_photo(
             origin = {**name_origin(job, found.preset), "unit": "probability"}
             write_map(job.outputs["probability"], found.probability, description=origin)
     else:
-        mask = _mask_map(job, cast("Path", from_map), alpha=alpha, radius=radius)
+        mask = _mask_map(job, cast("Path", from_map), reading=reading, alpha=alpha, radius=radius)
         record = {"method": MAP_METHOD, **_name_threshold(MAP_METHOD, 0, alpha, radius), "map": str(from_map)}
     write_picture(job.outputs["mask"], mask)
     height, width = mask.shape
@@ -181,7 +185,9 @@ def _mask_photo(
     return record
 
 
-def _mask_map(job: Job, from_map: Path, *, alpha: float | None, radius: float | None) -> NDArray[np.bool_]:
+def _mask_map(
+    job: Job, from_map: Path, *, reading: Mapping[str, Any], alpha: float | None, radius: float | None
+) -> NDArray[np.bool_]:
     """Mask from a map, which must have the size of its photo if there is one."""
     from defocus_edge.files.atomic import ImageReadError
     from defocus_edge.files.images import read_image
@@ -189,7 +195,7 @@ def _mask_map(job: Job, from_map: Path, *, alpha: float | None, radius: float | 
     from defocus_edge.thresholds import threshold_blur_map
 
     blur_map = read_map(from_map)
-    photo_shape = blur_map.shape if job.source == from_map else read_image(job.source).shape[:2]
+    photo_shape = blur_map.shape if job.source == from_map else read_image(job.source, **reading).shape[:2]
     if photo_shape != blur_map.shape:
         rule = f"the map must have the size of the photo, {photo_shape}"
         raise ImageReadError(f"{rule}. Got: {blur_map.shape} in {from_map}.")

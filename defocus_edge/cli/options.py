@@ -151,6 +151,14 @@ BitDepth = Annotated[
         "holds all values. Other files say it.",
     ),
 ]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw",
+        help="Also develop files that only their suffix calls raw; a wrong camera may be guessed from the length of "
+        "a plain dump.",
+    ),
+]
 EdgeStep = Annotated[
     int, typer.Option(metavar="N", min=1, help="Measure one edge point in N: a little faster, less exact.")
 ]

@@ -36,6 +36,7 @@ from defocus_edge.cli.options import (
     Precision,
     Preset,
     Propagation,
+    Raw,
     ReadOut,
     check_not_negative,
 )
@@ -95,6 +96,7 @@ def batch(
     propagation: Propagation = DEFAULT_PROPAGATION,
     max_radius: MaxRadius = AUTO,
     bit_depth: BitDepth = AUTO,
+    raw: Raw = False,
     edge_step: EdgeStep = 1,
     precision: Precision = DEFAULT_PRECISION,
     device: Device = AUTO,
@@ -118,7 +120,7 @@ def batch(
     options = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation, "device": device}
     options |= {"max_radius": max_radius, "edge_step": edge_step, "precision": precision}
     options |= {"depth_threshold": depth_threshold}
-    work = PictureWork(preset, options, bit_depth=bit_depth, skips_existing=skip_existing, debug=debug)
+    work = PictureWork(preset, options, {"bit_depth": bit_depth, "raw": raw}, skips_existing=skip_existing, debug=debug)
     workers = _make_engine(work, engine, jobs=jobs, num_gpus=num_gpus or 0, address=ray_address)
     try:
         with hold(out_dir):  # another run would take unfinished files for leftovers

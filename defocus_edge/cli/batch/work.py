@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from defocus_edge.choices import AUTO
 from defocus_edge.cli.batch.records import Item, Record
 from defocus_edge.cli.console import Job, Screen, describe_error, list_file_errors, tell_image_warnings
 from defocus_edge.cli.estimate import estimate_photo, open_estimator
@@ -43,7 +42,7 @@ class _WorkerScreen(Screen):
 class PictureWork:
     """Estimates pictures and writes the outputs of their items, as the command ``estimate`` does.
 
-    The preset and options are those of `open_estimator`; `bit_depth` is that of `read_image`. The networks are loaded
+    The preset and options are those of `open_estimator`; `reading` are options of `read_image`. The networks are loaded
     for the first picture that needs them, and kept. `skips_existing` skips pictures whose outputs all exist, with a map
     not older than the picture. Maps are summarized as read back from their files, so that everybody who reads them
     finds the same numbers. An unexpected error ends the process, with `debug` after a traceback.
@@ -53,12 +52,12 @@ class PictureWork:
         self,
         preset: str | None,
         options: Mapping[str, Any],
+        reading: Mapping[str, Any] | None = None,
         *,
-        bit_depth: Any = AUTO,
         skips_existing: bool = False,
         debug: bool = False,
     ) -> None:
-        self._preset, self._options, self._bit_depth = preset, options, bit_depth
+        self._preset, self._options, self._reading = preset, options, reading or {}
         self._skips_existing, self._debug = skips_existing, debug
         self._networks: LazyNetworks[BlurEstimator] | None = None
 
@@ -118,7 +117,7 @@ class PictureWork:
             screen,
             networks=self._networks,
             options=self._options,
-            bit_depth=self._bit_depth,
+            reading=self._reading,
         )
 
 

@@ -145,6 +145,18 @@ def test_depth_threshold_decides_what_is_a_depth_edge(capsys, photo, tmp_path):
     assert shares == [1, 0]
 
 
+def test_a_dump_is_taken_for_raw_on_demand_only(run, tmp_path):
+    dump = tmp_path / "dump.raw"
+    dump.write_bytes(bytes(64 * 80 * 2))
+    for command in ("estimate", "mask", "deblur"):
+        code, _, err = run(command, dump)
+        assert code == 1
+        assert "--raw" in err[0]
+        code, _, err = run(command, dump, "--raw")
+        assert code == 1
+        assert "no raw file that LibRaw knows" in err[0]
+
+
 def test_bit_depth_of_a_deep_photo(run, photo, tmp_path):
     for bits in (12, 16):
         deep = tmp_path / f"deep{bits}.png"
