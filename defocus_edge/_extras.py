@@ -36,4 +36,4 @@ class Extra:
 RAW = Extra("raw", "rawpy", "camera raw files")
 EXR = Extra("exr", "OpenEXR", "EXR files")
 ONNX = Extra("onnx", "onnx", "exports to ONNX")
-IMAGECODECS = Extra("imagecodecs", "imagecodecs", "TIFF files with rare codecs or depths")
+IMAGECODECS = Extra("imagecodecs", "imagecodecs", "TIFF and JPEG 2000 files with rare codecs, depths or colours")

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image
-from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, atomic_write, quote, read_bytes
+from defocus_edge.files.atomic import (
+    BROKEN_FILE,
+    ImageReadError,
+    PathLike,
+    atomic_write,
+    blame_picture,
+    quote,
+    read_bytes,
+)
 from defocus_edge.files.decoding import decode_picture
 from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, set_upright
 from defocus_edge.files.kinds import JPEG_SUFFIXES, PNG_SUFFIXES, SUN_START, TIFF_STARTS, TIFF_SUFFIXES
@@ -70,7 +78,8 @@ def read_photo(path: PathLike, *, raw: bool = False) -> Photo:
     elif data.startswith(SUN_START):
         metadata = Metadata()
     elif data.startswith(TIFF_STARTS):
-        metadata, (channels, alpha_kind) = read_tiff_metadata(data), describe_channels(data)
+        with blame_picture(path):
+            metadata, (channels, alpha_kind) = read_tiff_metadata(data), describe_channels(data)
         if pixels.shape[2:] == (3,) and channels != 3:
             stored = decode_stored(data)[0]
             pixels = pixels if stored is None else _restore_channels(pixels, stored, _UPRIGHT)
