@@ -36,5 +36,7 @@ class Extra:
 RAW = Extra("raw", "rawpy", "camera raw files")
 EXR = Extra("exr", "OpenEXR", "EXR files")
 HEIF = Extra("heif", "pillow_heif", "HEIC files")
-IMAGECODECS = Extra("imagecodecs", "imagecodecs", "JPEG XL files, and TIFF files with rare codecs or depths,")
+IMAGECODECS = Extra(
+    "imagecodecs", "imagecodecs", "JPEG XL files, and TIFF and JPEG 2000 files with rare codecs, depths or colours,"
+)
 ONNX = Extra("onnx", "onnx", "exports to ONNX")

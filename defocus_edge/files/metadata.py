@@ -15,13 +15,14 @@ import numpy.typing as npt
 from defocus_edge._extras import IMAGECODECS
 from defocus_edge._quiet import QUIET_OPENCV, catch_complaints
 from defocus_edge.arrays import ImageWarning
-from defocus_edge.files.atomic import PathLike, quote
+from defocus_edge.files.atomic import PathLike, UnsupportedError, quote
 from defocus_edge.files.exif import extract_exif, read_orientation
 from defocus_edge.files.samples import (
     JP2_STARTS,
     MAX_PIXELS,
     SampleRange,
     has_jp2_palette,
+    has_jp2_ycc,
     pack_plain_pnm,
     read_jp2_size,
     read_sample_range,
@@ -80,7 +81,7 @@ def decode_stored(
         flags = AS_COLOUR
     with QUIET_OPENCV, catch_complaints() as complaints:
         pixels, kinds, parts = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=flags)
-    if pixels is None and data.startswith(JP2_STARTS):
+    if data.startswith(JP2_STARTS) and (pixels is None or has_jp2_ycc(data)):
         pixels = _decode_rare_jp2(data, has_colours=flags == AS_COLOUR)
     if pixels is None:
         return None, Metadata(), None
@@ -98,19 +99,33 @@ def decode_stored(
 
 
 def _decode_rare_jp2(data: bytes, *, has_colours: bool) -> npt.NDArray[Any] | None:
-    """Grey without a container and palettes of few colours, which OpenCV refuses; None without imagecodecs."""
-    width, height, _ = read_jp2_size(data)
-    if not IMAGECODECS.is_installed or width * height > MAX_PIXELS:
+    """Grey without a container, palettes of few colours, YCbCr: OpenCV refuses or misreads them; None if damaged."""
+    width, height, bits = read_jp2_size(data)
+    is_coloured = has_jp2_ycc(data) or has_jp2_palette(data)
+    if IMAGECODECS.is_installed and width * height <= MAX_PIXELS:
+        try:
+            pixels = np.asarray(IMAGECODECS.load().jpeg2k_decode(data))
+        except RuntimeError:
+            return None
+    elif has_jp2_ycc(data):
+        pixels = _decode_ycc_with_pillow(data, bits)
+    else:
         return None
-    try:
-        pixels = np.asarray(IMAGECODECS.load().jpeg2k_decode(data))
-    except RuntimeError:
-        return None
-    if has_jp2_palette(data):
+    if is_coloured:
         return pixels[..., ::-1]
     if pixels.ndim == 3 and pixels.shape[2] != 2:  # colours that OpenCV does not know
         return None
     return np.dstack([pixels if pixels.ndim == 2 else pixels[..., 0]] * 3) if has_colours else pixels
+
+
+def _decode_ycc_with_pillow(data: bytes, bits: int) -> npt.NDArray[Any]:
+    """RGB of YCbCr samples, which Pillow knows in 8 bits only."""
+    from PIL import Image
+
+    if bits != np.iinfo(np.uint8).bits:
+        raise UnsupportedError(f"JPEG 2000 with YCbCr of {bits} bits. {IMAGECODECS.advice}")
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def find_orientation(metadata: Metadata, samples: SampleRange | None = None) -> int:

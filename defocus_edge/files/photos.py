@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image, find_bit_depth
 from defocus_edge.choices import AUTO, BitDepth
-from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, atomic_write, quote, read_bytes
+from defocus_edge.files.atomic import (
+    BROKEN_FILE,
+    ImageReadError,
+    PathLike,
+    atomic_write,
+    blame_picture,
+    quote,
+    read_bytes,
+)
 from defocus_edge.files.exif import extract_exif, insert_exif, name_byte_order, set_upright
 from defocus_edge.files.formats.extras import decode_with_extra, needs_extra
 from defocus_edge.files.images import choose_bit_depth
@@ -76,7 +84,8 @@ def read_photo(path: PathLike, *, bit_depth: BitDepth = AUTO, raw: bool = False)
     elif data.startswith(SUN_START):
         metadata = Metadata()
     elif data.startswith(TIFF_STARTS):
-        metadata, (channels, alpha_kind) = read_tiff_metadata(data), describe_channels(data)
+        with blame_picture(path):
+            metadata, (channels, alpha_kind) = read_tiff_metadata(data), describe_channels(data)
         if pixels.shape[2:] == (3,) and channels != 3:
             stored = decode_stored(data, path)[0]
             pixels = pixels if stored is None else _restore_channels(pixels, stored, _UPRIGHT)

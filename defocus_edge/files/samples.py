@@ -29,6 +29,9 @@ MAX_PIXELS = 1 << 30
 # depth, which is bits - 1, and 128 more if signed, and the steps between its samples, across and down.
 _JP2_EXTENT, _JP2_COMPONENTS = 8, 40
 _DEPTH_BITS, _SIGNED = 0x7F, 0x80
+# Colour spaces that can be read: sRGB, grey and sYCC by number, RGB and grey by profile.
+_SRGB, _GREY, _SYCC = 16, 17, 18
+_JP2_SPACES = (_SRGB, _GREY, _SYCC, b"RGB ", b"GRAY")
 # Place of the number of components in a palette (ISO/IEC 15444-1, I.5.3.4), and that number and depths for 8-bit RGB.
 _PCLR_COMPONENTS, _PCLR_RGB = 2, bytes([3, 7, 7, 7])
 # Levels of black and white in 8 bits where luma does not use the full range (ITU-R BT.709); more bits multiply them.
@@ -84,9 +87,10 @@ def read_sample_range(data: bytes) -> SampleRange | None:
     """
     if data[:1] == b"P" and (header := _PNM_HEADER.match(data)):
         return SampleRange(0, _check_white(int(header[4])))
-    if has_jp2_palette(data):
-        return SampleRange(0, np.iinfo(np.uint8).max)
     if data.startswith(JP2_STARTS):
+        check_jp2_colours(data)
+        if has_jp2_palette(data):
+            return SampleRange(0, np.iinfo(np.uint8).max)
         return SampleRange(0, (1 << read_jp2_size(data)[2]) - 1)
     if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
         return _read_avif_range(data)
@@ -145,6 +149,18 @@ def read_jp2_size(data: bytes) -> tuple[int, int, int]:
     return right - left, bottom - top, (depth & _DEPTH_BITS) + 1
 
 
+def check_jp2_colours(data: bytes) -> None:
+    """Refuse JPEG 2000 with other colours than grey, RGB and YCbCr, such as CIELab: decoders take them for RGB."""
+    space = _read_jp2_space(data)
+    if space is not None and space not in _JP2_SPACES:
+        raise UnsupportedError(f"JPEG 2000 with the colour space {space!r}. Convert it to PNG or TIFF")
+
+
+def has_jp2_ycc(data: bytes) -> bool:
+    """Whether a JPEG 2000 file has YCbCr colours, which OpenCV converts by the formula of another video standard."""
+    return _read_jp2_space(data) == _SYCC
+
+
 def has_jp2_palette(data: bytes) -> bool:
     """Whether the samples of a JPEG 2000 file are numbers of colours; OpenCV makes colours of them only if it must.
 
@@ -153,12 +169,23 @@ def has_jp2_palette(data: bytes) -> bool:
     UnsupportedError
         If the colours do not have three components of 8 bits.
     """
-    if not data.startswith(_JP2_START):
-        return False
-    palette = dict(iterate_boxes(find_box(data, b"jp2h") or b"")).get(b"pclr")
+    palette = dict(_read_jp2_header(data)).get(b"pclr")
     if palette is not None and palette[_PCLR_COMPONENTS : _PCLR_COMPONENTS + 4] != _PCLR_RGB:
         raise UnsupportedError("a palette without three components of 8 bits. Convert it to PNG or TIFF")
     return palette is not None
+
+
+def _read_jp2_header(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Boxes of the header of a JPEG 2000 file; none without a container."""
+    return list(iterate_boxes(find_box(data, b"jp2h") or b"")) if data.startswith(_JP2_START) else []
+
+
+def _read_jp2_space(data: bytes) -> int | bytes | None:
+    """Colour space by its number, or as its profile names it; the first one counts (ISO/IEC 15444-1, I.5.3.3)."""
+    for kind, content in _read_jp2_header(data):
+        if kind == b"colr":
+            return int.from_bytes(content[3:7], "big") if content[0] == 1 else content[3 + 16 : 3 + 20]
+    return None
 
 
 def _read_avif_range(data: bytes) -> SampleRange:

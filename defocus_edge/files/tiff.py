@@ -234,7 +234,7 @@ def _is_right_in_opencv(page: Any) -> bool:
     if page.compression not in _IN_OPENCV or (is_float and bits != 32) or _PHOTOMETRIC not in page.tags:
         return False
     if page.photometric == _PALETTE:
-        return bits in (1, 2, 4, 8) and samples == 1
+        return bits in (1, 4, 8) and samples == 1
     if page.photometric in (_CMYK, _YCBCR):
         return bool(bits == 8 and samples == _COLOURS[page.photometric])  # libtiff's own conversion
     if samples == 1:
@@ -254,6 +254,8 @@ def _is_right_in_pillow(page: Any) -> bool:
         return False
     if page.compression == _OLD_JPEG:
         return bits == 8 and samples in (1, 3)
+    if page.photometric == _PALETTE:  # of 16 bits, which OpenCV does not know with 2 bits in the samples
+        return page.compression in _IN_PILLOW and samples == 1 and bits <= 8 and np.max(page.colormap) > 0xFF
     if page.compression not in _IN_PILLOW or not (is_grey or page.photometric == _RGB):
         return False
     if page.sampleformat == _FLOAT or bits != 8:
@@ -295,7 +297,8 @@ def _unpack(page: Any) -> _Array:
 def _read_inner_size(page: Any, segment: bytes) -> tuple[int, int, int] | None:
     """Width, height and bits that a strip or tile itself announces; None if its codec is not asked here."""
     if page.compression in _JPEG_2000:
-        if page.compression == _APERIO_YCBCR and page.samplesperpixel == 3 and _JPEG_2000_PLAIN.search(segment):
+        may_be_ycc = page.compression == _APERIO_YCBCR and page.shaped[-1] == _COLOURS[_YCBCR]
+        if may_be_ycc and _JPEG_2000_PLAIN.search(segment):
             raise UnsupportedError(f"YCbCr compressed with {page.compression.name}. {_ADVICE}")
         return read_jp2_size(segment)
     if page.compression == _PNG:
@@ -343,7 +346,7 @@ def _interpret(page: Any, samples: _Array, bits: int) -> _Array:
 def _apply_palette(page: Any, samples: _Array) -> _Array:
     """RGB from the high bytes of the palette, as in libtiff; some programs write one of 8 bits."""
     palette = np.asarray(page.colormap)
-    if palette.max() > np.iinfo(np.uint8).max:
+    if palette.max() > 0xFF:
         palette = palette >> 8
     numbers = samples if samples.ndim == 2 else samples[..., 0]  # what follows is alpha
     return np.take(palette.T.astype(np.uint8), numbers.astype(np.intp), axis=0)
@@ -361,7 +364,7 @@ def _decode_with_pillow(data: bytes) -> _Array | None:
 
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as picture:
-            pixels = np.asarray(picture)
+            pixels = np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
     except OSError:
         return None
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)

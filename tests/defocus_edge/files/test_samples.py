@@ -236,6 +236,39 @@ def test_jpeg_2000_with_a_palette_has_its_colours(tmp_path, light, depth):
     np.testing.assert_allclose(read_image(tmp_path / "a.jp2"), palette[numbers] / 255, atol=1e-6)
 
 
+def set_colour_space(data, number):
+    """JPEG 2000 file whose container names another colour space (ISO/IEC 15444-1, I.5.3.3)."""
+    place = data.index(b"colr") + 7
+    return data[:place] + struct.pack(">I", number) + data[place + 4 :]
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_jpeg_2000_of_ycbcr(tmp_path, light, bits, is_installed, monkeypatch):
+    matrix = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+    white, middle = (1 << bits) - 1, 1 << (bits - 1)
+    values = np.clip(np.rint(light @ matrix.T * white + [0, middle, middle]), 0, white)
+    values = values.astype(np.uint8 if bits == 8 else np.uint16)
+    data = imagecodecs.jpeg2k_encode(values, bitspersample=bits, codecformat="jp2", reversible=True, mct=False)
+    if not is_installed:
+        monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    if not is_installed and bits == 12:
+        with pytest.raises(ImageReadError, match=r"YCbCr of 12 bits.*pip install"):
+            read(tmp_path, set_colour_space(data, 18), "a.jp2")
+    else:
+        np.testing.assert_allclose(read(tmp_path, set_colour_space(data, 18), "a.jp2"), light, atol=2.5 / white)
+        np.testing.assert_allclose(
+            read_photo(tmp_path / "a.jp2").pixels / ((1 << 8 * (1 + (bits > 8))) - 1), light, atol=2.5 / white
+        )
+
+
+@pytest.mark.parametrize("space", [12, 14, 20, 21])
+def test_jpeg_2000_of_other_colours_is_refused(tmp_path, light, space):
+    data = imagecodecs.jpeg2k_encode(quantize(light, 255), codecformat="jp2", reversible=True, mct=False)
+    with pytest.raises(ImageReadError, match=f"colour space {space}.*Convert it"):
+        read(tmp_path, set_colour_space(data, space), "a.jp2")
+
+
 def test_jpeg_2000_with_another_palette_is_refused(tmp_path, light):
     palette = np.arange(64, dtype=np.uint8).reshape(16, 4)
     with pytest.raises(ImageReadError, match=r"palette.*Convert it"):
