@@ -20,7 +20,22 @@ PICTURE_SUFFIXES = (*LOSSLESS_SUFFIXES, *JPEG_SUFFIXES, ".webp")
 READABLE_SUFFIXES = (
     *PICTURE_SUFFIXES,
     *(".jpe", ".jfif", ".jif", ".pjpeg", ".mpo"),
-    *(".gif", ".avif", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(
+        ".gif",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
+        ".jp2",
+        ".j2k",
+        ".dib",
+        ".ras",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    ),
 )
 #: Pictures in sets with true blur maps, which hold no others.
 SET_SUFFIXES = (*PNG_SUFFIXES, *JPEG_SUFFIXES, *TIFF_SUFFIXES)

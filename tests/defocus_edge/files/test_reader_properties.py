@@ -54,16 +54,8 @@ def animate(file_format):
     return file.getvalue()
 
 
-def encode_sun_raster():
-    """24 bits without compression; magic, width, height, depth, length, type and palette (rasterfile.h)."""
-    pixels = quantize(make_scene(), 8)
-    header = (0x59A66A95, WIDTH, HEIGHT, 24, pixels.size, 1, 0, 0)
-    return b"".join(number.to_bytes(4, "big") for number in header) + pixels[..., ::-1].tobytes()
-
-
 PICTURES = {f"{name_case(form)}-{depth}": (form.suffixes[0], form, depth) for form, depth in CASES}
 OTHERS = {
-    "sun-raster": (".ras", encode_sun_raster),
     "pages-of-tiff": (".tif", lambda: animate("TIFF")),
     "frames-of-gif": (".gif", lambda: animate("GIF")),
     "frames-of-png": (".png", lambda: animate("PNG")),
