@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import zlib
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, UnsupportedError, blame_picture, quote
 from defocus_edge.files.formats.extras import decode_with_extra, needs_extra
-from defocus_edge.files.kinds import JPEG_START, PNG_START, SUN_START, TIFF_STARTS
+from defocus_edge.files.kinds import GIF_STARTS, JPEG_START, PNG_START, SUN_START, TIFF_STARTS
 from defocus_edge.files.metadata import AS_COLOUR, decode_stored, find_orientation
 from defocus_edge.files.raw import check_marked, develop_raw, is_raw
 from defocus_edge.files.samples import turn_upright
@@ -20,6 +21,11 @@ from defocus_edge.files.tiff import decode_tiff
 
 # A marker that ends the entropy-coded data of a scan: not a stuffed zero, not a restart (RST0-7), not a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# Most pixels in a byte of a JPEG file, by the marker that holds the size: a block of 8 x 8 px takes at least a bit in
+# Huffman's code (baseline, extended and progressive), but less in the arithmetic one.
+_JPEG_DENSITY = {0xC0: 512, 0xC1: 512, 0xC2: 512, 0xC9: 1 << 15, 0xCA: 1 << 15}
+# Most pixels in a byte of a GIF file, whose codes of 12 bits stand for up to 4096; but frames may not fill the canvas.
+_GIF_DENSITY, _GIF_CANVAS = 4096, 1 << 24
 
 
 def decode_picture(data: bytes, path: PathLike, *, raw: bool = False) -> npt.NDArray[Any]:
@@ -52,18 +58,28 @@ def _find_fault(data: bytes) -> str | None:
         complete = _is_complete_jpeg(data)
     elif data.startswith(PNG_START):
         complete = _is_complete_png(data)
+    elif data.startswith(GIF_STARTS):
+        width, height = struct.unpack_from("<HH", data.ljust(10), 6)
+        complete = width * height <= max(_GIF_CANVAS, _GIF_DENSITY * len(data))
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         complete = len(data) >= 8 + int.from_bytes(data[4:8], "little")
     return None if complete else "the file is cut short or damaged"
 
 
 def _is_complete_jpeg(data: bytes) -> bool:
-    """Walk the segments up to the end marker; a thumbnail with its own end marker is inside a segment."""
+    """Walk the segments up to the end marker; a thumbnail with its own end marker is inside a segment.
+
+    A file that is too short for the size in its header is not complete: the decoder would fill gigabytes with grey.
+    """
     position = len(JPEG_START)
     while found := _JPEG_MARKER.search(data, position):
         marker, position = data[found.start() + 1], found.end()
         if marker == 0xD9:  # EOI
             return True
+        if marker in _JPEG_DENSITY:
+            height, width = struct.unpack_from(">HH", data.ljust(position + 7), position + 3)
+            if height * width > _JPEG_DENSITY[marker] * len(data):
+                return False
         if marker not in (0x01, 0xD8):  # all but TEM and SOI carry their length, which counts itself
             position += max(2, int.from_bytes(data[position : position + 2], "big"))
     return False

@@ -10,6 +10,7 @@ START_LENGTH = 32
 JPEG_START, PNG_START = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 SUN_START = b"\x59\xa6\x6a\x95"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+GIF_STARTS = (b"GIF87a", b"GIF89a")
 JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_SUFFIXES = (".jpg", ".jpeg"), (".png",), (".tif", ".tiff")
 #: Pictures without loss that can be written, masks among them.
 LOSSLESS_SUFFIXES = (*PNG_SUFFIXES, *TIFF_SUFFIXES, ".bmp")
@@ -19,7 +20,22 @@ PICTURE_SUFFIXES = (*LOSSLESS_SUFFIXES, *JPEG_SUFFIXES, ".webp")
 READABLE_SUFFIXES = (
     *PICTURE_SUFFIXES,
     *(".jpe", ".jfif", ".jif", ".pjpeg", ".mpo"),
-    *(".gif", ".avif", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(
+        ".gif",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
+        ".jp2",
+        ".j2k",
+        ".dib",
+        ".ras",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    ),
 )
 #: Pictures in sets with true blur maps, which hold no others.
 SET_SUFFIXES = (*PNG_SUFFIXES, *JPEG_SUFFIXES, *TIFF_SUFFIXES)

@@ -20,12 +20,11 @@ from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quo
 from defocus_edge.files.decoding import decode_picture
 from defocus_edge.files.formats.boxes import find_box
 from defocus_edge.files.formats.extras import count_with_extra, decode_with_extra, needs_extra
-from defocus_edge.files.kinds import PNG_START, TIFF_STARTS
+from defocus_edge.files.kinds import GIF_STARTS, PNG_START, TIFF_STARTS
 from defocus_edge.files.metadata import decode_stored, find_orientation
 from defocus_edge.files.raw import is_raw
 from defocus_edge.files.samples import turn_upright
 
-_GIF_STARTS = (b"GIF87a", b"GIF89a")
 # Blocks of a GIF file (GIF89a specification): a frame, an extension; and the flag of a colour table.
 _GIF_FRAME, _GIF_EXTENSION, _GIF_TABLE = 0x2C, 0x21, 0x80
 _BIG_TIFF_STARTS = (b"II+\0", b"MM\0+")
@@ -88,7 +87,7 @@ def _count_frames(data: bytes) -> int:
         return int.from_bytes(data[place + 4 : place + 8], "big") if place > 0 else 1
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _count_webp_frames(data)
-    if data.startswith(_GIF_STARTS):
+    if data.startswith(GIF_STARTS):
         return _count_gif_frames(data)
     if data[4:12] == b"ftypavis":
         samples = find_box(data, b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")

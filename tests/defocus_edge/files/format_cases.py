@@ -136,6 +136,13 @@ def encode_pnm(scene, depth, _):
     return header + samples.astype(np.uint8 if depth <= 8 else ">u2").tobytes()
 
 
+def encode_sun_raster(scene, depth, _):
+    """24 bits without compression; magic, width, height, depth, length, type and palette (rasterfile.h)."""
+    samples = quantize(scene, depth)
+    header = (0x59A66A95, samples.shape[1], samples.shape[0], 24, samples.size, 1, 0, 0)
+    return b"".join(number.to_bytes(4, "big") for number in header) + samples[..., ::-1].tobytes()
+
+
 def encode_dng(scene, _, orientation):
     from defocus_edge.psf import decode_srgb
     from tests.defocus_edge.files.test_raw import make_dng
@@ -242,6 +249,7 @@ FORMATS = [
     FormatCase("BMP", (".bmp", ".dib"), lambda scene, depth, _: encode_with_opencv(".bmp", quantize(scene, depth))),
     FormatCase("GIF", (".gif",), encode_gif, tolerance=0.003, pages="frames"),
     FormatCase("PNM", (".ppm", ".pgm", ".pbm", ".pnm"), encode_pnm, (7, 8, 10, 12, 14, 16), bits="1 to 16"),
+    FormatCase("Sun raster", (".ras",), encode_sun_raster),
     FormatCase(
         "camera raw",
         (".dng",),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import resource
+import struct
 import sys
 import tempfile
 import time
@@ -52,16 +54,8 @@ def animate(file_format):
     return file.getvalue()
 
 
-def encode_sun_raster():
-    """24 bits without compression; magic, width, height, depth, length, type and palette (rasterfile.h)."""
-    pixels = quantize(make_scene(), 8)
-    header = (0x59A66A95, WIDTH, HEIGHT, 24, pixels.size, 1, 0, 0)
-    return b"".join(number.to_bytes(4, "big") for number in header) + pixels[..., ::-1].tobytes()
-
-
 PICTURES = {f"{name_case(form)}-{depth}": (form.suffixes[0], form, depth) for form, depth in CASES}
 OTHERS = {
-    "sun-raster": (".ras", encode_sun_raster),
     "pages-of-tiff": (".tif", lambda: animate("TIFF")),
     "frames-of-gif": (".gif", lambda: animate("GIF")),
     "frames-of-png": (".png", lambda: animate("PNG")),
@@ -213,3 +207,39 @@ def test_maps(folder, suffix):
         assert np.isfinite(values).all()
 
     check()
+
+
+def name_large_size_in_jpeg(data):
+    place = re.search(rb"\xff[\xc0\xc2]\x00\x11\x08", data).end()
+    return data[:place] + struct.pack(">HH", 16_000, 65_000) + data[place + 4 :]
+
+
+def name_large_size_in_gif(data):
+    return data[:6] + struct.pack("<HH", 32_000, 32_000) + data[10:]
+
+
+@pytest.mark.parametrize(
+    ("name", "name_large_size"),
+    [
+        ("JPEG-8", name_large_size_in_jpeg),
+        ("progressive-JPEG-8", name_large_size_in_jpeg),
+        ("GIF-8", name_large_size_in_gif),
+    ],
+)
+def test_sizes_that_cannot_be_in_the_file_are_not_believed(tmp_path, name, name_large_size):
+    """A gigapixel in two kilobytes: the decoders would take 6 to 15 GB and a minute."""
+    suffix, sound = make_file(name)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(name_large_size(sound))
+    with watched(), pytest.raises(ImageReadError, match="damaged"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_flat_pictures_are_believed(tmp_path, progressive):
+    """The densest JPEG and GIF files that there are."""
+    flat = Image.new("L", (3000, 2000), 128)
+    flat.save(tmp_path / "a.jpg", quality=1, optimize=True, progressive=progressive)
+    flat.save(tmp_path / "a.gif")
+    for name in ("a.jpg", "a.gif"):
+        assert read_image(tmp_path / name).shape == (2000, 3000, 3)
