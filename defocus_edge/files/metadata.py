@@ -31,11 +31,14 @@ from defocus_edge.files.samples import (
 #: OpenCV makes RGB of every file, keeps 16 bits and leaves the turning to us: it does not parse all EXIF.
 AS_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 # Warnings of libjpeg after which a part of the picture is grey or garbage. Superfluous bytes before the end marker (D9)
-# are no such sign: some cameras write them.
+# are no such sign if they are few: some cameras write them.
 _LOSSES = re.compile(
     r"Corrupt JPEG data: (?:premature end|bad Huffman|found marker|\d+ extraneous bytes before marker 0x(?!d9))"
     r"|Premature end of JPEG|Inconsistent progression"
 )
+_SUPERFLUOUS = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+# Share of the file that they may be.
+_LARGEST_PADDING = 1 / 16
 #: Bytes before EXIF in JPEG files and in some WebP files.
 EXIF_MARK = b"Exif\0\0"
 # Orientation in XMP, as an attribute or as an element (XMP specification part 2, TIFF namespace).
@@ -86,7 +89,8 @@ def decode_stored(
     if pixels is None:
         return None, Metadata(), None
     for complaint in complaints:
-        if _LOSSES.match(complaint):
+        padding = _SUPERFLUOUS.match(complaint)
+        if _LOSSES.match(complaint) or (padding and int(padding[1]) > _LARGEST_PADDING * len(data)):
             raise ValueError(complaint)
         warnings.warn(ImageWarning(f"Picture {quote(path)} may be damaged. Got: {complaint}."), stacklevel=2)
     found = {kind: np.asarray(part).tobytes() for kind, part in zip(kinds, parts, strict=True)}

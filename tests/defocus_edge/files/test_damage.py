@@ -56,6 +56,13 @@ def test_lost_data_is_refused_with_the_name_of_the_file(tmp_path, kind):
         read_image(path)
 
 
+def test_many_superfluous_bytes_are_data_that_were_lost(tmp_path):
+    data = encode_jpeg(quality=75)
+    path = write(tmp_path / "a.jpg", data[:-2] + bytes(len(data) // 10) + data[-2:])
+    with pytest.raises(ImageReadError, match="extraneous bytes before marker 0xd9"):
+        read_image(path)
+
+
 def test_superfluous_bytes_are_read_with_a_warning(tmp_path, capfd):
     """Some cameras pad the data before the end marker."""
     data = encode_jpeg(quality=75)
