@@ -12,6 +12,7 @@ import tifffile
 
 from defocus_edge.cli.app import main
 from defocus_edge.cli.batch.planning import plan_items
+from defocus_edge.cli.batch.work import PictureWork
 from defocus_edge.cli.console import plan_jobs
 from defocus_edge.files.maps import read_map, write_map
 from tests.defocus_edge.cli.cli_cases import HEIGHT, WIDTH, list_names, write_photo
@@ -111,23 +112,29 @@ def test_maps_belong_to_one_page(blur_map, capsys):
     assert "--from-map" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("pages", ["first", "all"])
-def test_batch(preset, good_stack, tmp_path, capsys, pages):
+def test_batch_of_all_pages(preset, good_stack, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     good_stack.rename(tmp_path / "in" / "moving.png")
     write_photo(tmp_path / "in" / "one.png")
-    arguments = [str(tmp_path / "in"), str(tmp_path / "out"), "--pages", pages, "--preset", str(preset)]
+    arguments = [str(tmp_path / "in"), str(tmp_path / "out"), "--pages", "all", "--preset", str(preset)]
     assert main(["batch", *arguments]) == 0
-    err = capsys.readouterr().err.splitlines()
-    marks = ["_p001", "_p002"] if pages == "all" else [""]
-    maps = [f"moving{mark}_blur.tif" for mark in marks]
-    assert list_names(tmp_path / "out") == [*maps, "one_blur.tif", "summary.csv"]
+    assert "Warning" not in capsys.readouterr().err
+    maps = ["moving_p001_blur.tif", "moving_p002_blur.tif", "one_blur.tif"]
+    assert list_names(tmp_path / "out") == [*maps, "summary.csv"]
     with (tmp_path / "out" / "summary.csv").open(newline="") as file:
         rows = [row["picture"] for row in csv.DictReader(file)]
-    assert rows == [*(f"moving.png{mark.replace('_p', '#page=')}" for mark in marks), "one.png"]
-    warned = [line for line in err if line.startswith("Warning: ")]
-    assert len(warned) == (pages == "first")
-    assert all("moving.png" in line and "one more page" in line for line in warned)
+    assert rows == ["moving.png#page=001", "moving.png#page=002", "one.png"]
+
+
+def test_batch_of_first_pages_remarks_on_the_others(preset, good_stack, tmp_path):
+    """One line for each such file."""
+    names = [good_stack.name, write_photo(tmp_path / "one.png").name]
+    work = PictureWork(str(preset), {})
+    items = plan_items(tmp_path, names, tmp_path / "out", {"map": "_blur.tif"})
+    (remark,), none = (work(item).remarks for item in items)
+    assert "one more page" in remark
+    assert none == ()
+    assert list_names(tmp_path / "out") == ["moving_blur.tif", "one_blur.tif"]
 
 
 def test_names_that_meet_are_refused(good_stack, tmp_path, capsys):
