@@ -14,9 +14,16 @@ from defocus_edge.arrays import LARGEST_BIT_DEPTH, as_image, find_bit_depth
 from defocus_edge.choices import AUTO, BitDepth
 from defocus_edge.files import pages
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
-from defocus_edge.files.kinds import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES, may_have_pages, read_start
+from defocus_edge.files.kinds import (
+    LOSSLESS_SUFFIXES,
+    PICTURE_SUFFIXES,
+    PNG_START,
+    TIFF_STARTS,
+    may_have_pages,
+    read_start,
+)
 from defocus_edge.files.raw import is_raw
-from defocus_edge.files.samples import states_range
+from defocus_edge.files.tiff import read_bits
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -105,8 +112,13 @@ def count_pages(path: PathLike) -> int:
 
 
 def choose_bit_depth(data: bytes, path: PathLike, bit_depth: BitDepth) -> BitDepth:
-    """Bits of a decoded picture: all 16 where the file, or the development of a raw file, says which value is white."""
-    return LARGEST_BIT_DEPTH if states_range(data) or is_raw(data, path) else bit_depth
+    """Bits of a decoded picture: those asked for if it is PNG or TIFF of 16 bits, which often hold 10 to 14.
+
+    All other files, and the development of raw files, say which value is white: decoded, they have all 16.
+    """
+    is_tiff = data.startswith(TIFF_STARTS) and not is_raw(data, path)
+    is_open = data.startswith(PNG_START) or (is_tiff and read_bits(data) == LARGEST_BIT_DEPTH)
+    return bit_depth if is_open else LARGEST_BIT_DEPTH
 
 
 def load_with_depth(source: PathLike | npt.ArrayLike, *, bit_depth: BitDepth = AUTO) -> tuple[FloatArray, int | None]:

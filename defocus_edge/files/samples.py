@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from defocus_edge.files.atomic import UnsupportedError
 from defocus_edge.files.formats.boxes import find_box, iterate_boxes
-from defocus_edge.files.kinds import PNG_START, TIFF_STARTS
 
 # Header of PNM: type, width, height and largest value, with white space and comments between them (netpbm, ppm(5)).
 _PNM_HEADER = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
@@ -70,11 +69,6 @@ class SampleRange:
             return values
         scaled = (values.astype(np.float64) - self.black) * (full / (self.white - self.black))
         return np.clip(np.rint(scaled), 0, full).astype(values.dtype)
-
-
-def states_range(data: bytes) -> bool:
-    """Whether a picture file says which value is white; PNG and TIFF files of 16 bits often hold 10 to 14 of them."""
-    return not data.startswith((PNG_START, *TIFF_STARTS))
 
 
 def read_sample_range(data: bytes) -> SampleRange | None:

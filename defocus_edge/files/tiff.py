@@ -83,6 +83,11 @@ def describe_channels(data: bytes) -> tuple[int, int]:
     return _read_page(data, lambda page, _: describe(page))
 
 
+def read_bits(data: bytes) -> int:
+    """Bits of a sample of a sound TIFF file."""
+    return int(_read_page(data, lambda page, _: page.bitspersample))
+
+
 def decode_float_page(data: bytes) -> _Array:
     """Values of the first page, unchanged; UnsupportedError if they are no map, else any of `BROKEN_FILE`."""
     return _read_page(data, _decode_floats)

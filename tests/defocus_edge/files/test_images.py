@@ -19,6 +19,7 @@ from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import ImageWarning, as_image
 from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.images import load_image, read_image, write_picture
+from defocus_edge.files.photos import read_photo
 from tests.defocus_edge.files.file_cases import (
     HEIGHT,
     UPRIGHT,
@@ -346,3 +347,26 @@ def test_write_picture_refuses(tmp_path, name, array, error, match, capfd):
         write_picture(tmp_path / name, array)
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_bits_of_a_16_bit_file_are_found_or_set(tmp_path, deep_picture, suffix):
+    values = deep_picture >> 4
+    path = write(tmp_path / f"a{suffix}", encode(suffix, values))
+    np.testing.assert_array_equal(read_image(path), as_image(values, bit_depth=12))
+    np.testing.assert_array_equal(read_image(path, bit_depth=16), as_image(values, bit_depth=16))
+    assert read_photo(path).bit_depth == 12
+    with pytest.raises(ImageReadError, match=r"Cannot use picture '.*': the values of a picture of 10 bits"):
+        read_image(path, bit_depth=10)
+
+
+def test_a_file_that_says_its_bits_is_believed(tmp_path, deep_picture):
+    """A dark picture of 12 bits and one of 16 bits: neither is brightened."""
+    dark = deep_picture >> 6  # 10 of 12 bits
+    tifffile.imwrite(tmp_path / "a.tif", dark, bitspersample=12, photometric="rgb", metadata=None)
+    header = b"P6\n%d %d\n65535\n" % (WIDTH, HEIGHT)
+    write(tmp_path / "a.ppm", header + dark.astype(">u2").tobytes())
+    for name, white in (("a.tif", 4095), ("a.ppm", 65535)):
+        image = read_image(tmp_path / name)
+        np.testing.assert_allclose(image, dark / np.float32(white), atol=1e-5)
+        np.testing.assert_array_equal(image, read_image(tmp_path / name, bit_depth=14))
