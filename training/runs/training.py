@@ -58,6 +58,11 @@ class Task(ABC, Generic[Batch]):
     def take_step(self, batch: Batch) -> float:
         """Take one step of the optimizer; return the loss."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the training ends before its last step, since its time is over."""
+        return False
+
     @abstractmethod
     def score(self) -> dict[str, float]:
         """Scores on held-back data."""
@@ -96,9 +101,9 @@ def train(
     scores: dict[str, float] = {}
     saved = time.monotonic()
     with hold_interrupt() as is_interrupted:
-        for step, batch in _prefetch(task, first, last):
+        for step, batch in _prefetch(task, first, first if task.is_over else last):
             log.add_loss(step, task.take_step(batch))
-            is_due = step == last or time.monotonic() - saved >= checkpoint_seconds
+            is_due = step == last or task.is_over or time.monotonic() - saved >= checkpoint_seconds
             if is_due or is_interrupted():
                 save_checkpoint(checkpoint, task.variables, step, task.description)
             if is_interrupted():
@@ -107,6 +112,8 @@ def train(
                 scores = task.score()
                 log.add_scores(step, scores)
                 saved = time.monotonic()
+            if task.is_over:
+                break
     return scores or task.score()
 
 
