@@ -96,14 +96,20 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file without rows that were cut off; none if it is missing."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if None not in row.values()]
+
+
 def drop_rows(path: Path, *, after: int) -> None:
     """Remove the rows of steps after `after`, and a row that was cut off, from a CSV file."""
     if not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    kept = [row for row in rows if None not in row.values() and int(row["step"]) <= after]
-    if not kept:
-        path.unlink()
-    elif len(kept) < len(rows):
+    kept = [row for row in read_rows(path) if int(row["step"]) <= after]
+    if kept:
         write_rows(path, kept)
+    else:
+        path.unlink()
