@@ -72,9 +72,9 @@ class EdgeTask(Task[PointBatch]):
         return [*list_variables(self._model), *self._clock.variables]
 
     @property
-    def is_over(self) -> bool:
+    def progress(self) -> float:
         """See `Task`."""
-        return self._clock.progress >= 1
+        return self._clock.progress
 
     def draw(self, step: int, rng: np.random.Generator) -> PointBatch:  # noqa: ARG002 - all steps are alike
         """See `Task`."""
@@ -89,6 +89,7 @@ class EdgeTask(Task[PointBatch]):
     def score(self) -> dict[str, float]:
         """See `Task`."""
         head = self.settings.head
+        self._clock.pause()  # the first scoring compiles
         return summarize(score_points(self._scorer, head, self._held_back), head)
 
     def load(self, checkpoint: Path) -> int:

@@ -59,9 +59,9 @@ class Task(ABC, Generic[Batch]):
         """Take one step of the optimizer; return the loss."""
 
     @property
-    def is_over(self) -> bool:
-        """Whether the training ends before its last step, since its time is over."""
-        return False
+    def progress(self) -> float:
+        """Share of the time that is over, if the training ends by the clock: it ends at 1. Else 0."""
+        return 0.0
 
     @abstractmethod
     def score(self) -> dict[str, float]:
@@ -101,9 +101,10 @@ def train(
     scores: dict[str, float] = {}
     saved = time.monotonic()
     with hold_interrupt() as is_interrupted:
-        for step, batch in _prefetch(task, first, first if task.is_over else last):
-            log.add_loss(step, task.take_step(batch))
-            is_due = step == last or task.is_over or time.monotonic() - saved >= checkpoint_seconds
+        for step, batch in _prefetch(task, first, first if task.progress >= 1 else last):
+            log.add_loss(step, task.take_step(batch), progress=task.progress)
+            is_over = step == last or task.progress >= 1
+            is_due = is_over or time.monotonic() - saved >= checkpoint_seconds
             if is_due or is_interrupted():
                 save_checkpoint(checkpoint, task.variables, step, task.description)
             if is_interrupted():
@@ -112,7 +113,7 @@ def train(
                 scores = task.score()
                 log.add_scores(step, scores)
                 saved = time.monotonic()
-            if task.is_over:
+            if is_over:
                 break
     return scores or task.score()
 

@@ -28,7 +28,9 @@ def tick(clock, now, at, iterations=1000):
 
 def test_rate_rises_stays_and_falls(now):
     clock = Clock(SETTINGS)
-    assert tick(clock, now, 100, iterations=0) == pytest.approx(0.05)
+    assert tick(clock, now, 20, iterations=0) == pytest.approx(0.05)
+    assert tick(clock, now, 100) == pytest.approx(0.1)  # the first step compiled
+    assert clock.progress == 0
     assert tick(clock, now, 104) == pytest.approx(0.1)
     assert clock.progress == pytest.approx(0.4)
     assert tick(clock, now, 107.5) == pytest.approx(0.05)
@@ -38,13 +40,22 @@ def test_rate_rises_stays_and_falls(now):
 
 def test_time_goes_on_where_a_checkpoint_left_it(now):
     first, second = Clock(SETTINGS), Clock(SETTINGS)
-    tick(first, now, 100)
-    tick(first, now, 106)
+    for at in (50, 100, 106):
+        tick(first, now, at)
     second.variables[0].assign(first.variables[0])
-    tick(second, now, 500)
-    assert second.progress == pytest.approx(0.6)
-    tick(second, now, 501)
+    for at in (500, 600, 601):
+        tick(second, now, at)
     assert second.progress == pytest.approx(0.7)
+
+
+def test_a_pause_is_not_counted(now):
+    clock = Clock(SETTINGS)
+    for at in (0, 100, 101):
+        tick(clock, now, at)
+    clock.pause()
+    tick(clock, now, 150)
+    tick(clock, now, 152)
+    assert clock.progress == pytest.approx(0.3)
 
 
 def test_without_seconds_nothing_is_changed(now):
