@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from training.commands.options import Root
+from training.commands.tools import check_matting, check_package
 from training.commands.training import Call, Out, Resume, Seed, Start, Steps
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ def _open_run(call: Call, stages: Sequence[str]) -> EdgeRun:
     from training.edges.config import read_config
 
     config, options = call.read_config(read_config), call.options
+    if any(settings.sampler == "device" for settings in config.stages.values()):
+        check_package("jax", "jax", "The sampler 'device'")
+        if (options["root"] / "alpha").is_dir():
+            check_matting("The folder alpha")
 
     def open_run() -> EdgeRun:
         from training.edges.stages import open_edge_run

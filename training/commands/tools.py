@@ -63,7 +63,12 @@ def hide_columns(figures: str | None, known: Sequence[str]) -> set[str]:
 
 
 def check_matting(what: str) -> None:
-    """Refuse what needs the optional package pymatting before minutes of work, not after."""
-    if importlib.util.find_spec("pymatting") is None:
-        msg = f"{what} needs pymatting. Got: none. Install it with: pip install 'defocus-edge[evaluation]'."
+    """Refuse what needs the optional package pymatting."""
+    check_package("pymatting", "'defocus-edge[evaluation]'", what)
+
+
+def check_package(module: str, install: str, what: str) -> None:
+    """Refuse what needs an optional package before minutes of work, not after."""
+    if importlib.util.find_spec(module) is None:
+        msg = f"{what} needs {module}. Got: none. Install it with: pip install {install}."
         raise typer.BadParameter(msg)

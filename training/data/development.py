@@ -75,12 +75,12 @@ def render_development_set(root: str | Path) -> Iterator[DevelopmentScene]:
     for number, source in enumerate(sources.depth):
         for focus in DEPTH_FOCI:
             light = find_light(source.picture)
-            scene = _render_lens(light, source.disparity, focus)
+            scene = render_lens(light, source.disparity, focus)
             yield photograph_scene(scene, f"depth-{number}-focus-{focus}", "depth", rng, in_focus=light)
     picture, disparity = load_motorcycle()
     light = find_light(picture)
     for focus in MOTORCYCLE_FOCI:
-        scene = _render_lens(light, disparity, focus)
+        scene = render_lens(light, disparity, focus)
         yield photograph_scene(scene, f"motorcycle-focus-{focus}", "motorcycle", rng, in_focus=light)
 
 
@@ -162,9 +162,14 @@ def _cover(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.fl
     return find_light(scaled[top : top + height, left : left + width])
 
 
-def _render_lens(light: NDArray[np.float32], disparity: NDArray[np.float32], focus: float) -> Scene:
-    """See a scene through a thin lens that is focused at a share of the range of disparities."""
+def render_lens(
+    light: NDArray[np.float32], disparity: NDArray[np.float32], focus: float, *, largest: float = DEPTH_RADIUS
+) -> Scene:
+    """See a scene through a thin lens that is focused at a share of the range of disparities.
+
+    `largest` is the radius in px at the end of the range that is farther from the focus.
+    """
     low, high = np.percentile(disparity, _DISPARITY_PERCENTILES)
     at = float(low + focus * (high - low))
-    signed = lens_radius(disparity, at, DEPTH_RADIUS, reach=float(max(high - at, at - low)))
-    return render_depth(light, np.clip(signed, -DEPTH_RADIUS, DEPTH_RADIUS))
+    signed = lens_radius(disparity, at, largest, reach=float(max(high - at, at - low)))
+    return render_depth(light, np.clip(signed, -largest, largest))

@@ -47,12 +47,17 @@ class DepthPicture:
 
 @dataclass
 class Sources:
-    """All 8-bit pictures of one side of the split, in memory; `shapes` are masks (H, W) without a picture."""
+    """All 8-bit pictures of one side of the split, in memory.
+
+    `shapes` are masks (H, W) without a picture. `mattes` are cutouts whose masks are soft, see
+    `training.data.mattes.load_mattes`.
+    """
 
     sharp: list[NDArray[np.uint8]] = field(default_factory=list)
     cutouts: list[Cutout] = field(default_factory=list)
     shapes: list[NDArray[np.uint8]] = field(default_factory=list)
     depth: list[DepthPicture] = field(default_factory=list)
+    mattes: list[Cutout] = field(default_factory=list)
 
 
 def split_paths(paths: Sequence[Path], *, development: bool, stride: int = DEVELOPMENT_STRIDE) -> list[Path]:
@@ -92,14 +97,14 @@ def load_sources(
     sources = Sources()
     for folder in SHARP_FOLDERS:
         paths = split_paths(list_pictures(root / folder), development=development, stride=stride)
-        pictures = [_read_8_bit(path) for path in paths]
+        pictures = [read_8_bit(path) for path in paths]
         sources.sharp += filter_sharp(pictures) if sharpen else pictures
     objects = [path for path in list_pictures(root / "objects") if not path.stem.endswith("_mask")]
     for path in split_paths(objects, development=development, stride=stride):
-        mask = _read_8_bit(path.with_name(f"{path.stem}_mask.png"))[..., 0]
-        sources.cutouts.append(Cutout(_read_8_bit(path), mask))
+        mask = read_8_bit(path.with_name(f"{path.stem}_mask.png"))[..., 0]
+        sources.cutouts.append(Cutout(read_8_bit(path), mask))
     for path in split_paths(list_pictures(root / "focus_masks"), development=development, stride=stride):
-        sources.shapes.append(_read_8_bit(path)[..., 0])
+        sources.shapes.append(read_8_bit(path)[..., 0])
     sources.depth = _read_depth(root / "rgbd", development=development, stride=stride)
     return sources
 
@@ -115,8 +120,8 @@ def _read_depth(folder: Path, *, development: bool, stride: int) -> list[DepthPi
         chosen = [path for path in paths if path.stem.split("_")[0] not in scenes]
     pictures = []
     for path in chosen:
-        disparity = _read_8_bit(path.with_name(path.name.replace("_rgb", "_disparity")))[..., 0]
-        pictures.append(DepthPicture(_read_8_bit(path), fill_holes(disparity.astype(np.float32), disparity == 0)))
+        disparity = read_8_bit(path.with_name(path.name.replace("_rgb", "_disparity")))[..., 0]
+        pictures.append(DepthPicture(read_8_bit(path), fill_holes(disparity.astype(np.float32), disparity == 0)))
     return pictures
 
 
@@ -147,5 +152,6 @@ def find_inside(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (erode(mask) >= WHITE_FROM).astype(np.float32)
 
 
-def _read_8_bit(path: Path) -> NDArray[np.uint8]:
+def read_8_bit(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as (H, W, 3) uint8."""
     return np.rint(read_image(path) * 255).astype(np.uint8)

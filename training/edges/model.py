@@ -26,11 +26,20 @@ class PointModel(keras.Model):
         Their layer objects are trained. With ``head="edge"`` the f1 layers are frozen: they are B-NET's.
     precision : {'float32', 'mixed_bfloat16'}
         Precision of the convolutions over the crops; weights and heads stay float32.
+    features : type, optional
+        What computes the maps, `DenseFeatures` or a faster class with the same numbers.
     """
 
-    def __init__(self, networks: EdgeNetworks, head: Head, *, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        networks: EdgeNetworks,
+        head: Head,
+        *,
+        precision: str = "float32",
+        features: type[DenseFeatures] | None = None,
+    ) -> None:
         super().__init__(name=f"{head}_points")
-        self.features = DenseFeatures(networks, (head,), dtype=precision)
+        self.features = (features or DenseFeatures)(networks, (head,), dtype=precision)
         self.head = PointHead(networks, head)
         for name, layers in self.features.branches.items():
             for layer in layers:
@@ -61,9 +70,44 @@ class PatchModel(PointModel):
 
 def build_model(networks: EdgeNetworks, settings: TrainingSettings) -> PointModel:
     """The model that a stage trains."""
+    features = None
+    if settings.sampler == "device":
+        from training.edges.device.features import InterleavedFeatures  # here, since few trainings need it
+
+        features = InterleavedFeatures if InterleavedFeatures.suits(networks.config) else None
     if settings.sampler == "patches":
-        return PatchModel(networks, settings.head)
-    return PointModel(networks, settings.head, precision=settings.precision)
+        model: PointModel = PatchModel(networks, settings.head)
+    else:
+        model = PointModel(networks, settings.head, precision=settings.precision, features=features)
+    if networks.config.head_normalization:
+        _centre_first_convs(model)
+    return model
+
+
+def focal_loss(classes: Any, probabilities: Any) -> Any:
+    """Cross entropy times the probability of the wrong class: points that are easy to tell hardly count.
+
+    `classes` (P, 1) and `probabilities` (P, 2) are tensors; the result is a (P,) tensor.
+
+    References
+    ----------
+    T.-Y. Lin et al., "Focal loss for dense object detection", 2017, arXiv:1708.02002. The exponent 1 is ours.
+    """
+    right = ops.take_along_axis(probabilities, ops.cast(classes, "int32"), axis=-1)[:, 0]
+    return -(1 - right) * ops.log(ops.maximum(right, _SMALLEST_PROBABILITY))
+
+
+def centre_kernel(kernel: Any) -> Any:
+    """Take the mean over space out of a kernel, so that a constant offset of the picture does nothing."""
+    return kernel - ops.mean(kernel, axis=(0, 1), keepdims=True)
+
+
+def _centre_first_convs(model: PointModel) -> None:
+    """Keep the first convolutions without a mean while they are trained."""
+    for layer, *_ in model.features.branches.values():
+        if layer.trainable:
+            layer.kernel.assign(centre_kernel(layer.kernel))
+            layer.kernel.constraint = centre_kernel
 
 
 def blur_level_loss(shares: Any, probabilities: Any) -> Any:
@@ -84,6 +128,8 @@ def compile_model(model: PointModel, settings: TrainingSettings) -> None:
         optimizer = keras.optimizers.Adam(learning_rate=rate)
     else:
         optimizer = KernelMuon(learning_rate=rate, weight_decay=0.0, adam_weight_decay=0.0)
-    loss = blur_level_loss if settings.loss == "levels" else keras.losses.SparseCategoricalCrossentropy()
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    losses = {"levels": blur_level_loss, "focal": focal_loss}
+    loss = losses.get(settings.loss) or keras.losses.SparseCategoricalCrossentropy()
+    # XLA makes TensorFlow slower; JAX without it takes each operation on its own.
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=keras.backend.backend() == "jax")
     model.optimizer.build(model.trainable_variables)

@@ -25,11 +25,12 @@ from training.runs.settings import (
 #: B-NET, or E-NET over B-NET's frozen f1.
 Head = Literal["blur", "edge"]
 #: ``dense``: all points of a crop share its feature maps. ``patches``: each point has its own 41 px patch, as in the
-#: paper. ``device``: as ``dense``, but crops are drawn and rendered on the accelerator.
+#: paper. ``device``: as ``dense``, but crops are drawn and rendered on the accelerator, as cameras make them.
 SamplerName = Literal["dense", "patches", "device"]
 OptimizerName = Literal["muon", "adam"]
-#: ``levels``: `blur_level_loss`. ``cross entropy``: that of the nearest level, as in the paper; E-NET's only loss.
-LossName = Literal["levels", "cross entropy"]
+#: ``levels``: `blur_level_loss`. ``cross entropy``: that of the nearest level, as in the paper. ``focal``: `focal_loss`
+#: of E-NET.
+LossName = Literal["levels", "cross entropy", "focal"]
 #: Patches that are taken from one crop. A batch of 256 then holds 32 crops, each with its own picture, scene and
 #: camera; drawing them takes a fraction of the step. Fewer patches per crop would mix more and render longer.
 PATCHES_PER_CROP = 8
@@ -72,11 +73,18 @@ class TrainingSettings(StageSettings):
     level_share: Share = LEVEL_SHARE
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
     start: str | None = None
+    #: Seconds after which the stage ends if its steps have not ended before; the rate then follows the clock. None: the
+    #: steps alone count, and each run gives the same weights.
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    #: Begin f2-NET, a twin of B-NET's first branch, as a copy of it.
+    copy_branch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.head == "edge" and self.loss != "cross entropy":
-            msg = f"loss must be 'cross entropy' for E-NET. Got: {self.loss!r}."
+        allowed = ("cross entropy", "focal" if self.head == "edge" else "levels")
+        if self.loss not in allowed:
+            name = "E-NET" if self.head == "edge" else "B-NET"
+            msg = f"loss must be {' or '.join(map(repr, allowed))} for {name}. Got: {self.loss!r}."
             raise ValueError(msg)
         if self.sampler == "patches" and self.precision != "float32":
             msg = f"precision must be 'float32' with patches. Got: {self.precision!r}."

@@ -12,6 +12,7 @@ import keras
 from defocus_edge.networks.edge.networks import EdgeNetworks, build_edge_networks
 from defocus_edge.networks.presets import load_edge_networks, save_edge_preset
 from training.data.development import render_development_set
+from training.data.mattes import load_mattes
 from training.data.sources import Sources, load_sources
 from training.edges.calibration import calibrate_depth_threshold
 from training.edges.config import EdgeTrainingConfig
@@ -41,6 +42,8 @@ class EdgeRun(TrainingRun):
     def train_stage(self, head: Head) -> dict[str, Any]:
         """Train and validate B-NET, or E-NET over the B-NET at hand; return what the metadata say of the stage."""
         settings, crops = self.config.stages[head], self.config.validation_crops
+        if settings.copy_branch and settings.start is None:
+            self._copy_branch()
         sampler = build_sampler(self.sources, settings)
         task = EdgeTask(self.networks, settings, sampler, self.development, scored_crops=min(SCORED_CROPS, crops))
         scores = self.train(task)
@@ -67,6 +70,12 @@ class EdgeRun(TrainingRun):
             if head in stages:
                 self._fill(head, given)
 
+    def _copy_branch(self) -> None:
+        """Begin f2-NET as a copy of B-NET's first branch."""
+        for layer in self.networks.joint.layers:
+            if layer.name.startswith("f2_"):
+                layer.set_weights(self.networks.joint.get_layer(layer.name.replace("f2_", "b1_")).get_weights())
+
     def _fill(self, head: Head, given: str) -> dict[str, Any]:
         """Take the layers of B-NET or E-NET from a run or a preset; return what the metadata say of them."""
         checkpoint = find_checkpoint(Path(given), head)
@@ -90,7 +99,8 @@ class EdgeRun(TrainingRun):
             "stages": list(trained),
             "dense_mae_px_of_depth_thresholds": errors,
             "data": "BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, hand-drawn blur masks "
-            "as shapes, Middlebury 2005/2006 views with disparity",
+            "as shapes, Middlebury 2005/2006 views with disparity"
+            + (", ECSSD salient objects, alphamatting.com mattes" if self.sources.mattes else ""),
             "development_split": f"every {self.config.bnet.validation_stride}th file of each folder by sorted name, "
             "from the first; all views of a depth scene that has one there",
         }
@@ -105,6 +115,9 @@ def open_edge_run(config: EdgeTrainingConfig, *, root: Path, folder: Path, resum
     """
     stride = config.bnet.validation_stride
     sources, kept_out = (load_sources(root, development=side, stride=stride) for side in (False, True))
+    if any(settings.sampler == "device" for settings in config.stages.values()):
+        salient, sources.mattes = load_mattes(root, development=False, stride=stride)
+        sources.cutouts += salient
     for settings in config.stages.values():
         check_families(settings.families, sources)
     keras.utils.set_random_seed(config.bnet.seed)

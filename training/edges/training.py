@@ -16,6 +16,7 @@ from training.edges.patch_sampler import PatchSampler
 from training.edges.settings import TrainingSettings
 from training.edges.validation import BALANCE, draw_validation, score_points, summarize
 from training.runs.checkpoints import CheckpointError, list_variables
+from training.runs.clock import Clock
 from training.runs.training import Task
 
 #: Held-back crops that are scored at each checkpoint.
@@ -25,9 +26,9 @@ SCORED_CROPS = 128
 def build_sampler(sources: Sources, settings: TrainingSettings) -> BatchSampler:
     """The sampler that a stage learns from."""
     if settings.sampler == "device":
-        from training.edges.device.mix import MixedSampler  # here, since it takes all pictures to the device
+        from training.edges.device.sampler import DeviceCropSampler  # here, since it needs JAX
 
-        return MixedSampler(sources, settings)
+        return DeviceCropSampler(sources, families=settings.families, level_share=settings.level_share)
     crops = CropSampler(sources, families=settings.families, level_share=settings.level_share)
     return PatchSampler(crops) if settings.sampler == "patches" else crops
 
@@ -63,11 +64,17 @@ class EdgeTask(Task[PointBatch]):
         # The dense model over the same layers gives what the patch model gives, and faster.
         self._scorer = PointModel(networks, settings.head) if settings.sampler == "patches" else self._model
         self._held_back = draw_validation(development, settings.head, scored_crops)
+        self._clock = Clock(settings)
 
     @property
     def variables(self) -> list[Any]:
         """See `Task`."""
-        return list_variables(self._model)
+        return [*list_variables(self._model), *self._clock.variables]
+
+    @property
+    def progress(self) -> float:
+        """See `Task`."""
+        return self._clock.progress
 
     def draw(self, step: int, rng: np.random.Generator) -> PointBatch:  # noqa: ARG002 - all steps are alike
         """See `Task`."""
@@ -76,11 +83,13 @@ class EdgeTask(Task[PointBatch]):
 
     def take_step(self, batch: PointBatch) -> float:
         """See `Task`."""
+        self._clock.tick(self._model.optimizer)
         return take_step(self._model, self.settings, batch)
 
     def score(self) -> dict[str, float]:
         """See `Task`."""
         head = self.settings.head
+        self._clock.pause()  # the first scoring compiles
         return summarize(score_points(self._scorer, head, self._held_back), head)
 
     def load(self, checkpoint: Path) -> int:

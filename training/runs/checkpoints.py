@@ -20,6 +20,8 @@ class CheckpointError(ValueError):
     """A checkpoint is in the way, is missing, or does not belong to the run."""
 
 
+# Settings that older checkpoints lack, with the values that they then had.
+_ADDED = {"seconds": None, "copy_branch": False}
 # Arrays beside the variables: step and settings.
 _OTHER_ARRAYS = 2
 
@@ -33,12 +35,13 @@ def describe_run(settings: Any, architecture: Any) -> dict[str, Any]:
     """What a checkpoint says of its run: the settings and the architecture, both dataclasses.
 
     The threshold of E-NET is left out, since it is calibrated after the training; so is an option of the architecture
-    that is off, since checkpoints from before it lack it.
+    that is off, since checkpoints from before it lack it, and the settings of `_ADDED`.
     """
     networks = {
         name: value for name, value in asdict(architecture).items() if name != "depth_threshold" and value is not False
     }
-    return json.loads(json.dumps({**asdict(settings), "networks": networks}))
+    own = {name: value for name, value in asdict(settings).items() if name not in _ADDED or value != _ADDED[name]}
+    return json.loads(json.dumps({**own, "networks": networks}))
 
 
 def check_new(path: Path) -> None:

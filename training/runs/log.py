@@ -41,17 +41,18 @@ class TrainingLog:
         self._started = time.monotonic()
         drop_rows(self._csv, after=first)
 
-    def add_loss(self, step: int, loss: float) -> None:
-        """Note the loss of a step; every `LOG_STEPS` steps and after the last step, write the mean."""
+    def add_loss(self, step: int, loss: float, *, progress: float = 0.0) -> None:
+        """Note the loss of a step; every `LOG_STEPS` steps and after the last step, write the mean.
+
+        `progress` is the share of the time that is over, if the clock ends the stage.
+        """
         self._losses.append(loss)
-        if step % LOG_STEPS and step != self._steps:
+        if step % LOG_STEPS and step != self._steps and progress < 1:
             return
         rate = (step - self._first) / (time.monotonic() - self._started)
         mean = float(np.mean(self._losses))
-        left = (self._steps - step) / rate / 60
-        self._console.print(
-            f"{self._stage} {step}/{self._steps} loss {mean:.4f}, {rate:.2f} steps/s, {left:.0f} min left"
-        )
+        left = f"{progress:.0%} of the time" if progress else f"{(self._steps - step) / rate / 60:.0f} min left"
+        self._console.print(f"{self._stage} {step}/{self._steps} loss {mean:.4f}, {rate:.2f} steps/s, {left}")
         append_row(self._csv, {"step": step, "loss": mean, "steps_per_second": round(rate, 3)})
         self._draw(step, {"loss": mean})
         self._losses = []
@@ -96,14 +97,20 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file without rows that were cut off; none if it is missing."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if None not in row.values()]
+
+
 def drop_rows(path: Path, *, after: int) -> None:
     """Remove the rows of steps after `after`, and a row that was cut off, from a CSV file."""
     if not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    kept = [row for row in rows if None not in row.values() and int(row["step"]) <= after]
-    if not kept:
-        path.unlink()
-    elif len(kept) < len(rows):
+    kept = [row for row in read_rows(path) if int(row["step"]) <= after]
+    if kept:
         write_rows(path, kept)
+    else:
+        path.unlink()

@@ -9,8 +9,8 @@ from keras import ops
 
 from training.runs.settings import StageSettings
 
-# Share of the highest learning rate below which `WarmStableDecay` never goes. Chosen by hand.
-_LEAST_RATE = 0.01
+#: Share of the highest learning rate below which it never falls. Chosen by hand.
+LEAST_RATE = 0.01
 # Factor of each drop of the rate with the schedule ``steps``, as in Karaali et al. 2022.
 _DROP = 0.1
 # A convolution kernel has height, width, input and output channels; the first one of a network reads RGB.
@@ -51,7 +51,7 @@ class WarmStableDecay(keras.optimizers.schedules.LearningRateSchedule):
         step = ops.cast(step, "float32")
         rise = (step + 1) / max(settings.warmup, 1)
         fall = (settings.steps - step) / max(settings.decay * settings.steps, 1)
-        return settings.learning_rate * ops.clip(ops.minimum(rise, fall), _LEAST_RATE, 1.0)
+        return settings.learning_rate * ops.clip(ops.minimum(rise, fall), LEAST_RATE, 1.0)
 
     def get_config(self) -> dict[str, Any]:
         """The settings."""
@@ -59,8 +59,10 @@ class WarmStableDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {name: getattr(self.settings, name) for name in names}
 
 
-def make_rate(settings: StageSettings) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate of each step, by the schedule of the settings."""
+def make_rate(settings: StageSettings) -> keras.optimizers.schedules.LearningRateSchedule | float:
+    """The learning rate of each step, by the schedule of the settings; a number if the clock is to change it."""
+    if settings.seconds is not None:
+        return settings.learning_rate
     if settings.schedule == "steps":
         return keras.optimizers.schedules.ExponentialDecay(
             settings.learning_rate, decay_steps=settings.drop_steps, decay_rate=_DROP, staircase=True

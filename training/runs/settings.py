@@ -69,6 +69,8 @@ class StageSettings:
     validation_stride: ValidationStride
     #: Name of the run or preset whose weights the stage begins with; None for random weights.
     start: str | None
+    #: Seconds after which the stage ends, see `training.runs.clock`; only some tasks have them.
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.schedule == "steps" and not self.drop_steps:

@@ -58,6 +58,11 @@ class Task(ABC, Generic[Batch]):
     def take_step(self, batch: Batch) -> float:
         """Take one step of the optimizer; return the loss."""
 
+    @property
+    def progress(self) -> float:
+        """Share of the time that is over, if the training ends by the clock: it ends at 1. Else 0."""
+        return 0.0
+
     @abstractmethod
     def score(self) -> dict[str, float]:
         """Scores on held-back data."""
@@ -96,9 +101,10 @@ def train(
     scores: dict[str, float] = {}
     saved = time.monotonic()
     with hold_interrupt() as is_interrupted:
-        for step, batch in _prefetch(task, first, last):
-            log.add_loss(step, task.take_step(batch))
-            is_due = step == last or time.monotonic() - saved >= checkpoint_seconds
+        for step, batch in _prefetch(task, first, first if task.progress >= 1 else last):
+            log.add_loss(step, task.take_step(batch), progress=task.progress)
+            is_over = step == last or task.progress >= 1
+            is_due = is_over or time.monotonic() - saved >= checkpoint_seconds
             if is_due or is_interrupted():
                 save_checkpoint(checkpoint, task.variables, step, task.description)
             if is_interrupted():
@@ -107,6 +113,8 @@ def train(
                 scores = task.score()
                 log.add_scores(step, scores)
                 saved = time.monotonic()
+            if is_over:
+                break
     return scores or task.score()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from defocus_edge.files.atomic import ImageReadError
 from synth.sharpness import measure_sharpness
 from tests.conftest import make_texture
+from training.data.mattes import load_mattes
 from training.data.sources import (
     LEAST_SIDE,
     SHARP_FOLDERS,
@@ -150,3 +151,28 @@ def test_soft_pictures_are_reduced_until_they_are_sharp(rng):
 def test_pictures_are_left_as_they_come_where_asked(training_root):
     paths = sorted((training_root / "sharp" / "bsds500").iterdir())
     assert len(load_sources(training_root, development=False, sharpen=False).sharp) >= len(paths) - 2
+
+
+def test_objects_with_masks_and_mattes_are_read(tmp_path):
+    disk = cv2.circle(np.zeros((60, 80), np.uint8), (40, 30), 20, 255, -1)
+    for folder, end in (("salient", "_mask"), ("alpha", "_alpha")):
+        (tmp_path / folder).mkdir()
+        matte = cv2.GaussianBlur(disk, (0, 0), 3)
+        picture = np.repeat(50 + matte[..., None] // 2, 3, axis=-1)  # 50 behind the object, 177 the object's own
+        for name in ("01", "02", "03"):
+            cv2.imwrite(str(tmp_path / folder / f"{name}.png"), picture)
+            cv2.imwrite(str(tmp_path / folder / f"{name}{end}.png"), matte)
+    salient, soft = load_mattes(tmp_path, development=False, stride=2)
+    kept_out = load_mattes(tmp_path, development=True, stride=2)
+    assert (len(salient), len(soft)) == (1, 1)
+    assert [len(each) for each in kept_out] == [2, 2]
+    assert salient[0].picture.shape == (60, 80, 3)
+    (matte,) = soft
+    assert matte.picture.shape == (48, 64, 3)
+    assert ((matte.mask > 20) & (matte.mask < 235)).any()
+    # Where the object shines through, it keeps its own colour.
+    assert np.abs(matte.picture[matte.mask > 60].astype(int) - 177).max() < 25
+
+
+def test_folders_with_mattes_may_be_missing(tmp_path):
+    assert load_mattes(tmp_path, development=True) == ([], [])

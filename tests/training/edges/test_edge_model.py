@@ -2,16 +2,18 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
 from defocus_edge.blur_levels import BLUR_LEVELS, N_LEVELS, radius_to_class
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
 from tests.training.training_cases import BLUR, EDGE, SETTINGS, copy_networks, find_changed, get_weights, make_model
 from training.data.sources import load_sources
 from training.edges.crops import CropSampler
-from training.edges.model import PatchModel, PointModel, blur_level_loss, build_model
+from training.edges.model import PatchModel, PointModel, blur_level_loss, build_model, focal_loss
 from training.edges.patch_sampler import PatchSampler
 from training.edges.settings import TrainingSettings
 from training.edges.training import take_step
@@ -158,3 +160,26 @@ def test_adam_moves_all_weights_alike(networks, batch):
 def test_rates_of_the_schedules(settings, rates, networks):
     schedule = make_model(networks, settings).optimizer._learning_rate
     assert {step: float(schedule(step)) for step in rates} == pytest.approx(rates, rel=1e-4)
+
+
+def test_focal_loss_forgets_what_is_easy():
+    probabilities = np.float32([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    classes = np.int32([[0], [0], [1]])
+    right = np.array([0.9, 0.2, 0.4])
+    found = keras.ops.convert_to_numpy(focal_loss(classes, probabilities))
+    np.testing.assert_allclose(found, -(1 - right) * np.log(right), rtol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["blur", "edge"])
+def test_first_kernels_of_normalized_networks_stay_without_mean(head, rng):
+    networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(5, 4), head_normalization=True))
+    f1 = networks.joint.get_layer("b1_conv1").get_weights()[0]
+    settings = dataclasses.replace(SETTINGS[head], crops=2, points=20)
+    model = make_model(networks, settings)
+    inputs = {"images": rng.random((2, 64, 64, 3), dtype=np.float32), "points": np.zeros((20, 3), np.int32)}
+    target = np.full((20, 23), 1 / 23, np.float32) if head == "blur" else np.ones((20, 1), np.int32)
+    model.train_on_batch(inputs, target)
+    for name, stays in (("b1_conv1", head == "edge"), ("f2_conv1", head == "blur")):
+        kernel = networks.joint.get_layer(name).get_weights()[0]
+        assert (np.abs(kernel.mean(axis=(0, 1))).max() < 1e-6) != stays
+    assert (networks.joint.get_layer("b1_conv1").get_weights()[0] == f1).all() == (head == "edge")

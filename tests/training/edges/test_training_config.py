@@ -43,12 +43,15 @@ def test_default_is_ours():
     assert config.bnet.validation_stride == 10
 
 
-def test_gpu_is_ours_with_crops_from_the_device():
-    ours, gpu = read_config("default"), read_config("gpu")
-    for stage in ("bnet", "enet"):
-        here, there = getattr(ours, stage), getattr(gpu, stage)
-        assert there.crops > here.crops
-        assert there == dataclasses.replace(here, sampler="device", crops=there.crops)
+def test_gpu_ends_by_the_clock_with_crops_from_the_device():
+    gpu = read_config("gpu")
+    assert gpu.architecture.head_normalization
+    for stage in (gpu.bnet, gpu.enet):
+        assert stage.sampler == "device"
+        assert stage.seconds < stage.steps
+        assert set(stage.families) == {"uniform", "gradual", "composite"}
+    assert (gpu.bnet.loss, gpu.enet.loss) == ("levels", "focal")
+    assert gpu.enet.copy_branch
 
 
 def test_small_is_ours_in_short():
@@ -170,7 +173,9 @@ def test_wrong_common_keys(text, complaint, tmp_path):
         ("steps = 1\nwarmup = 0.5", r"bnet\.warmup must be a valid integer\. Got: 0\.5\."),
         ("steps = 1\nsampler = 'points'", r"bnet\.sampler must be 'dense', 'patches' or 'device'\. Got: 'points'\."),
         ("steps = 1\noptimizer = ['adam']", r"bnet\.optimizer must be 'muon' or 'adam'\. Got: \['adam'\]\."),
-        ("steps = 1\nloss = 'mse'", r"bnet\.loss must be 'levels' or 'cross entropy'\. Got: 'mse'\."),
+        ("steps = 1\nloss = 'mse'", r"bnet\.loss must be 'levels', 'cross entropy' or 'focal'\. Got: 'mse'\."),
+        ("steps = 1\nloss = 'focal'", r"loss must be 'cross entropy' or 'levels' for B-NET\. Got: 'focal'\."),
+        ("steps = 1\nseconds = 0", r"bnet\.seconds must be greater than 0\. Got: 0\."),
         ("steps = 1\nprecision = 'half'", r"bnet\.precision must be 'float32' or 'mixed_bfloat16'\. Got: 'half'\."),
         (
             "steps = 1\nfamilies = {macro = 1}",
@@ -198,7 +203,7 @@ def test_wrong_keys_of_a_stage(table, complaint, tmp_path):
 
 
 def test_e_net_has_one_loss(tmp_path):
-    with pytest.raises(ValueError, match=r"enet\.loss must be 'cross entropy' for E-NET\. Got: 'levels'\."):
+    with pytest.raises(ValueError, match=r"enet\.loss must be 'cross entropy' or 'focal' for E-NET\. Got: 'levels'\."):
         read_text(tmp_path, f"{STAGES}loss = 'levels'")
 
 

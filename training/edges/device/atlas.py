@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 import cv2
-import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
 from defocus_edge.psf import encode_srgb
-from training.data.camera import CROP_SIDE
+from training.data.camera import CROP_SIDE, RIM_DISTANCE
 from training.data.photographs import find_light
 from training.data.sources import WHITE_FROM, Sources, erode
+from training.edges.device.chance import Chance
+from training.edges.device.lazy_jax import jnp
 
 #: Side in px of the pictures of a batch.
 IMAGE_SIDE = CROP_SIDE + 2 * PATCH_RADIUS
@@ -26,6 +28,8 @@ SIDE = 96
 MARGIN = (SIDE - IMAGE_SIDE) // 2
 #: For each of the kinds ``sharp``, ``object`` and ``shape``: its first picture in an atlas, and its number of pictures.
 Kinds = dict[str, tuple[int, int]]
+#: An (H, W, 3) picture and its (H, W) matte, which may be soft; 8 bit.
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 # One px in this many of a rim is kept as a place for a window, since windows are moved at random by far more.
 _RIM_STRIDE = 4
 # JAX counts pixels in 32 bits.
@@ -43,20 +47,14 @@ class Cut(NamedTuple):
 class Atlas(NamedTuple):
     """Pictures and masks, each at a few sizes, in the memory of the accelerator."""
 
-    #: (N,) tensor of float32. Each has four bytes: red, green, blue, and the share that an object covers. All backends
-    #: gather 32-bit floats on the accelerator; TensorFlow cannot do so with bytes and keeps integers on the host.
+    #: (N, 4) uint8: red, green, blue, and the share that an object covers.
     pixels: Any
-    #: (R, 5) tensor of integers: first pixel, height, width, first row in `rims`, number of rows there.
+    #: (R, 5) int32: first pixel, height, width, first row in `rims`, number of rows there.
     reductions: Any
-    #: (P, 2) tensor of integers: first row in `reductions`, number of rows there.
+    #: (P, 2) int32: first row in `reductions`, number of rows there.
     pictures: Any
-    #: (M, 2) tensor of float32: row and column of pixels at the border of a mask.
+    #: (M, 2) int32: row and column of pixels at the border of a mask.
     rims: Any
-
-
-def index_dtype() -> str:
-    """Integers that the backend computes with on the accelerator: of 32 bits in JAX, of 64 bits in TensorFlow."""
-    return "int32" if keras.backend.backend() == "jax" else "int64"
 
 
 def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kinds]:
@@ -69,12 +67,14 @@ def build_atlas(sources: Sources, factors: Sequence[float]) -> tuple[Atlas, Kind
     if not factors or not all(0 < factor <= 1 for factor in factors):
         msg = f"factors must be one or more numbers above 0 and at most 1. Got: {tuple(factors)}."
         raise ValueError(msg)
-    pairs: dict[str, Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]] = {
+    hard = ((cutout.picture, _harden(erode(cutout.mask))) for cutout in sources.cutouts)
+    pairs: dict[str, Iterable[Pair]] = {
         "sharp": ((picture, np.full(picture.shape[:2], 255, dtype=np.uint8)) for picture in sources.sharp),
-        "object": ((cutout.picture, erode(cutout.mask)) for cutout in sources.cutouts),
-        "shape": ((np.zeros((*shape.shape, 3), dtype=np.uint8), shape) for shape in sources.shapes),
+        "object": chain(hard, ((cutout.picture, cutout.mask) for cutout in sources.mattes)),
+        "shape": ((np.zeros((*shape.shape, 3), dtype=np.uint8), _harden(shape)) for shape in sources.shapes),
     }
-    stacks = {kind: [_reduce(picture, mask, factors) for picture, mask in pairs[kind]] for kind in pairs}
+    with ThreadPoolExecutor() as executor:
+        stacks = {kind: list(executor.map(partial(_reduce, factors=factors), found)) for kind, found in pairs.items()}
     kept = {kind: [stack for stack in stacks[kind] if stack] for kind in stacks}
     if not kept["sharp"]:
         sizes = [f"{picture.shape[1]}×{picture.shape[0]}" for picture in sources.sharp]
@@ -100,13 +100,11 @@ def _store(kept: dict[str, list[list[NDArray[np.uint8]]]]) -> tuple[Atlas, Kinds
     stack_sizes = np.array([len(stack) for stack in stacks])
     numbers = np.array([len(kept[kind]) for kind in kept])
     atlas = Atlas(
-        pixels=ops.convert_to_tensor(np.concatenate([each.reshape(-1, 4) for each in pictures]).view(np.float32)[:, 0]),
-        reductions=ops.convert_to_tensor(
-            np.column_stack([_start(areas), sizes, _start(rim_counts), rim_counts]), index_dtype()
-        ),
-        pictures=ops.convert_to_tensor(np.column_stack([_start(stack_sizes), stack_sizes]), index_dtype()),
+        pixels=jnp.asarray(np.concatenate([each.reshape(-1, 4) for each in pictures])),
+        reductions=jnp.asarray(np.column_stack([_start(areas), sizes, _start(rim_counts), rim_counts]), jnp.int32),
+        pictures=jnp.asarray(np.column_stack([_start(stack_sizes), stack_sizes]), jnp.int32),
         # One row more, so that there is one to look up if there is no rim.
-        rims=ops.convert_to_tensor(np.concatenate([*rims, np.zeros((1, 2), dtype=np.float32)])),
+        rims=jnp.asarray(np.concatenate([*rims, np.zeros((1, 2))]), jnp.int32),
     )
     starts = _start(numbers).tolist()
     return atlas, dict(zip(kept, zip(starts, numbers.tolist(), strict=True), strict=True))
@@ -117,11 +115,11 @@ def _start(counts: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.cumsum(counts, dtype=np.int64) - counts
 
 
-def _reduce(picture: NDArray[np.uint8], mask: NDArray[np.uint8], factors: Sequence[float]) -> list[NDArray[np.uint8]]:
+def _reduce(pair: Pair, factors: Sequence[float]) -> list[NDArray[np.uint8]]:
     """(h, w, 4) colours and matte at each size that holds a window."""
+    picture, mask = pair
     height, width = mask.shape
-    matte = (mask >= WHITE_FROM).astype(np.float32)
-    values = np.concatenate([find_light(picture), matte[..., None]], axis=-1)
+    values = np.concatenate([find_light(picture), mask[..., None] / np.float32(255)], axis=-1)
     sizes = [(round(width * factor), round(height * factor)) for factor in factors]
     reduced = [cv2.resize(values, size, interpolation=cv2.INTER_AREA) for size in sizes if min(size) >= SIDE]
     for small in reduced:
@@ -129,16 +127,59 @@ def _reduce(picture: NDArray[np.uint8], mask: NDArray[np.uint8], factors: Sequen
     return [np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8) for small in reduced]
 
 
-def _find_rim(matte: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _harden(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mask without grey: each pixel is covered or not."""
+    return np.where(mask >= WHITE_FROM, 255, 0).astype(np.uint8)
+
+
+def _find_rim(matte: NDArray[np.uint8]) -> NDArray[np.integer]:
     """Some pixels along the border of a matte, (N, 2)."""
     covered = (matte >= WHITE_FROM).astype(np.uint8)
     rim = np.argwhere(cv2.morphologyEx(covered, cv2.MORPH_GRADIENT, np.ones((3, 3), dtype=np.uint8)))
-    return rim[::_RIM_STRIDE].astype(np.float32)
+    return rim[::_RIM_STRIDE]
 
 
 def cut_pixels(pixels: Any, cut: Cut) -> Any:
-    """(B, 96, 96, 4) bytes 0 to 255 as float32: colours and matte."""
-    step = ops.arange(SIDE, dtype=index_dtype())
+    """(B, 96, 96, 4) values in [0, 1], float32: colours and matte."""
+    step = np.arange(SIDE, dtype=np.int32)
     start, row_step, col_step = (values[:, None, None] for values in cut)
-    words = ops.take(pixels, start + step[:, None] * row_step + step * col_step, axis=0)
-    return ops.cast(ops.view(words[..., None], "uint8"), "float32")
+    return pixels[start + step[:, None] * row_step + step * col_step].astype(jnp.float32) / 255
+
+
+def draw_cut(atlas: Atlas, kinds: Kinds, kind: str, chance: Chance) -> Cut:
+    """A window of a picture, turned or mirrored at random; if the picture has a mask, around the mask's rim."""
+    first, number = kinds[kind]
+    picture = atlas.pictures[first + chance.count(number)]
+    reduction = atlas.reductions[picture[:, 0] + chance.count(picture[:, 1])]
+    offset, height, width, first_rim, rims = reduction.T
+    corners = [chance.count(size - SIDE + 1) for size in (height, width)]
+    if kind != "sharp":
+        rim = atlas.rims[first_rim + chance.count(rims)]
+        for axis, size in enumerate((height, width)):
+            centre = rim[:, axis] + chance.count(2 * RIM_DISTANCE + 1) - RIM_DISTANCE
+            corners[axis] = jnp.where(rims > 0, jnp.clip(centre - SIDE // 2, 0, size - SIDE), corners[axis])
+    # The eight turns and mirrorings: rows and columns each forwards or backwards, and exchanged or not.
+    row_back, col_back, exchange = chance.toss(), chance.toss(), chance.toss()
+    row, col = (
+        corner + jnp.where(back, SIDE - 1, 0) for corner, back in zip(corners, (row_back, col_back), strict=True)
+    )
+    down, right = jnp.where(row_back, -width, width), jnp.where(col_back, -1, 1)
+    return Cut(offset + row * width + col, jnp.where(exchange, right, down), jnp.where(exchange, down, right))
+
+
+def draw_layer(atlas: Atlas, kinds: Kinds, chance: Chance) -> tuple[Cut, Cut, Any]:
+    """Light and matte of a nearer layer, and whether it lies where the matte is 0.
+
+    Half of the layers are objects; the others have the shape of a mask and the light of any picture.
+    """
+    objects, shapes = (kinds[kind][1] for kind in ("object", "shape"))
+    light = draw_cut(atlas, kinds, "sharp", chance)
+    matte = draw_cut(atlas, kinds, "shape", chance) if shapes else light
+    is_object = chance.toss(0.5 if objects and shapes else float(objects > 0))
+    if objects:
+        cut = draw_cut(atlas, kinds, "object", chance)
+        light, matte = (
+            Cut(*(jnp.where(is_object, own, value) for own, value in zip(cut, other, strict=True)))
+            for other in (light, matte)
+        )
+    return light, matte, chance.toss() & ~is_object

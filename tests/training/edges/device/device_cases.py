@@ -1,13 +1,8 @@
-"""What tests of the crops on the accelerator share: tensors as arrays, and a soft matte."""
+"""What tests of the crops on the accelerator share: a soft matte."""
 
 import numpy as np
-from keras import ops
 
 from training.edges.device.atlas import SIDE
-
-
-def to_array(tensor):
-    return np.asarray(ops.convert_to_numpy(tensor))
 
 
 def draw_matte(seed):
