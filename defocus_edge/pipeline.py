@@ -17,7 +17,7 @@ from defocus_edge.choices import AUTO, DEFAULT_MAX_RADIUS, DEFAULT_PRESET, BitDe
 from defocus_edge.estimation.edges import EdgeSettings
 from defocus_edge.estimation.light_range import LEAST_SHARE
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.estimation.stages import measure, spread
+from defocus_edge.estimation.stages import measure, spread, trust_depth_edges
 from defocus_edge.files.images import load_with_depth
 from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.edge.authors_weights import import_authors_weights
@@ -247,15 +247,19 @@ class BlurEstimator:
             overwrite_image=True,
             progress=progress,
         )
+        found, source = blur.found, blur
+        if len(found) and found.is_depth_edge.all():
+            msg = f"All {len(found)} edge points are depth edges: the map rests on them, with low confidence."
+            warnings.warn(ImageWarning(msg), stacklevel=2)
+            source = trust_depth_edges(blur)
         # `spread` gets the only reference: it frees the picture, 288 MB at 24 megapixels, before it needs most memory.
         radius, confidence = spread(
             pictures.pop(),
-            blur,
+            source,
             settings=settings.propagation,
             stretch=settings.stretch_range,
             overwrite_image=True,
         )
-        found = blur.found
         return BlurEstimate(
             radius,
             confidence,

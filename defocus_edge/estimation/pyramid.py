@@ -103,6 +103,20 @@ class Places:
         return Places(_enlarge(small_enough & ~weak, finer), _enlarge(small_enough, finer))
 
 
+def drop_unproven(found: PointBlur, finer_edges: BoolArray, *, is_coarsest: bool) -> PointBlur:
+    """Drop points of a reduced picture whose radius nothing else proves: soft light and shadows give such points.
+
+    A radius is proven if the next finer picture has an edge near its point, and if the coarsest picture can tell it:
+    one at the ceiling of that may be a gradient of any width. `finer_edges` are the edges of the finer picture. Depth
+    edges stay.
+    """
+    marked = reduce_any(finer_edges, 2)
+    proven = _mark_around(np.argwhere(marked).astype(np.int32), marked.shape, NEAR)[tuple(found.points.T)]
+    if is_coarsest:
+        proven &= found.radius < CEILING
+    return found.select(proven | found.is_depth_edge)
+
+
 def merge_scales(
     pictures: Sequence[FloatArray], scales: Sequence[int], found: Sequence[PointBlur], *, close: bool
 ) -> PyramidBlur:

@@ -101,6 +101,32 @@ def test_a_reduced_mask_has_any_pixel_of_the_block(scale, rng):
     np.testing.assert_array_equal(reduce_any(marked, scale), expected)
 
 
+def test_a_coarse_radius_needs_an_edge_of_the_finer_picture_near_it():
+    found = make_points([[5, 5], [5, 30], [20, 20]], [3.0, 3.0, 3.0], depth=[2])
+    finer_edges = np.zeros((60, 81), dtype=bool)
+    finer_edges[10, 10 + 2 * pyramid.NEAR] = True
+    kept = pyramid.drop_unproven(found, finer_edges, is_coarsest=False)
+    assert kept.points.tolist() == [[5, 5], [20, 20]]
+    finer_edges[:] = False
+    finer_edges[10, 10 + 2 * pyramid.NEAR + 2] = True
+    assert pyramid.drop_unproven(found, finer_edges, is_coarsest=False).points.tolist() == [[20, 20]]
+
+
+def test_a_radius_at_the_ceiling_of_the_coarsest_picture_is_not_proven():
+    found = make_points([[5, 5], [5, 30]], [pyramid.CEILING - 0.25, pyramid.CEILING])
+    everywhere = np.ones((60, 80), dtype=bool)
+    assert len(pyramid.drop_unproven(found, everywhere, is_coarsest=False)) == 2
+    assert pyramid.drop_unproven(found, everywhere, is_coarsest=True).points.tolist() == [[5, 5]]
+
+
+def test_an_unproven_radius_is_better_than_none(run):
+    blur, _ = run((80, 80), {1: make_points([], []), 2: make_points([[20, 20]], [6.0])})
+    assert blur.found.radius.tolist() == [12.0]
+    finer = make_points([[40, 70]], [2.0])
+    blur, _ = run((80, 80), {1: finer, 2: make_points([[20, 20]], [6.0])})
+    assert blur.found.radius.tolist() == [2.0]
+
+
 def test_a_single_scale_is_passed_on(run):
     found = make_points([[3, 4], [9, 9]], [6.0, 2.0], depth=[1])
     blur, looked = run((40, 40), {1: found})
