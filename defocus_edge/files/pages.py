@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -165,7 +165,7 @@ def _is_full_page(page: Any, first: Any) -> bool:
 
 def _put_page_first(data: bytes, page: int) -> bytes:
     """The same file, but its header names a later page as the first: decoders then read that one."""
-    order = "little" if data.startswith(b"II") else "big"
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
     start, length = (8, 8) if data.startswith(_BIG_TIFF_STARTS) else (4, 4)
-    offset = _find_tiff_pages(data)[page].to_bytes(length, order)  # type: ignore[arg-type]
+    offset = _find_tiff_pages(data)[page].to_bytes(length, order)
     return data[:start] + offset + data[start + length :]

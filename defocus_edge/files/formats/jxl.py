@@ -12,7 +12,7 @@ from defocus_edge._extras import IMAGECODECS
 from defocus_edge._quiet import catch_complaints
 from defocus_edge.files.formats.boxes import iterate_boxes
 from defocus_edge.files.metadata import Metadata
-from defocus_edge.files.samples import SampleRange
+from defocus_edge.files.samples import MAX_PIXELS, SampleRange
 
 _CODESTREAM, _CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
 # Enough bytes for the header below.
@@ -26,8 +26,6 @@ _TICKS, _TICKS_BELOW = ((0, 100), (0, 1000), (10, 1), (30, 1)), ((0, 1), (0, 100
 _LOOPS_LENGTHS = (0, 3, 16, 32)
 _INTEGER_BITS = ((0, 8), (0, 10), (0, 12), (6, 1))
 _DEFAULT_BITS = 8
-# Most pixels of a picture, as in OpenCV: a damaged header may name any size.
-_MOST_PIXELS = 1 << 30
 # Most bytes of EXIF that is compressed; JPEG files hold 64 kB.
 _LONGEST_EXIF = 1 << 20
 
@@ -144,7 +142,7 @@ def _read_size(bits: _BitReader) -> None:
         width = height * above // below
     else:
         width = 8 * (bits.read(5) + 1) if in_eighths else bits.choose(_SIDES)
-    if height * width > _MOST_PIXELS:
+    if height * width > MAX_PIXELS:
         raise ValueError(f"the size {height} x {width} is too large")
 
 

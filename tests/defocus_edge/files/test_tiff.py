@@ -129,8 +129,9 @@ def test_codecs_without_imagecodecs_are_read_right_or_refused_with_advice(tmp_pa
         read(tmp_path, data)
 
 
-@pytest.mark.parametrize("codec", ["lzw", "deflate"])
-@pytest.mark.parametrize(("predictor", "byteorder"), [(1, "<"), (2, "<"), (2, ">")])
+@pytest.mark.parametrize("codec", ["lzw", "deflate", "zstd"])
+@pytest.mark.parametrize("predictor", [1, 2])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(
     ("channels", "kind", "layout"),

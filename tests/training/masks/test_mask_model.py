@@ -46,8 +46,7 @@ def list_values(variables):
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-# Compiled steps without a discriminator are what `test_mask_training.py` trains with.
-@pytest.mark.parametrize("settings", [pytest.param(ALONE, marks=pytest.mark.slow), AGAINST], ids=["alone", "against"])
+@pytest.mark.parametrize("settings", [ALONE, AGAINST], ids=["alone", "against"])
 def test_compiled_steps_lower_the_loss(settings, batch):
     trainer = make_trainer(settings, normalization="batch")
     losses = [trainer.take_step(*batch) for _ in range(12)]
