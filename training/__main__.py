@@ -18,6 +18,7 @@ from training.commands.evaluate_maps import evaluate_maps
 from training.commands.evaluate_masks import evaluate_masks
 from training.commands.example import draw_example, draw_masks_example
 from training.commands.masks import make_mask_command
+from training.commands.refinement import measure_samples, train_refinement
 from training.commands.tables import write_tables
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and evaluate the networks of defocus_edge.")
@@ -26,6 +27,8 @@ evaluate = typer.Typer(no_args_is_help=True, help="Score networks on pictures th
 app.command("bnet")(train_bnet)
 app.command("enet")(train_enet)
 app.command("edges")(train_edges)
+app.command("samples")(measure_samples)
+app.command("refinement")(train_refinement)
 app.command("msdu")(make_mask_command("msdu", "MSDU-net"))
 app.command("defusion")(make_mask_command("defusion", "DeFusionNET"))
 app.command("maganet")(make_mask_command("maganet", "MA-GANet"))

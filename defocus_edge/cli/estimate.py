@@ -15,7 +15,6 @@ from defocus_edge.choices import (
     DEFAULT_PAGES,
     DEFAULT_PRECISION,
     DEFAULT_PRESET,
-    DEFAULT_PROPAGATION,
     DEFAULT_READ_OUT,
 )
 from defocus_edge.cli.console import DECIMALS, MAP_ENDING, Job, Record, Screen, name_origin, plan_jobs, run_jobs
@@ -60,7 +59,7 @@ def estimate(
     read_out: ReadOut = DEFAULT_READ_OUT,
     depth_penalty: DepthPenalty = None,
     depth_threshold: DepthThreshold = None,
-    propagation: Propagation = DEFAULT_PROPAGATION,
+    propagation: Propagation = None,
     max_radius: MaxRadius = AUTO,
     bit_depth: BitDepth = AUTO,
     raw: Raw = False,
@@ -176,7 +175,7 @@ def _describe_settings(settings: EstimatorSettings, options: Mapping[str, Any]) 
         "read_out": settings.read_out,
         "depth_threshold": settings.depth_threshold,
         "depth_penalty": settings.propagation.depth_penalty,
-        "propagation": options.get("propagation") or DEFAULT_PROPAGATION,
+        "propagation": options.get("propagation") or ("learned" if settings.refinement else "filter"),
         "max_radius": settings.max_radius,
         "edge_step": settings.edge_step,
         "precision": settings.precision,

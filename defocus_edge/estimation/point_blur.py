@@ -37,8 +37,10 @@ class PointBlur:
         Blur radius at each point, in px of that picture.
     confidence : (N,) ndarray of float32
         Probability that the true radius is within 0.5 px of `radius`.
-    is_depth_edge : (N,) ndarray of bool
-        True where depth jumps; the radius means nothing there.
+    depth_probability : (N,) ndarray of float32
+        E-NET's probability that depth jumps.
+    depth_threshold : float
+        Probability above which a point counts as a depth edge.
     softmax : EdgePrediction, optional
         Output of both networks at all points, if it was kept: `reread` needs it.
     """
@@ -46,11 +48,17 @@ class PointBlur:
     points: NDArray[np.int32]
     radius: FloatArray
     confidence: FloatArray
-    is_depth_edge: BoolArray
+    depth_probability: FloatArray
+    depth_threshold: float = 0.5
     softmax: EdgePrediction | None = None
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @property
+    def is_depth_edge(self) -> BoolArray:
+        """True where depth jumps; the radius means nothing there."""
+        return np.asarray(self.depth_probability > self.depth_threshold)
 
     @property
     def positive_confidence(self) -> FloatArray:
@@ -59,7 +67,10 @@ class PointBlur:
 
     def select(self, chosen: BoolArray) -> PointBlur:
         """Keep some of the points, without their softmax."""
-        return PointBlur(self.points[chosen], self.radius[chosen], self.confidence[chosen], self.is_depth_edge[chosen])
+        probability = self.depth_probability[chosen]
+        return PointBlur(
+            self.points[chosen], self.radius[chosen], self.confidence[chosen], probability, self.depth_threshold
+        )
 
     def reread(self, *, read_out: ReadOut | None = None, depth_threshold: float | None = None) -> PointBlur:
         """Read the kept softmax again, with another read-out or threshold if given; ValueError if none was kept."""
@@ -71,7 +82,7 @@ class PointBlur:
             radius, confidence = _read_blur(self.softmax, read_out)
             read = replace(read, radius=radius, confidence=confidence)
         if depth_threshold is not None:
-            read = replace(read, is_depth_edge=_read_depth(self.softmax, depth_threshold))
+            read = replace(read, depth_threshold=depth_threshold)
         return read
 
 
@@ -93,24 +104,18 @@ def measure_points(
     points = edge_points(edges)
     if keep_softmax:
         softmax = evaluator.predict(image, points, progress=progress)
-        return PointBlur(points, *_read_blur(softmax, read_out), _read_depth(softmax, depth_threshold), softmax)
-    radius, confidence = np.empty((2, len(points)), dtype=np.float32)
-    is_depth_edge = np.empty(len(points), dtype=bool)
+        return PointBlur(points, *_read_blur(softmax, read_out), softmax.edge[:, 1], depth_threshold, softmax)
+    radius, confidence, depth_probability = np.empty((3, len(points)), dtype=np.float32)
     for rows, softmax in evaluator.predict_chunks(image, points, progress=progress):
         radius[rows], confidence[rows] = _read_blur(softmax, read_out)
-        is_depth_edge[rows] = _read_depth(softmax, depth_threshold)
-    return PointBlur(points, radius, confidence, is_depth_edge)
+        depth_probability[rows] = softmax.edge[:, 1]
+    return PointBlur(points, radius, confidence, depth_probability, depth_threshold)
 
 
 def _read_blur(softmax: EdgePrediction, read_out: ReadOut) -> tuple[FloatArray, FloatArray]:
     """Read radius in px and confidence from B-NET's output."""
     radius = read_radius(softmax.blur, read_out=read_out)
     return radius, measure_confidence(softmax.blur, radius)
-
-
-def _read_depth(softmax: EdgePrediction, threshold: float) -> BoolArray:
-    """True where E-NET's probability of a depth edge is above the threshold."""
-    return np.asarray(softmax.edge[:, 1] > threshold)
 
 
 def measure_confidence(probabilities: FloatArray, point_radius: FloatArray) -> FloatArray:

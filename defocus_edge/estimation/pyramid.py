@@ -150,7 +150,8 @@ def merge_scales(
         np.concatenate([part.points for part in parts]),
         np.concatenate([part.radius for part in parts]),
         np.concatenate([part.confidence for part in parts]),
-        np.concatenate([part.is_depth_edge for part in parts]),
+        np.concatenate([part.depth_probability for part in parts]),
+        found[0].depth_threshold,
     )
     return PyramidBlur(joined, np.repeat(np.array(scales, dtype=np.int32), [len(part) for part in parts]), boundaries)
 

@@ -14,7 +14,9 @@ from defocus_edge.estimation.light_range import find_step, stretch_range
 from defocus_edge.estimation.point_blur import LEAST_CONFIDENCE, PointBlur, measure_points
 from defocus_edge.estimation.pyramid import Places, PyramidBlur, drop_unproven, merge_scales
 from defocus_edge.estimation.reduction import choose_scales, reduce_any, reduce_pictures
+from defocus_edge.estimation.refinement import apply_answer, describe_cells
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.refinement import RefinementEvaluator
 from defocus_edge.propagation.propagate import NoEdgesError, prepare_spread
 from defocus_edge.propagation.settings import PropagationSettings
 
@@ -87,7 +89,7 @@ def trust_depth_edges(blur: PyramidBlur) -> PyramidBlur:
     """Take all points for pattern edges, with a tenth of their confidence: better than no map if no other is there."""
     found = blur.found
     confidence = np.maximum(found.confidence * DEPTH_EDGE_CONFIDENCE, LEAST_CONFIDENCE)
-    trusted = replace(found, confidence=confidence, is_depth_edge=np.zeros_like(found.is_depth_edge))
+    trusted = replace(found, confidence=confidence, depth_probability=np.zeros_like(found.depth_probability))
     return PyramidBlur(trusted, blur.scale)
 
 
@@ -135,3 +137,18 @@ def spread(
         found.positive_confidence[pattern],
         point_weight=blur.scale[pattern].astype(np.float32),
     )
+
+
+def refine(
+    picture: NDArray[np.float32],
+    blur: PyramidBlur,
+    radius: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+    evaluator: RefinementEvaluator,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Refine a spread map by the network that has learnt what scenes look like.
+
+    `picture` comes from `reduce_picture`, `radius` and `confidence` from `spread`. Returns radius in px and confidence
+    of each pixel, see `apply_answer`.
+    """
+    return apply_answer(radius, evaluator.predict(picture, describe_cells(picture, blur, radius, confidence)))

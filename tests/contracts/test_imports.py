@@ -43,8 +43,9 @@ ROOMS = {
         "baselines": set(),
         "edges": {"data", "runs"},
         "masks": {"data", "runs"},
+        "refinement": {"data", "runs"},
         "evaluation": {"data", "runs", "baselines", "masks"},
-        "commands": {"data", "runs", "edges", "masks", "evaluation", "baselines"},
+        "commands": {"data", "runs", "edges", "masks", "refinement", "evaluation", "baselines"},
         "__main__": {"commands"},
     },
 }

@@ -115,7 +115,8 @@ def evaluate_apertures(
     Every second scene counts. A thin lens gives the true radius; `beyond` counts maps with far too large radii.
     """
     from defocus_edge.files.atomic import ImageReadError
-    from training.evaluation.apertures import list_scenes, read_scene, score_apertures, summarize_apertures
+    from training.data.apertures import list_scenes, read_scene
+    from training.evaluation.apertures import score_apertures, summarize_apertures
 
     check_out(out)
     with refuse_faults(OSError):

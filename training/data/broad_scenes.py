@@ -66,8 +66,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class HeldBack:
-    """Pictures of the development side of the split."""
+class Pictures:
+    """Pictures of one side of the split."""
 
     sharp: list[NDArray[np.uint8]]
     persons: list[Cutout]
@@ -78,14 +78,18 @@ class HeldBack:
     depth: list[tuple[Light, Light]]
 
 
-def load_held_back(root: str | Path) -> HeldBack:
-    """Read the pictures; `root` is as for `load_sources` and `load_mattes`, which may raise."""
-    sources: Sources = load_sources(root, development=True, sharpen=False)
-    salient, mattes = load_mattes(root, development=True)
+def load_pictures(root: str | Path, *, development: bool) -> Pictures:
+    """Read the pictures that are held back, or all others; `root` is as for `load_sources` and `load_mattes`.
+
+    Those may raise.
+    """
+    sources: Sources = load_sources(root, development=development, sharpen=False)
+    salient, mattes = load_mattes(root, development=development)
     sharp = [picture for picture in filter_sharp(sources.sharp) if min(picture.shape[:2]) >= LEAST_SIDE]
-    depth = [(source.picture, source.disparity) for source in sources.depth] + [load_motorcycle()]
+    depth = [(source.picture, source.disparity) for source in sources.depth]
+    depth += [load_motorcycle()] if development else []
     lit = [(find_light(picture), disparity) for picture, disparity in depth]
-    return HeldBack(sharp, sources.cutouts, salient, mattes, sources.shapes, lit)
+    return Pictures(sharp, sources.cutouts, salient, mattes, sources.shapes, lit)
 
 
 def list_broad_scenes(families: Sequence[str] | None = None, limit: int | None = None) -> list[tuple[str, int]]:
@@ -94,21 +98,21 @@ def list_broad_scenes(families: Sequence[str] | None = None, limit: int | None =
     return [(family, number) for family in chosen for number in range(min(FAMILY_SCENES[family], limit or 10**6))]
 
 
-def render_broad_scene(held_back: HeldBack, family: str, number: int) -> DevelopmentScene:
+def render_broad_scene(held_back: Pictures, family: str, number: int) -> DevelopmentScene:
     """Render one scene; the same number always gives the same scene."""
     rng = np.random.default_rng((_SEED, list(FAMILY_SCENES).index(family), number))
     scene = _FAMILIES[family](held_back, number, rng)
     return photograph_scene(scene, f"{family}-{number:02}", family, rng, largest=np.inf)
 
 
-def _render_uniform(held_back: HeldBack, number: int, rng: np.random.Generator) -> Scene:
+def _render_uniform(held_back: Pictures, number: int, rng: np.random.Generator) -> Scene:
     """Each level in turn."""
-    return render_uniform(_draw_frame(held_back, rng, number), float(BLUR_LEVELS[number % len(BLUR_LEVELS)]))
+    return render_uniform(draw_frame(held_back, rng, number), float(BLUR_LEVELS[number % len(BLUR_LEVELS)]))
 
 
-def _render_gradual(held_back: HeldBack, number: int, rng: np.random.Generator) -> Scene:
+def _render_gradual(held_back: Pictures, number: int, rng: np.random.Generator) -> Scene:
     """A slanted plane through a thin lens: a ramp that may go through the focus."""
-    light = _draw_frame(held_back, rng, number)
+    light = draw_frame(held_back, rng, number)
     rows, cols = np.indices(light.shape[:2], dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     place = np.cos(angle) * rows + np.sin(angle) * cols
@@ -117,32 +121,32 @@ def _render_gradual(held_back: HeldBack, number: int, rng: np.random.Generator) 
     return render_gradual(light, np.abs(first + (last - first) * share).astype(np.float32))
 
 
-def _render_composite(held_back: HeldBack, number: int, rng: np.random.Generator) -> Scene:
+def _render_composite(held_back: Pictures, number: int, rng: np.random.Generator) -> Scene:
     """A person or a salient object over a background."""
     objects = held_back.persons if number % 2 == 0 or not held_back.salient else held_back.salient
     return _lay(held_back, [_choose(objects, number // 2)], rng)
 
 
-def _render_matte(held_back: HeldBack, number: int, rng: np.random.Generator) -> Scene:
+def _render_matte(held_back: Pictures, number: int, rng: np.random.Generator) -> Scene:
     """An object with a true soft matte over a background."""
     return _lay(held_back, [_choose(held_back.mattes, number)], rng, soft=True)
 
 
-def _render_persons(held_back: HeldBack, number: int, rng: np.random.Generator) -> Scene:
+def _render_persons(held_back: Pictures, number: int, rng: np.random.Generator) -> Scene:
     """Two persons side by side at different depths, none of the layers in focus."""
     pair = [_choose(held_back.persons, 2 * number), _choose(held_back.persons, 2 * number + 1 + number // 11)]
     return _lay(held_back, pair, rng)
 
 
-def _render_layered(held_back: HeldBack, number: int, rng: np.random.Generator) -> Scene:
+def _render_layered(held_back: Pictures, number: int, rng: np.random.Generator) -> Scene:
     """Three layers at random depths behind a thin lens: a background, a drawn shape, an object."""
-    far = _draw_frame(held_back, rng)
+    far = draw_frame(held_back, rng)
     height, width = far.shape[:2]
     shape = cv2.resize(_choose(held_back.shapes, number), (width, height), interpolation=cv2.INTER_AREA)
     matte = shape.astype(np.float32) / 255
     matte = (matte >= 0.5 if rng.random() < 0.5 else matte < 0.5).astype(np.float32)
-    middle = _draw_frame(held_back, rng, least=(height, width))[:height, :width]
-    near, near_matte = _place(_choose(held_back.persons, number), (height, width), rng, place=rng.random())
+    middle = draw_frame(held_back, rng, least=(height, width))[:height, :width]
+    near, near_matte = place_object(_choose(held_back.persons, number), (height, width), rng, place=rng.random())
     depths, focus = np.sort(rng.random(3)), rng.random()
     radii = MAX_RADIUS * rng.uniform(0.4, 1) * np.abs(depths - focus) / np.abs(depths - focus).max()
     soft = np.asarray(cv2.GaussianBlur(matte, (3, 3), 0))
@@ -150,22 +154,22 @@ def _render_layered(held_back: HeldBack, number: int, rng: np.random.Generator) 
     return render_layers([Layer(*layer) for layer in layers])
 
 
-def _render_shading(held_back: HeldBack, number: int, rng: np.random.Generator) -> Scene:
+def _render_shading(held_back: Pictures, number: int, rng: np.random.Generator) -> Scene:
     """A wall with a few pictures in soft light: shadows and lamps look blurred, the truth is one radius."""
     height, width = FRAME[0] * 3 // 4, FRAME[1] * 3 // 4
     texture = cv2.GaussianBlur(rng.normal(size=(height, width)).astype(np.float32), (0, 0), rng.uniform(0.5, 2))
     wall = (1 + rng.uniform(*WALL_TEXTURES) * texture / texture.std())[..., None] * rng.uniform(0.2, 0.7, 3)
     for poster_number in range(int(rng.integers(1, 4))):
-        poster = _draw_frame(held_back, rng, number + poster_number)
+        poster = draw_frame(held_back, rng, number + poster_number)
         rows, cols = (round(size * rng.uniform(*POSTER_SIDES)) for size in (height, width))
         top, left = rng.integers(height - rows), rng.integers(width - cols)
         corner = [int(rng.integers(size - side + 1)) for size, side in zip(poster.shape[:2], (rows, cols), strict=True)]
         wall[top : top + rows, left : left + cols] = poster[corner[0] : corner[0] + rows, corner[1] : corner[1] + cols]
-    light = (wall * _draw_shade((height, width), rng)[..., None]).astype(np.float32)
+    light = (wall * draw_shade((height, width), rng)[..., None]).astype(np.float32)
     return render_uniform(light, float(rng.uniform(0, MAX_RADIUS)))
 
 
-def _render_depth(held_back: HeldBack, number: int, rng: np.random.Generator) -> Scene:
+def _render_depth(held_back: Pictures, number: int, rng: np.random.Generator) -> Scene:
     """A picture with disparity behind a thin lens."""
     light, disparity = _choose(held_back.depth, number)
     number //= len(held_back.depth)
@@ -173,7 +177,7 @@ def _render_depth(held_back: HeldBack, number: int, rng: np.random.Generator) ->
     return render_lens(light * draw_gain(rng), disparity, focus, largest=largest)
 
 
-_FAMILIES: dict[str, Callable[[HeldBack, int, np.random.Generator], Scene]] = {
+_FAMILIES: dict[str, Callable[[Pictures, int, np.random.Generator], Scene]] = {
     "uniform": _render_uniform,
     "gradual": _render_gradual,
     "composite": _render_composite,
@@ -190,8 +194,8 @@ def _choose(items: Sequence[T], number: int) -> T:
     return items[number % len(items)]
 
 
-def _draw_frame(
-    held_back: HeldBack, rng: np.random.Generator, number: int | None = None, *, least: tuple[int, int] = (0, 0)
+def draw_frame(
+    held_back: Pictures, rng: np.random.Generator, number: int | None = None, *, least: tuple[int, int] = (0, 0)
 ) -> Light:
     """Light of part of a sharp picture of at least some size, the numbered one or any, reduced, mirrored or not."""
     sharp = [each for each in held_back.sharp if all(REDUCTIONS[1] * np.array(each.shape[:2]) >= np.array(least) + 1)]
@@ -208,9 +212,9 @@ def _draw_frame(
     return find_light(np.ascontiguousarray(part[:, ::-1] if rng.random() < 0.5 else part))
 
 
-def _lay(held_back: HeldBack, objects: Sequence[Cutout], rng: np.random.Generator, *, soft: bool = False) -> Scene:
+def _lay(held_back: Pictures, objects: Sequence[Cutout], rng: np.random.Generator, *, soft: bool = False) -> Scene:
     """Objects side by side over a background: one layer in focus in half of the scenes with one object."""
-    background = _draw_frame(held_back, rng)
+    background = draw_frame(held_back, rng)
     height, width = background.shape[:2]
     count = len(objects) + 1
     radii = rng.uniform(0, MAX_RADIUS, count)
@@ -221,11 +225,11 @@ def _lay(held_back: HeldBack, objects: Sequence[Cutout], rng: np.random.Generato
     layers = [Layer(background, np.ones((height, width), np.float32), float(radii[0]))]
     for index, (cutout, radius) in enumerate(zip(objects, radii[1:], strict=True)):
         place = (index + rng.uniform(0.2, 0.8)) / len(objects)
-        layers.append(Layer(*_place(cutout, (height, width), rng, place=place, soft=soft), float(radius)))
+        layers.append(Layer(*place_object(cutout, (height, width), rng, place=place, soft=soft), float(radius)))
     return render_layers(layers)
 
 
-def _place(
+def place_object(
     cutout: Cutout, shape: tuple[int, int], rng: np.random.Generator, *, place: float, soft: bool = False
 ) -> tuple[Light, Light]:
     """Light and matte of an object that stands at a share of the width of a frame."""
@@ -246,7 +250,7 @@ def _place(
     return frame[..., :3], frame[..., 3]
 
 
-def _draw_shade(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
+def draw_shade(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
     """Factor of the light of each pixel: one to three soft shadows and lamps."""
     rows, cols = np.indices(shape)
     shade = np.ones(shape)

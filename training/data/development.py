@@ -92,8 +92,9 @@ def photograph_scene(
     *,
     in_focus: NDArray[np.float32] | None = None,
     largest: float = MAX_RADIUS,
+    sensor: Sensor | None = None,
 ) -> DevelopmentScene:
-    """Take an 8-bit picture without added noise of a rendered scene, and keep the truth.
+    """Take an 8-bit picture of a rendered scene, without added noise unless a sensor is given, and keep the truth.
 
     `in_focus`, (H, W, 3), is the linear light of the scene without the lens. True radii are clipped to `largest` px
     from above, and to the first level from below.
@@ -101,7 +102,7 @@ def photograph_scene(
     return DevelopmentScene(
         name,
         family,
-        photograph(scene.light, Sensor(), rng=rng),
+        photograph(scene.light, sensor or Sensor(), rng=rng),
         np.clip(scene.radius, MIN_RADIUS, largest).astype(np.float32),
         label_depth_edges(scene),
         None if in_focus is None else encode_srgb(np.clip(in_focus, 0, 1)),

@@ -1,49 +1,17 @@
-"""Errors in px of the blur maps of real scenes at two apertures, where depth and a thin lens tell the truth.
-
-The radius of a pixel at depth z is f² / (2 N p) · |1/s - 1/z| px for the focal length f, f-number N and pixel pitch p.
-Only the focus distance s is unknown: it is the one that fits the maps of both apertures best.
-"""
+"""Errors in px of the blur maps of real scenes at two apertures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from defocus_edge.files.atomic import read_bytes
-from defocus_edge.files.images import read_image
 from defocus_edge.pipeline import BlurEstimator
+from training.data.apertures import APERTURES, ApertureScene, find_known, find_radius, fit_focus
 from training.evaluation.edges import try_estimate
 from training.runs.tables import Row, average_known, group_by, median_known
-
-#: Focal length, and pixel pitch at the size of the pictures, mm.
-FOCAL_LENGTH, PIXEL = 35.0, 23.6 / 645
-#: f-numbers.
-APERTURES = (2.8, 8.0)
-#: Focus distances that are tried, mm.
-FOCUS_DISTANCES: list[float] = np.geomspace(600, 8000, 80).tolist()
-#: Softness of the lens itself, as a radius in px.
-OWN_RADIUS = 0.5
-#: Depths in mm that count, and the largest step of depth in mm within a window of so many px: depth is registered to
-#: about 10 px.
-DEPTHS, LARGEST_STEP, STEP_SIDE = (400, 9000), 150, 15
-#: Every second scene judges; the others may be used in training.
-STRIDE = 2
-_DEPTH_END = "_depth_mm.png"
-
-
-@dataclass(frozen=True)
-class ApertureScene:
-    """A picture for each of `APERTURES`, (H, W, 3) float32, and the depth in mm, (H, W), 0 where it is not known."""
-
-    name: str
-    images: list[NDArray[np.float32]]
-    depth: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -64,35 +32,6 @@ class ApertureScore:
     true_p95: float
 
 
-def list_scenes(folder: Path) -> list[str]:
-    """Names of the scenes that judge, NAME_depth_mm.png; FileNotFoundError if there is none."""
-    names = sorted(path.name.removesuffix(_DEPTH_END) for path in folder.glob(f"*{_DEPTH_END}"))[::STRIDE]
-    if not names:
-        msg = f"folder must hold NAME{_DEPTH_END} with NAME_f2.8.JPG and NAME_f8.JPG. Got: {folder}, which has none."
-        raise FileNotFoundError(msg)
-    return names
-
-
-def read_scene(folder: Path, name: str) -> ApertureScene:
-    """Read one scene; raises OSError or ImageReadError."""
-    path = folder / f"{name}{_DEPTH_END}"
-    depth = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
-    images = [read_image(folder / f"{name}_f{number:g}.JPG") for number in APERTURES]
-    return ApertureScene(name, images, np.asarray(depth, np.float32))
-
-
-def find_known(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where the depth is known and no step of it is near, (H, W)."""
-    steps = cv2.morphologyEx(depth, cv2.MORPH_GRADIENT, np.ones((STEP_SIDE, STEP_SIDE), np.uint8))
-    return (steps < LARGEST_STEP) & (depth > DEPTHS[0]) & (depth < DEPTHS[1])
-
-
-def find_radius(depth: NDArray[np.float32], focus: float, aperture: float) -> NDArray[np.float32]:
-    """True radius in px at depths and for a focus distance in mm, with the softness of the lens itself."""
-    thin = FOCAL_LENGTH**2 / (2 * aperture * PIXEL) * np.abs(1 / focus - 1 / depth)
-    return np.hypot(thin, OWN_RADIUS).astype(np.float32)
-
-
 def score_apertures(
     scenes: Iterable[ApertureScene],
     estimators: dict[str, BlurEstimator],
@@ -108,7 +47,7 @@ def score_apertures(
             found = [try_estimate(partial(estimator.estimate, image), scene.name, say) for image in scene.images]
             maps = [each.radius[known] for each in found if each is not None]
             if len(maps) == len(APERTURES):
-                focus = min(FOCUS_DISTANCES, key=partial(_measure_misfit, depth, maps))
+                focus = fit_focus(depth, maps)
                 for radius, aperture in zip(maps, APERTURES, strict=True):
                     truth = find_radius(depth, focus, aperture)
                     error = np.abs(radius - truth)
@@ -116,12 +55,6 @@ def score_apertures(
                     ends = float(np.percentile(radius, 95)), float(np.percentile(truth, 95))
                     scores.append(ApertureScore(weights, scene.name, aperture, focus, *means, *ends))
     return scores
-
-
-def _measure_misfit(depth: NDArray[np.float32], maps: Sequence[NDArray[np.float32]], focus: float) -> float:
-    """Sum of the mean errors in px of the maps of both apertures."""
-    pairs = zip(maps, APERTURES, strict=True)
-    return sum(float(np.abs(radius - find_radius(depth, focus, aperture)).mean()) for radius, aperture in pairs)
 
 
 def summarize_apertures(scores: Sequence[ApertureScore]) -> list[Row]:

@@ -15,18 +15,19 @@ from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
 from defocus_edge.files.images import read_image
 from defocus_edge.metrics.curves import measure_mask
 from defocus_edge.pipeline import BlurEstimator
+from training.data.apertures import list_scenes, read_scene
 from training.data.broad_scenes import (
     FAMILY_SCENES,
     SOURCE_FOLDERS,
     list_broad_scenes,
-    load_held_back,
+    load_pictures,
     render_broad_scene,
 )
 from training.data.development import DevelopmentScene
 from training.data.focus_pairs import FocusPair, load_focus_pairs
 from training.data.scene_store import SceneStore, find_version
 from training.data.sources import list_pictures, split_paths
-from training.evaluation.apertures import list_scenes, read_scene, score_apertures
+from training.evaluation.apertures import score_apertures
 from training.evaluation.edges import (
     TRUE_RADII,
     estimate_with_truth,
@@ -102,7 +103,7 @@ def _list_rendered(
 
     def render(family: str, number: int) -> DevelopmentScene:
         if not held_back:
-            held_back.append(load_held_back(root))
+            held_back.append(load_pictures(root, development=True))
         return render_broad_scene(held_back[0], family, number)
 
     for family, number in list_broad_scenes(families, limit):

@@ -88,7 +88,7 @@ def estimate_with_truth(scene: DevelopmentScene, settings: EstimatorSettings) ->
     truth = scene.radius[tuple(points.T)]
     certain = np.ones_like(truth)
     is_depth_edge = scene.edge_label[tuple(points.T)] != 0
-    blur = PyramidBlur.at_one_scale(PointBlur(points, truth, certain, is_depth_edge))
+    blur = PyramidBlur.at_one_scale(PointBlur(points, truth, certain, is_depth_edge.astype(np.float32)))
     radius, confidence = spread(scene.image, blur, settings=settings.propagation)
     return BlurEstimate(radius, confidence, points, truth, certain, is_depth_edge, settings, blur.scale)
 
@@ -112,7 +112,8 @@ def _score_estimate(scene: DevelopmentScene, name: str, estimate: BlurEstimate |
     label = scene.edge_label[tuple(estimate.points.T)]
     decided = label != UNDECIDED
     # Only the last stage runs again without the penalty. There, points of reduced pictures count like all others.
-    points = PointBlur(estimate.points, estimate.point_radius, estimate.point_confidence, estimate.is_depth_edge)
+    is_depth_edge = estimate.is_depth_edge.astype(np.float32)
+    points = PointBlur(estimate.points, estimate.point_radius, estimate.point_confidence, is_depth_edge)
     free = replace(estimate.settings.propagation, depth_penalty=0.0)
     no_penalty, _ = spread(scene.image, PyramidBlur.at_one_scale(points), settings=free)
     found = estimate.is_depth_edge & decided

@@ -19,7 +19,6 @@ from defocus_edge.choices import (
     DEFAULT_PAGES,
     DEFAULT_PRECISION,
     DEFAULT_PRESET,
-    DEFAULT_PROPAGATION,
     DEFAULT_READ_OUT,
 )
 from defocus_edge.cli.console import SOME_FILES_FAILED, fail, prepare_folder
@@ -93,7 +92,7 @@ def batch(
     read_out: ReadOut = DEFAULT_READ_OUT,
     depth_penalty: DepthPenalty = None,
     depth_threshold: DepthThreshold = None,
-    propagation: Propagation = DEFAULT_PROPAGATION,
+    propagation: Propagation = None,
     max_radius: MaxRadius = AUTO,
     bit_depth: BitDepth = AUTO,
     raw: Raw = False,

@@ -10,9 +10,9 @@ from training.data import broad_scenes
 from training.data.broad_scenes import (
     FAMILY_SCENES,
     FRAME,
-    HeldBack,
+    Pictures,
     list_broad_scenes,
-    load_held_back,
+    load_pictures,
     render_broad_scene,
 )
 from training.data.photographs import find_light
@@ -28,7 +28,7 @@ def held_back():
     mattes = [Cutout(cutouts[0].picture, cv2.GaussianBlur(disk, (0, 0), 6))]
     disparity = np.repeat(np.linspace(10, 90, 120, dtype=np.float32)[:, None], 150, axis=1)
     depth = [(find_light(make_texture(rng, 120, 150)), disparity)]
-    return HeldBack(sharp, cutouts, cutouts, mattes, [cv2.resize(disk, (400, 300))], depth)
+    return Pictures(sharp, cutouts, cutouts, mattes, [cv2.resize(disk, (400, 300))], depth)
 
 
 @pytest.mark.parametrize("family", FAMILY_SCENES)
@@ -82,7 +82,7 @@ def test_families_and_numbers_are_listed():
 
 def test_pictures_are_those_that_are_held_back(training_root, monkeypatch):
     monkeypatch.setattr(broad_scenes, "LEAST_SIDE", 100)
-    held_back = load_held_back(training_root)
+    held_back = load_pictures(training_root, development=True)
     assert len(held_back.persons) == len(held_back.shapes) == 1
     assert len(held_back.depth) == 2  # and skimage's motorcycle
     assert (held_back.salient, held_back.mattes) == ([], [])

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 from defocus_edge import pipeline
 from defocus_edge.files.images import write_picture
 from training.__main__ import app
-from training.evaluation import apertures
-from training.evaluation.apertures import APERTURES, FOCUS_DISTANCES, find_known, find_radius
+from training.data import apertures
+from training.data.apertures import APERTURES, FOCUS_DISTANCES, find_known, find_radius
+from training.evaluation.apertures import score_apertures, summarize_apertures
 
 FOCUS = FOCUS_DISTANCES[30]
 
@@ -64,21 +65,22 @@ def test_only_known_depth_without_steps_counts():
 def test_errors_are_those_of_the_maps_and_the_focus_is_found(folder):
     names = apertures.list_scenes(folder)
     assert names == ["001", "003"]
+    assert apertures.list_scenes(folder, judging=False) == ["002"]
     scenes = [apertures.read_scene(folder, name) for name in names]
-    scores = apertures.score_apertures(scenes, {"lens": LensEstimator()})
+    scores = score_apertures(scenes, {"lens": LensEstimator()})
     assert [(score.scene, score.aperture) for score in scores] == [("001", 2.8), ("001", 8), ("003", 2.8), ("003", 8)]
     for score in scores:
         assert score.mae == pytest.approx(0.25, abs=0.1)
         assert score.focus_mm == pytest.approx(FOCUS, rel=0.1)
         assert score.relative < score.mae
-    first, second = apertures.summarize_apertures(scores)
+    first, second = summarize_apertures(scores)
     assert (first["aperture"], second["aperture"], first["scenes"], first["beyond"]) == ("f/2.8", "f/8", 2, 0)
 
 
 def test_scenes_without_known_depth_or_map_are_left_out(folder):
     scene = apertures.read_scene(folder, "001")
     blind = apertures.ApertureScene("blind", scene.images, np.zeros_like(scene.depth))
-    assert apertures.score_apertures([blind], {"lens": LensEstimator()}) == []
+    assert score_apertures([blind], {"lens": LensEstimator()}) == []
 
 
 def test_the_command_prints_a_table(folder, monkeypatch, tmp_path):

@@ -42,7 +42,7 @@ def render(_, family, number):
 @pytest.fixture(autouse=True)
 def _made_up(monkeypatch):
     monkeypatch.setattr(pipeline, "BlurEstimator", FixedEstimator)
-    monkeypatch.setattr(broad, "load_held_back", lambda _: None)
+    monkeypatch.setattr(broad, "load_pictures", lambda _, **__: None)
     monkeypatch.setattr(broad, "render_broad_scene", render)
     monkeypatch.setattr(FixedEstimator, "calls", 0)
 

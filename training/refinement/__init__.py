@@ -1,0 +1,1 @@
+"""Trains the network that refines the spread blur map."""

@@ -1,0 +1,120 @@
+"""Measure the samples that the refinement learns from: rendered scenes, and photographs at two apertures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.presets import load_edge_networks
+from synth.workers import start_workers
+from training.data.apertures import APERTURES, find_known, find_radius, fit_focus, list_scenes, read_scene
+from training.data.broad_scenes import Pictures, load_pictures
+from training.refinement.samples import Sample, measure_sample, store_sample
+from training.refinement.scenes import draw_scene
+
+#: Folders of the samples below the store.
+SCENES, PHOTOS, DEVELOPMENT = "scenes", "photos", "development"
+#: Folder of the photographs at two apertures below the root; they are optional.
+APERTURE_FOLDER = "real/apertures"
+#: Side of the tiles that the networks see, px: most scenes are one tile.
+TILE_SIDE = 512
+#: Number of scenes that a process measures in one go.
+_CHUNK = 8
+# First numbers of the seeds of scenes.
+_SEEDS = {SCENES: 7, DEVELOPMENT: 8}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which samples a store is to hold: numbers of scenes, from which pictures, measured by which weights."""
+
+    root: Path
+    store: Path
+    preset: str
+    scenes: int
+    development: int
+
+
+def fill_store(plan: Plan, *, jobs: int) -> Iterator[int]:
+    """Measure the samples that the store does not hold yet, in some processes.
+
+    Yields the number of samples that are done. Raises what `load_pictures` and `load_edge_networks` raise.
+    """
+    numbers = {SCENES: plan.scenes, DEVELOPMENT: plan.development}
+    chunks = [
+        (folder, range(first, min(first + _CHUNK, count)))
+        for folder, count in numbers.items()
+        for first in range(0, count, _CHUNK)
+    ]
+    photos = _list_photos(plan.root)
+    with start_workers(jobs) as executor:
+        waiting = [executor.submit(_measure_photo, plan, name) for name in photos]
+        waiting += [executor.submit(_measure_scenes, plan, folder, chunk) for folder, chunk in chunks]
+        done = 0
+        for future in waiting:
+            done += future.result()
+            yield done
+
+
+def count_samples(plan: Plan) -> int:
+    """Number of samples that `fill_store` deals with."""
+    return plan.scenes + plan.development + len(APERTURES) * len(_list_photos(plan.root))
+
+
+def _list_photos(root: Path) -> list[str]:
+    """Photographs that may be learnt from; none without their folder."""
+    folder = root / APERTURE_FOLDER
+    return list_scenes(folder, judging=False) if folder.is_dir() else []
+
+
+@cache
+def _load_evaluator(preset: str) -> DenseEvaluator:
+    return DenseEvaluator(load_edge_networks(preset), tile_side=TILE_SIDE)
+
+
+@cache
+def _load_pictures(root: Path, folder: str) -> Pictures:
+    return load_pictures(root, development=folder == DEVELOPMENT)
+
+
+def _measure_scenes(plan: Plan, folder: str, numbers: Sequence[int]) -> int:
+    """Render and measure some scenes; return their number."""
+
+    def make(number: int, name: str) -> Sample | None:
+        rng = np.random.default_rng((_SEEDS[folder], number))
+        scene = draw_scene(_load_pictures(plan.root, folder), name, rng)
+        return measure_sample(scene.image, scene.radius, _load_evaluator(plan.preset))
+
+    for number in numbers:
+        name = f"scene-{number:05}"
+        store_sample(plan.store / folder, name, partial(make, number, name))
+    return len(numbers)
+
+
+def _measure_photo(plan: Plan, name: str) -> int:
+    """Measure a scene at both apertures; the truth is that of the focus distance that fits both maps best."""
+    names = [f"{name}-f{number:g}" for number in APERTURES]
+    scene = read_scene(plan.root / APERTURE_FOLDER, name)
+    known = find_known(scene.depth)
+    if known.any() and not all(store_sample(plan.store / PHOTOS, each, lambda: None) for each in names):
+        evaluator = _load_evaluator(plan.preset)
+        nothing = np.zeros(scene.depth.shape, np.float32)
+        found = [measure_sample(image, nothing, evaluator) for image in scene.images]
+        samples = [sample for sample in found if sample is not None]
+        if len(samples) == len(APERTURES):
+            maps = [sample.radius[known].astype(np.float32) for sample in samples]
+            focus = fit_focus(scene.depth[known], maps)
+            for each, sample, aperture in zip(names, samples, APERTURES, strict=True):
+                truth = np.where(known, find_radius(np.maximum(scene.depth, 1), focus, aperture), np.nan)
+                store_sample(plan.store / PHOTOS, each, partial(_replace_truth, sample, truth))
+    return len(APERTURES)
+
+
+def _replace_truth(sample: Sample, truth: NDArray[np.float32]) -> Sample:
+    return replace(sample, truth=truth.astype(np.float16))
