@@ -26,7 +26,7 @@ CELL_STEP = 8
 #: Number of values that describe a cell, see `defocus_edge.estimation.refinement.describe_cells`.
 CELL_VALUES = 14
 #: Filters to which the features of the encoder are reduced, by stride.
-FEATURE_FILTERS = {4: 32, 8: 32, 16: 64, 32: 96}
+FEATURE_FILTERS = {4: 16, 8: 32, 16: 64, 32: 96}
 # Natural logarithm of the width in px of the error that an untrained network expects.
 _FIRST_WIDTH = -1.0
 
@@ -35,7 +35,7 @@ _FIRST_WIDTH = -1.0
 class RefinementConfig:
     """Architecture: filters of the U-Net at full, half, quarter and eighth size of the cells."""
 
-    filters: tuple[int, int, int, int] = (48, 64, 96, 128)
+    filters: tuple[int, int, int, int] = (32, 48, 96, 128)
 
 
 @dataclass(frozen=True, eq=False)

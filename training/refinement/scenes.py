@@ -59,10 +59,10 @@ T = TypeVar("T")
 
 def draw_scene(pictures: Pictures, name: str, rng: np.random.Generator) -> DevelopmentScene:
     """Draw a scene and take a picture of it as a random camera does. True radii are not clipped from above."""
-    kind = _pick(KINDS, rng)
+    kind = _pick({name: share for name, share in KINDS.items() if name != "depth" or pictures.depth}, rng)
     lens = Lens(_pick(LENSES, rng), int(rng.integers(5, 9)), float(rng.uniform(0, 360)))  # type: ignore[arg-type]
     blur: Blur = blur_with_disk if lens.psf == "disk" else lens.blur
-    if kind == "depth" and pictures.depth:
+    if kind == "depth":
         scene = _draw_depth(pictures, rng)
     elif kind == "wall":
         scene = _draw_wall(pictures, rng, blur)
@@ -121,15 +121,14 @@ def _draw_object(
     pictures: Pictures, shape: tuple[int, int], rng: np.random.Generator, *, place: float
 ) -> tuple[Light, NDArray[np.float32]]:
     """Light and matte of an object in a frame."""
-    kind = _pick(OBJECTS, rng)
+    objects = {"person": pictures.persons, "salient": pictures.salient, "matte": pictures.mattes}
+    kind = _pick({name: share for name, share in OBJECTS.items() if objects.get(name, pictures.shapes)}, rng)
     if kind == "shape":
         drawn = cv2.resize(_choose(pictures.shapes, rng), shape[::-1], interpolation=cv2.INTER_AREA)
         matte = drawn >= WHITE_FROM if rng.random() < 0.5 else drawn < WHITE_FROM
         light = draw_frame(pictures, rng, least=shape)[: shape[0], : shape[1]]
         return light * draw_gain(rng), cv2.GaussianBlur(matte.astype(np.float32), (3, 3), 0)
-    objects = {"person": pictures.persons, "salient": pictures.salient, "matte": pictures.mattes}[kind]
-    light, matte = place_object(_choose(objects, rng), shape, rng, place=place, soft=kind == "matte")
-    return light, matte
+    return place_object(_choose(objects[kind], rng), shape, rng, place=place, soft=kind == "matte")
 
 
 def _draw_wall(pictures: Pictures, rng: np.random.Generator, blur: Blur) -> Scene:

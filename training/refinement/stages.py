@@ -108,4 +108,4 @@ def open_refinement_run(
     if not scenes or not development:
         msg = f"store must have large enough samples in {SCENES} and {DEVELOPMENT}. Got: {store}, which has none."
         raise FileNotFoundError(msg)
-    return RefinementRun(config, folder, resume, network, scenes, photos, development, preset)
+    return RefinementRun(config, folder, resume, network, scenes, photos, development, Path(preset).name)
