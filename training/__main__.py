@@ -12,7 +12,7 @@ from training.commands.evaluate import (
     evaluate_range,
     evaluate_robustness,
 )
-from training.commands.evaluate_broad import evaluate_broad
+from training.commands.evaluate_broad import evaluate_broad, evaluate_reliability
 from training.commands.evaluate_deblurring import evaluate_ablations, evaluate_deblurring, evaluate_uniform_deblurring
 from training.commands.evaluate_maps import evaluate_maps
 from training.commands.evaluate_masks import evaluate_masks
@@ -37,6 +37,7 @@ app.command("example-masks")(draw_masks_example)
 app.command("tables")(write_tables)
 app.add_typer(evaluate, name="evaluate")
 evaluate.command("broad")(evaluate_broad)
+evaluate.command("reliability")(evaluate_reliability)
 evaluate.command("edges")(evaluate_edges)
 evaluate.command("robustness")(evaluate_robustness)
 evaluate.command("pairs")(evaluate_pairs)

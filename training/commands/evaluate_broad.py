@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.commands.scoring import print_table, refuse_faults, watch_progress
+from training.commands.options import Presets
+from training.commands.scoring import load_estimators, print_table, refuse_faults, watch_progress
 from training.commands.tools import make_folder, split_words
 
 if TYPE_CHECKING:
@@ -49,6 +50,32 @@ def evaluate_broad(
     with refuse_faults(*faults), watch_progress(cases, "scenes") as (watched, _):
         scores = score_cases(watched, loaded, out)
     print_table(summarize_broad(scores))
+
+
+def evaluate_reliability(
+    root: Root,
+    out: Annotated[Path, typer.Option(help="Folder as for evaluate broad, for its scenes.")],
+    preset: Presets = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many scenes of each family.")] = None,
+) -> None:
+    """Tell how often radii of the rendered scenes are right for each tenth of the confidence (Markdown).
+
+    Right is within 0.5 px, or in the map within a twelfth of a radius above 6 px.
+    """
+    from defocus_edge.files.atomic import ImageReadError
+    from training.data.broad_scenes import FAMILY_SCENES
+    from training.evaluation.broad import list_rendered
+    from training.evaluation.reliability import score_reliability, summarize_reliability
+
+    make_folder(out)
+    estimators = load_estimators(preset)
+    faults = (OSError, ImageReadError)
+    with refuse_faults(*faults, hint="--root"):
+        listed = list(list_rendered(root, out / "scenes", list(FAMILY_SCENES), limit))
+    rendered = (load() for _, _, load in listed)
+    with refuse_faults(*faults), watch_progress(rendered, "scenes", count=len(listed)) as (scenes, say):
+        scores = score_reliability(scenes, estimators, say=say)
+    print_table(summarize_reliability(scores))
 
 
 def _load(word: str) -> BlurEstimator | None:

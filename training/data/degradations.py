@@ -1,4 +1,4 @@
-"""Pictures made worse after the camera while their truth stays known: noise, JPEG, half size."""
+"""Pictures made worse after the camera while their truth stays known: noise, JPEG, sharpening, half size."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -23,6 +24,9 @@ CLEAN = "clean"
 #: Standard deviations of the noise in 8-bit steps and the JPEG quality; ours.
 NOISE_STEPS = (2.0, 5.0)
 JPEG_QUALITY = 75
+#: How much of the difference from itself, blurred with a Gaussian of a standard deviation in px, a camera that sharpens
+#: adds to a picture; ours: a strong setting, whose halos are easily seen.
+SHARPEN_AMOUNT, SHARPEN_SIGMA = 1.0, 1.0
 _SEED = 255
 
 
@@ -30,8 +34,8 @@ def degrade(scene: DevelopmentScene, condition: str) -> DevelopmentScene:
     """Put a scene under a condition; the result is the same each time.
 
     `condition` is one of `CONDITIONS`: ``clean``; ``noise-2`` and ``noise-5``, Gaussian noise with that standard
-    deviation of 255 on the encoded picture, quantized; ``jpeg-75``, JPEG of that quality; ``half-size``. Raises
-    ValueError for another condition.
+    deviation of 255 on the encoded picture, quantized; ``jpeg-75``, JPEG of that quality; ``sharpened``, an unsharp
+    mask; ``half-size``. Raises ValueError for another condition.
     """
     if condition not in CONDITIONS:
         msg = f"condition must be one of {', '.join(CONDITIONS)}. Got: {condition!r}."
@@ -77,6 +81,13 @@ def _degrade_picture(sensor: Sensor) -> Callable[[DevelopmentScene, np.random.Ge
     return lambda scene, rng: replace(scene, image=photograph(decode_srgb(scene.image), sensor, rng=rng))
 
 
+def _sharpen(scene: DevelopmentScene, _: np.random.Generator) -> DevelopmentScene:
+    """Sharpen a picture by an unsharp mask, in 8 bits."""
+    blurred = cv2.GaussianBlur(scene.image, (0, 0), SHARPEN_SIGMA)
+    sharpened = np.clip(scene.image + SHARPEN_AMOUNT * (scene.image - blurred), 0, 1)
+    return replace(scene, image=(np.rint(sharpened * 255) / 255).astype(np.float32))
+
+
 def _average_blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means of 2×2 px, in float32."""
     return np.asarray(_split_blocks(values).mean(axis=(1, 3), dtype=np.float32))
@@ -97,5 +108,6 @@ CONDITIONS: dict[str, Callable[[DevelopmentScene, np.random.Generator], Developm
     CLEAN: lambda scene, _: scene,
     **{f"noise-{steps:g}": _degrade_picture(Sensor(noise=steps)) for steps in NOISE_STEPS},
     f"jpeg-{JPEG_QUALITY}": _degrade_picture(Sensor(jpeg_quality=JPEG_QUALITY)),
+    "sharpened": _sharpen,
     "half-size": lambda scene, _: halve_scene(scene),
 }

@@ -86,7 +86,10 @@ def list_cases(
 
     Raises OSError or ImageReadError where a folder is missing or a picture is damaged.
     """
-    cases = list(_list_rendered(root, store, families, limit, say))
+    cases = [
+        Case(family, name, partial(_judge_scene, load, say))
+        for family, name, load in list_rendered(root, store, families, limit)
+    ]
     for family, folder in REAL_FAMILIES.items():
         if family in families:
             found = {"apertures": _list_apertures, "pairs": _list_pairs, "cuhk": _list_cuhk}[family](root / folder, say)
@@ -94,10 +97,10 @@ def list_cases(
     return cases
 
 
-def _list_rendered(
-    root: Path, store: Path, families: Sequence[str], limit: int | None, say: Callable[[str], None]
-) -> Iterator[Case]:
-    """Scenes of the broad development set; the pictures behind them are read when the first one is rendered."""
+def list_rendered(
+    root: Path, store: Path, families: Sequence[str], limit: int | None
+) -> Iterator[tuple[str, str, Callable[[], DevelopmentScene]]]:
+    """Family and name of rendered scenes, and what loads each; the pictures are read when the first one is rendered."""
     held_back: list[Any] = []
     scenes = SceneStore(store, find_version(root, SOURCE_FOLDERS, RENDERING))
 
@@ -108,8 +111,7 @@ def _list_rendered(
 
     for family, number in list_broad_scenes(families, limit):
         name = f"{family}-{number:02}"
-        load = partial(scenes.load, name, partial(render, family, number))
-        yield Case(family, name, partial(_judge_scene, load, say))
+        yield family, name, partial(scenes.load, name, partial(render, family, number))
 
 
 def _judge_scene(

@@ -48,7 +48,17 @@ def test_jpeg_is_that_of_the_picture(scene):
     np.testing.assert_array_equal(degrade(scene, "jpeg-75").image, as_image(expected[..., ::-1]))
 
 
-@pytest.mark.parametrize("condition", ["noise-2", "noise-5", "jpeg-75"])
+def test_a_sharpened_edge_has_halos_on_both_sides():
+    values = np.where(np.arange(40) < 20, 0.3, 0.6) * np.ones((40, 1))
+    image = np.repeat(values[..., None], 3, axis=-1).astype(np.float32)
+    profile = degrade(make_scene(image), "sharpened").image[20, :, 0]
+    np.testing.assert_allclose(profile[[5, 35]], [0.3, 0.6], atol=0.6 / 255)
+    # Half a pixel from a step of 0.3, a Gaussian of 1 px has reached 0.69 of it, its integral; the rest is added.
+    assert profile[20] == pytest.approx(0.6 + 0.3 * 0.31, abs=0.01)
+    assert profile[19] == pytest.approx(0.3 - 0.3 * 0.31, abs=0.01)
+
+
+@pytest.mark.parametrize("condition", ["noise-2", "noise-5", "jpeg-75", "sharpened"])
 def test_truth_and_size_stay_where_only_the_picture_changes(scene, condition):
     degraded = degrade(scene, condition)
     assert degraded.radius is scene.radius

@@ -119,6 +119,16 @@ def test_what_cannot_be_done_is_refused(root, tmp_path, words, match):
     assert match in " ".join(result.output.split())
 
 
+def test_reliability_is_a_table_over_the_confidence(tmp_path):
+    words = ["evaluate", "reliability", "--root", str(tmp_path), "--out", str(tmp_path), "--preset", "own"]
+    result = CliRunner().invoke(app, [*words, "--limit", "1"])
+    assert result.exit_code == 0, result.output
+    header, *rows = read_table(result.stdout)
+    assert header == ["weights", "confidence", "points", "right points", "pixels", "right pixels"]
+    assert [row[1] for row in rows[:2]] == ["0.0 to 0.1", "0.1 to 0.2"]
+    assert len(rows) == 10
+
+
 def test_ratio_is_over_shared_scenes_only():
     scores = [BroadScore("a", "f", str(number), dense=1.0) for number in range(4)]
     scores += [BroadScore("b", "f", str(number), dense=0.5 + number) for number in range(2)]
