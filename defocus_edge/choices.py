@@ -6,9 +6,9 @@ from typing import Literal, get_args
 ReadOut = Literal["median", "expectation", "argmax"]
 READ_OUTS: tuple[ReadOut, ...] = get_args(ReadOut)
 DEFAULT_READ_OUT: ReadOut = "median"
-#: What spreads the blur: our filter and a network that refines its map, our filter alone, or that of the paper.
-Propagation = Literal["learned", "filter", "paper"]
-PROPAGATIONS: tuple[Propagation, ...] = get_args(Propagation)
+#: Whose settings the propagation has: ours, or the paper's.
+Propagation = Literal["default", "paper"]
+DEFAULT_PROPAGATION: Propagation = "default"
 #: How blurred pixels are found: the blur map with a threshold, or a segmentation network.
 Method = Literal["threshold", "msdu", "defusion", "maganet"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -34,8 +34,6 @@ Engine = Literal["local", "ray"]
 TableKind = Literal["csv", "parquet"]
 #: The preset that is used when none is named.
 DEFAULT_PRESET = "edge-v1"
-#: The preset of the network that refines a spread map, unless the weights of the edge networks name another.
-REFINEMENT_PRESET = "refinement-v1"
 #: The preset of each method that finds blurred pixels, unless another is named.
 METHOD_PRESETS: dict[Method, str] = {
     "threshold": DEFAULT_PRESET,

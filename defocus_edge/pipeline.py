@@ -6,35 +6,24 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from defocus_edge.arrays import ImageWarning
 from defocus_edge.blur_levels import MAX_RADIUS
-from defocus_edge.choices import (
-    AUTO,
-    DEFAULT_MAX_RADIUS,
-    DEFAULT_PRESET,
-    REFINEMENT_PRESET,
-    BitDepth,
-    MaxRadius,
-    Precision,
-    Propagation,
-    ReadOut,
-)
+from defocus_edge.choices import AUTO, DEFAULT_MAX_RADIUS, DEFAULT_PRESET, BitDepth, MaxRadius, Precision, ReadOut
 from defocus_edge.estimation.edges import EdgeSettings
 from defocus_edge.estimation.light_range import LEAST_SHARE
-from defocus_edge.estimation.refinement import reduce_picture
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
-from defocus_edge.estimation.stages import measure, refine, spread, trust_depth_edges
+from defocus_edge.estimation.stages import measure, spread, trust_depth_edges
 from defocus_edge.files.images import load_with_depth
+from defocus_edge.networks.context import ContextEvaluator
 from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.edge.authors_weights import import_authors_weights
 from defocus_edge.networks.edge.dense import TILE_SIDE, DenseEvaluator
-from defocus_edge.networks.presets import load_edge_networks, load_refinement_network
-from defocus_edge.networks.refinement import RefinementEvaluator
+from defocus_edge.networks.presets import load_context_network, load_edge_networks
 from defocus_edge.propagation.settings import PropagationSettings, choose_propagation
 
 if TYPE_CHECKING:
@@ -87,10 +76,8 @@ class BlurEstimator:
         preset.
     edge_settings : EdgeSettings, optional
         How edges are found.
-    propagation : {'learned', 'filter', 'paper'} or PropagationSettings, optional
-        How blur spreads. ``"filter"`` is the filter with the defaults of `PropagationSettings`, ``"paper"`` that with
-        the settings of the paper. ``"learned"`` refines the filter's map by a network that has learnt what scenes look
-        like; that is the default of presets that name such a network, and the filter that of all others.
+    propagation : PropagationSettings or 'paper', optional
+        How blur spreads; ``"paper"`` is `PropagationSettings.paper`.
     tile_side : int
         Side in px of the tiles that the networks see. Smaller tiles need less memory and give the same result.
     max_radius : float or 'auto'
@@ -107,6 +94,9 @@ class BlurEstimator:
         average, and by up to 1.5 px where an edge point changed from pattern to depth edge.
     device : str
         ``"auto"`` (the first GPU that the backend sees, else the CPU), ``"cpu"``, or ``"gpu:0"``.
+    context : bool
+        Correct the points by what surrounds them, if the preset names a network for that, see
+        `defocus_edge.estimation.context`.
     stretch_range : bool
         Stretch the range of values that the picture uses to [0, 1] first, so that exposure and contrast change no
         radius.
@@ -147,12 +137,13 @@ class BlurEstimator:
         depth_penalty: float | None = None,
         depth_threshold: float | None = None,
         edge_settings: EdgeSettings | None = None,
-        propagation: PropagationSettings | Propagation | None = None,
+        propagation: PropagationSettings | Literal["paper"] | None = None,
         tile_side: int = TILE_SIDE,
         max_radius: MaxRadius = DEFAULT_MAX_RADIUS,
         edge_step: int = 1,
         precision: Precision = "float32",
         device: str = AUTO,
+        context: bool = True,
         stretch_range: bool = True,
     ) -> None:
         self.device = choose_device(device)
@@ -169,14 +160,13 @@ class BlurEstimator:
             edge_step=edge_step,
             precision=precision,
             stretch_range=stretch_range,
-            refinement=_choose_refinement(networks, propagation),
+            context=networks.config.context if context else None,
         )
         self._evaluator = DenseEvaluator(networks, tile_side=tile_side, precision=precision, device=self.device)
-        self._refiner: RefinementEvaluator | None = None
-        if self.settings.refinement:
+        self._context: ContextEvaluator | None = None
+        if self.settings.context:
             with use_device(self.device):
-                network = load_refinement_network(self.settings.refinement)
-            self._refiner = RefinementEvaluator(network, device=self.device)
+                self._context = ContextEvaluator(load_context_network(self.settings.context))
 
     @classmethod
     def from_authors_weights(cls, folder: str | Path, **options: Any) -> Self:
@@ -265,6 +255,7 @@ class BlurEstimator:
             close_boundaries=settings.propagation.close_boundaries,
             stretch=settings.stretch_range,
             overwrite_image=True,
+            context=self._context,
             progress=progress,
         )
         found, source = blur.found, blur
@@ -272,8 +263,6 @@ class BlurEstimator:
             msg = f"All {len(found)} edge points are depth edges: the map rests on them, with low confidence."
             warnings.warn(ImageWarning(msg), stacklevel=2)
             source = trust_depth_edges(blur)
-        # `measure` has stretched the picture's range where it is.
-        reduced = None if self._refiner is None else reduce_picture(pictures[0])
         # `spread` gets the only reference: it frees the picture, 288 MB at 24 megapixels, before it needs most memory.
         radius, confidence = spread(
             pictures.pop(),
@@ -282,8 +271,6 @@ class BlurEstimator:
             stretch=settings.stretch_range,
             overwrite_image=True,
         )
-        if self._refiner is not None and reduced is not None:
-            radius, confidence = refine(reduced, source, radius, confidence, self._refiner)
         return BlurEstimate(
             radius,
             confidence,
@@ -295,13 +282,6 @@ class BlurEstimator:
             blur.scale,
             bits,
         )
-
-
-def _choose_refinement(networks: EdgeNetworks, propagation: PropagationSettings | Propagation | None) -> str | None:
-    """Preset of the network that refines the map; None for the filter alone."""
-    if propagation is None:
-        return networks.config.refinement
-    return networks.config.refinement or REFINEMENT_PRESET if propagation == "learned" else None
 
 
 def _warn_of_small_range(image: NDArray[np.float32]) -> None:

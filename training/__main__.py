@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from training.commands.context import measure_samples, train_context
 from training.commands.edges import train_bnet, train_edges, train_enet
 from training.commands.evaluate import (
     evaluate_apertures,
@@ -18,7 +19,6 @@ from training.commands.evaluate_maps import evaluate_maps
 from training.commands.evaluate_masks import evaluate_masks
 from training.commands.example import draw_example, draw_masks_example
 from training.commands.masks import make_mask_command
-from training.commands.refinement import measure_samples, train_refinement
 from training.commands.tables import write_tables
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and evaluate the networks of defocus_edge.")
@@ -28,7 +28,7 @@ app.command("bnet")(train_bnet)
 app.command("enet")(train_enet)
 app.command("edges")(train_edges)
 app.command("samples")(measure_samples)
-app.command("refinement")(train_refinement)
+app.command("context")(train_context)
 app.command("msdu")(make_mask_command("msdu", "MSDU-net"))
 app.command("defusion")(make_mask_command("defusion", "DeFusionNET"))
 app.command("maganet")(make_mask_command("maganet", "MA-GANet"))

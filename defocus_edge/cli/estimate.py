@@ -15,6 +15,7 @@ from defocus_edge.choices import (
     DEFAULT_PAGES,
     DEFAULT_PRECISION,
     DEFAULT_PRESET,
+    DEFAULT_PROPAGATION,
     DEFAULT_READ_OUT,
 )
 from defocus_edge.cli.console import DECIMALS, MAP_ENDING, Job, Record, Screen, name_origin, plan_jobs, run_jobs
@@ -59,7 +60,7 @@ def estimate(
     read_out: ReadOut = DEFAULT_READ_OUT,
     depth_penalty: DepthPenalty = None,
     depth_threshold: DepthThreshold = None,
-    propagation: Propagation = None,
+    propagation: Propagation = DEFAULT_PROPAGATION,
     max_radius: MaxRadius = AUTO,
     bit_depth: BitDepth = AUTO,
     raw: Raw = False,
@@ -175,7 +176,7 @@ def _describe_settings(settings: EstimatorSettings, options: Mapping[str, Any]) 
         "read_out": settings.read_out,
         "depth_threshold": settings.depth_threshold,
         "depth_penalty": settings.propagation.depth_penalty,
-        "propagation": options.get("propagation") or ("learned" if settings.refinement else "filter"),
+        "propagation": options.get("propagation") or DEFAULT_PROPAGATION,
         "max_radius": settings.max_radius,
         "edge_step": settings.edge_step,
         "precision": settings.precision,

@@ -83,7 +83,10 @@ def name_given(options: Mapping[str, Any]) -> list[str]:
 
 def choose_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `BlurEstimator`: its own defaults hold for options that were not given (None)."""
-    return {name: value for name, value in options.items() if value is not None}
+    settings = {name: value for name, value in options.items() if value is not None}
+    if settings.get("propagation") == choices.DEFAULT_PROPAGATION:
+        del settings["propagation"]
+    return settings
 
 
 # readable=False: typer would refuse all files for one that cannot be read; the commands check each file themselves.
@@ -121,10 +124,7 @@ DepthPenalty = Annotated[
 ]
 Propagation = Annotated[
     choices.Propagation | None,
-    typer.Option(
-        help="How blur spreads from the edges: by a filter whose map a network refines, by the filter alone, or by "
-        "that of the paper. [default: that of the preset]"
-    ),
+    typer.Option(help="How blur spreads from the edges: our settings, or those of the paper."),
 ]
 MaxRadius = Annotated[
     str,

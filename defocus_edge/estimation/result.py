@@ -29,8 +29,8 @@ class EstimatorSettings:
         How blur spread, with the depth penalty that was used.
     read_out, depth_threshold, tile_side, max_radius, edge_step, precision, stretch_range
         As for `BlurEstimator`.
-    refinement : str or None
-        Name of the weights of the network that refined the map; None where none did.
+    context : str or None
+        Preset of the network that corrected the points; None where none did.
     """
 
     preset: str
@@ -43,7 +43,7 @@ class EstimatorSettings:
     edge_step: int = 1
     precision: Precision = "float32"
     stretch_range: bool = True
-    refinement: str | None = None
+    context: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_radius != "auto" and not (
@@ -73,15 +73,14 @@ class BlurEstimate:
     radius : (H, W) ndarray of float32
         Blur radius in px of the input image.
     confidence : (H, W) ndarray of float32
-        0 to 1. With ``propagation="learned"``: the probability that the radius is right within 0.5 px, or within a
-        twelfth of a radius above 6 px. Otherwise: how far the map rests on measurements, see `propagate_blur`.
+        0 to 1: how far the map rests on measurements, see `propagate_blur`.
     points : (N, 2) ndarray of int32
         Row and column of each edge point: those of the picture in reading order, then those of reduced pictures.
     point_radius : (N,) ndarray of float32
         Radius in px at each point; the radii of depth edges were not used.
     point_confidence : (N,) ndarray of float32
-        B-NET's probability that the true radius is within 0.5 px of `point_radius`, or 0.5 · s px if the point was
-        measured in a picture reduced by s.
+        Probability that the true radius is within 0.5 px of `point_radius`, or 0.5 · s px if the point was
+        measured in a picture reduced by s. That of a context network counts a twelfth of a radius above 6 · s px.
     is_depth_edge : (N,) ndarray of bool
         True where depth jumps, False on pattern edges.
     settings : EstimatorSettings

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.choices import DEFAULT_MAX_RADIUS, MaxRadius, ReadOut
+from defocus_edge.estimation.context import judge_points
 from defocus_edge.estimation.edges import EdgeSettings, check_edges, find_edges, thin_edges
 from defocus_edge.estimation.light_range import find_step, stretch_range
 from defocus_edge.estimation.point_blur import LEAST_CONFIDENCE, PointBlur, measure_points
 from defocus_edge.estimation.pyramid import Places, PyramidBlur, drop_unproven, merge_scales
 from defocus_edge.estimation.reduction import choose_scales, reduce_any, reduce_pictures
-from defocus_edge.estimation.refinement import apply_answer, describe_cells
+from defocus_edge.networks.context import ContextEvaluator
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.networks.refinement import RefinementEvaluator
 from defocus_edge.propagation.propagate import NoEdgesError, prepare_spread
 from defocus_edge.propagation.settings import PropagationSettings
 
@@ -38,6 +38,7 @@ def measure(
     keep_softmax: bool = False,
     stretch: bool = True,
     overwrite_image: bool = False,
+    context: ContextEvaluator | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PyramidBlur:
     """Measure the blur at the edge points of a picture: the first stage of the pipeline.
@@ -46,7 +47,8 @@ def measure(
     `BlurEstimator.estimate`, and more. `stretch` is ``stretch_range``; with `overwrite_image` that happens in the
     memory of `image`. `close_boundaries` links depth edges of reduced pictures along contours, see
     `PropagationSettings`. `keep_softmax` keeps the output of the networks for `PointBlur.reread`, at a single scale
-    only (``max_radius=6``). A picture without edges gives a result without points. Errors are those of
+    only (``max_radius=6``). `context` corrects the points by what surrounds them, see
+    `judge_points`. A picture without edges gives a result without points. Errors are those of
     `BlurEstimator.estimate`, except NoEdgesError.
     """
     edges = None if edges is None else check_edges(edges, image.shape[:2])
@@ -82,7 +84,8 @@ def measure(
             places = places.narrow(points, scale, pictures[number - 1].shape)
     if not any(len(part) for part in found):  # an unproven radius is better than none
         found = measured
-    return merge_scales(pictures, scales, found, close=close_boundaries)
+    merged = merge_scales(pictures, scales, found, close=close_boundaries)
+    return merged if context is None else judge_points(merged, pictures, context)
 
 
 def trust_depth_edges(blur: PyramidBlur) -> PyramidBlur:
@@ -137,18 +140,3 @@ def spread(
         found.positive_confidence[pattern],
         point_weight=blur.scale[pattern].astype(np.float32),
     )
-
-
-def refine(
-    picture: NDArray[np.float32],
-    blur: PyramidBlur,
-    radius: NDArray[np.float32],
-    confidence: NDArray[np.float32],
-    evaluator: RefinementEvaluator,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Refine a spread map by the network that has learnt what scenes look like.
-
-    `picture` comes from `reduce_picture`, `radius` and `confidence` from `spread`. Returns radius in px and confidence
-    of each pixel, see `apply_answer`.
-    """
-    return apply_answer(radius, evaluator.predict(picture, describe_cells(picture, blur, radius, confidence)))

@@ -17,8 +17,8 @@ WEIGHTS_FILE = "model.weights.h5"
 METADATA_FILE = "metadata.json"
 #: Name of the network in config.json for B-NET and E-NET, which share a preset.
 EDGE_NETWORKS = "edge"
-#: Name of the network in config.json that refines a spread map.
-REFINEMENT_NETWORK = "refinement"
+#: Name of the network in config.json that corrects points by what surrounds them.
+CONTEXT_NETWORK = "context"
 
 
 class PresetError(ValueError):
@@ -30,7 +30,7 @@ def list_presets(network: str | None = None) -> list[str]:
 
     Parameters
     ----------
-    network : {'edge', 'refinement', 'msdu', 'defusion', 'maganet'}, optional
+    network : {'edge', 'context', 'msdu', 'defusion', 'maganet'}, optional
         Only presets of this network; all of them otherwise.
     """
     paths = sorted(PRESETS_FOLDER.glob(f"*/{CONFIG_FILE}"))

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defocus_edge.choices import DEFAULT_PRESET, REFINEMENT_PRESET
+from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.networks.preset_files import (
     CONFIG_FILE,
+    CONTEXT_NETWORK,
     EDGE_NETWORKS,
     METADATA_FILE,
-    REFINEMENT_NETWORK,
     WEIGHTS_FILE,
     PresetError,
     compute_sha256,
@@ -25,8 +25,8 @@ from defocus_edge.networks.preset_files import (
 if TYPE_CHECKING:
     import keras
 
+    from defocus_edge.networks.context import ContextNetwork
     from defocus_edge.networks.edge.networks import EdgeNetworks, EdgeNetworksConfig
-    from defocus_edge.networks.refinement import RefinementNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,36 +61,36 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
     verify_preset(folder)
     from defocus_edge.networks.edge.networks import build_edge_networks
 
-    networks = build_edge_networks(read_edge_config(folder))
+    networks = build_edge_networks(_read_edge_config(folder / CONFIG_FILE))
     _load_weights(networks.joint, folder)
     return networks
 
 
-def load_refinement_network(preset: str | Path = REFINEMENT_PRESET) -> RefinementNetwork:
-    """Build the network that refines a spread map and fill it with the weights of a preset, as `load_edge_networks`."""
+def load_context_network(preset: str | Path) -> ContextNetwork:
+    """Build the network that corrects points and fill it with the weights of a preset, as `load_edge_networks` does."""
     folder = find_preset(preset)
     verify_preset(folder)
-    from defocus_edge.networks.refinement import RefinementConfig, build_refinement_network
+    from defocus_edge.networks.context import ContextConfig, build_context_network
 
     path = folder / CONFIG_FILE
     values = read_config(path)
-    if values.pop("network") != REFINEMENT_NETWORK:
-        msg = f"{path} must be of a network {REFINEMENT_NETWORK!r}; presets of it: {list_presets(REFINEMENT_NETWORK)}."
+    if values.pop("network") != CONTEXT_NETWORK:
+        msg = f"{path} must be of a network {CONTEXT_NETWORK!r}; presets of it: {list_presets(CONTEXT_NETWORK)}."
         raise PresetError(msg)
     try:
-        config = RefinementConfig(**{name: tuple(value) for name, value in values.items()})
-    except (TypeError, ValueError) as error:
-        msg = f"{path} does not describe a network {REFINEMENT_NETWORK!r}: {error}"
+        values["units"] = tuple(values["units"])
+        network = build_context_network(ContextConfig(**values))
+    except (TypeError, KeyError, ValueError) as error:
+        msg = f"{path} does not describe a network {CONTEXT_NETWORK!r}: {error}"
         raise PresetError(msg) from error
-    network = build_refinement_network(config)
-    _load_weights(network.joint, folder)
+    _load_weights(network.model, folder)
     return network
 
 
-def save_refinement_preset(network: RefinementNetwork, folder: str | Path, metadata: dict[str, Any]) -> Path:
-    """Write a preset that `load_refinement_network` reads, as `save_edge_preset` does, with kernels in float16."""
-    config = {"network": REFINEMENT_NETWORK, **asdict(network.config)}
-    return _save_preset(network.joint, Path(folder), config, metadata, half=True)
+def save_context_preset(network: ContextNetwork, folder: str | Path, metadata: dict[str, Any]) -> Path:
+    """Write a preset that `load_context_network` reads, as `save_edge_preset` does."""
+    config = {"network": CONTEXT_NETWORK, **asdict(network.config)}
+    return _save_preset(network.model, Path(folder), config, metadata)
 
 
 def load_segmentation_preset(preset: str | Path, *, network: str | None = None) -> SegmentationPreset:
@@ -195,11 +195,10 @@ def _load_weights(model: keras.Model, folder: Path) -> None:
         raise PresetError(msg) from error
 
 
-def read_edge_config(preset: str | Path) -> EdgeNetworksConfig:
-    """Read the architecture of B-NET and E-NET of a preset; PresetError if it is unknown or of other networks."""
+def _read_edge_config(path: Path) -> EdgeNetworksConfig:
+    """Read the architecture of B-NET and E-NET."""
     from defocus_edge.networks.edge.networks import EdgeNetworksConfig
 
-    path = find_preset(preset) / CONFIG_FILE
     values = read_config(path)
     if values.pop("network") != EDGE_NETWORKS:
         msg = f"{path} must be of the networks {EDGE_NETWORKS!r}; presets of them: {list_presets(EDGE_NETWORKS)}."

@@ -2,9 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Self
-
-from defocus_edge.choices import PROPAGATIONS, Propagation
+from typing import Any, Literal, Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,12 +104,11 @@ class PropagationSettings:
 
 
 def choose_propagation(
-    propagation: PropagationSettings | Propagation | None, depth_penalty: float | None
+    propagation: PropagationSettings | Literal["paper"] | None, depth_penalty: float | None
 ) -> PropagationSettings:
-    """Settings of the filter that the caller named, with another depth penalty if one is given."""
-    if isinstance(propagation, str) and propagation not in PROPAGATIONS:
-        msg = f"propagation must be one of {PROPAGATIONS} or PropagationSettings. Got: {propagation!r}."
+    """Settings that the caller named, with another depth penalty if one is given."""
+    if isinstance(propagation, str) and propagation != "paper":
+        msg = f"propagation must be 'paper' or PropagationSettings. Got: {propagation!r}."
         raise ValueError(msg)
-    if not isinstance(propagation, PropagationSettings):
-        propagation = PropagationSettings.paper() if propagation == "paper" else PropagationSettings()
-    return propagation if depth_penalty is None else replace(propagation, depth_penalty=depth_penalty)
+    chosen = PropagationSettings.paper() if propagation == "paper" else propagation or PropagationSettings()
+    return chosen if depth_penalty is None else replace(chosen, depth_penalty=depth_penalty)

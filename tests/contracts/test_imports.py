@@ -43,9 +43,9 @@ ROOMS = {
         "baselines": set(),
         "edges": {"data", "runs"},
         "masks": {"data", "runs"},
-        "refinement": {"data", "runs"},
+        "context": {"data", "runs"},
         "evaluation": {"data", "runs", "baselines", "masks"},
-        "commands": {"data", "runs", "edges", "masks", "refinement", "evaluation", "baselines"},
+        "commands": {"data", "runs", "edges", "masks", "context", "evaluation", "baselines"},
         "__main__": {"commands"},
     },
 }

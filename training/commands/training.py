@@ -99,5 +99,6 @@ class Call:
     def write_preset(self, run: TrainingRun, trained: Any) -> None:
         """Calibrate, write the preset and print its folder; its metadata name no path of this machine."""
         named = {name: Path(path).name for name in _PATHS if (path := self.options.get(name)) is not None}
-        command = format_command(self.command, self.options | named | {"root": "DATA", "resume": False})
+        data = {"root": "DATA"} if "root" in self.options else {}
+        command = format_command(self.command, self.options | named | data | {"resume": False})
         typer.echo(str(run.write_preset(trained, command=command, hours=(time.monotonic() - self.started) / 3600)))

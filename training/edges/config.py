@@ -81,7 +81,7 @@ def _build_config(name: str, tables: Table) -> EdgeTrainingConfig:
     from defocus_edge.networks.edge.networks import EdgeNetworksConfig
 
     with name_place("networks."):
-        architecture = build_architecture(EdgeNetworksConfig, file.networks, without=["depth_threshold", "refinement"])
+        architecture = build_architecture(EdgeNetworksConfig, file.networks, without=["depth_threshold", "context"])
     return EdgeTrainingConfig(name, stages, architecture, file.checkpoint_seconds, tables, file.validation_crops)
 
 

@@ -83,7 +83,7 @@ class EdgeRun(TrainingRun):
             step = load_network(checkpoint, PointModel(self.networks, head).variables)
             return {**read_settings(checkpoint), "step": step}
         networks = load_edge_networks(given)
-        ours, theirs = (replace(one.config, depth_threshold=0.5, refinement=None) for one in (self.networks, networks))
+        ours, theirs = (replace(one.config, depth_threshold=0.5, context=None) for one in (self.networks, networks))
         if ours != theirs:
             msg = f"{given} must have the networks of the configuration, {ours}. Got: {theirs}."
             raise CheckpointError(msg)

@@ -19,6 +19,7 @@ from defocus_edge.choices import (
     DEFAULT_PAGES,
     DEFAULT_PRECISION,
     DEFAULT_PRESET,
+    DEFAULT_PROPAGATION,
     DEFAULT_READ_OUT,
 )
 from defocus_edge.cli.console import SOME_FILES_FAILED, fail, prepare_folder
@@ -92,7 +93,7 @@ def batch(
     read_out: ReadOut = DEFAULT_READ_OUT,
     depth_penalty: DepthPenalty = None,
     depth_threshold: DepthThreshold = None,
-    propagation: Propagation = None,
+    propagation: Propagation = DEFAULT_PROPAGATION,
     max_radius: MaxRadius = AUTO,
     bit_depth: BitDepth = AUTO,
     raw: Raw = False,

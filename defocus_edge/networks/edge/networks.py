@@ -48,8 +48,8 @@ class EdgeNetworksConfig:
         Divide the values before the dense layers by their root mean square, so that the contrast of a patch changes
         nothing: the layers before are convolutions without bias, ReLU and poolings. If the kernels of `FIRST_CONVS`
         have no mean, a constant offset changes nothing either.
-    refinement : str, optional
-        Preset of the network that refines the maps of these weights, see `defocus_edge.networks.refinement`.
+    context : str, optional
+        Preset of the network that corrects the points of these weights, see `defocus_edge.networks.context`.
     """
 
     filters: int = 64
@@ -60,7 +60,7 @@ class EdgeNetworksConfig:
     depth_threshold: float = 0.5
     branch_sides: tuple[int, ...] = BRANCH_SIDES
     head_normalization: bool = False
-    refinement: str | None = None
+    context: str | None = None
 
     def __post_init__(self) -> None:
         if self.filters < 1 or not self.dense_units or min(self.dense_units) < 1:

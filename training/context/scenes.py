@@ -1,4 +1,4 @@
-"""Random scenes that the refinement learns from: layers on a surface that may be slanted, in plain or patchy light."""
+"""Random scenes to learn from: layers before a surface that may be slanted, in plain or patchy light."""
 
 from __future__ import annotations
 

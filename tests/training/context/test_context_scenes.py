@@ -6,11 +6,11 @@ import pytest
 
 from defocus_edge.blur_levels import MIN_RADIUS
 from tests.conftest import make_texture
+from training.context import scenes
+from training.context.scenes import LARGEST_RADII, draw_scene
 from training.data.broad_scenes import FRAME, Pictures
 from training.data.photographs import find_light
 from training.data.sources import Cutout
-from training.refinement import scenes
-from training.refinement.scenes import LARGEST_RADII, draw_scene
 
 
 @pytest.fixture(scope="module")

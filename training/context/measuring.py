@@ -1,4 +1,4 @@
-"""Measure the samples that the refinement learns from: rendered scenes, and photographs at two apertures."""
+"""Measure the samples that the context network learns from: rendered scenes, and photographs at two apertures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.estimation.stages import spread
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.presets import load_edge_networks
 from synth.workers import start_workers
+from training.context.points import restore_blur
+from training.context.samples import Sample, measure_sample, store_sample
+from training.context.scenes import draw_scene
 from training.data.apertures import APERTURES, find_known, find_radius, fit_focus, list_scenes, read_scene
 from training.data.broad_scenes import Pictures, load_pictures
-from training.refinement.samples import Sample, measure_sample, store_sample
-from training.refinement.scenes import draw_scene
 
 #: Folders of the samples below the store.
 SCENES, PHOTOS, DEVELOPMENT = "scenes", "photos", "development"
@@ -108,7 +110,8 @@ def _measure_photo(plan: Plan, name: str) -> int:
         found = [measure_sample(image, nothing, evaluator) for image in scene.images]
         samples = [sample for sample in found if sample is not None]
         if len(samples) == len(APERTURES):
-            maps = [sample.radius[known].astype(np.float32) for sample in samples]
+            pairs = zip(scene.images, samples, strict=True)
+            maps = [spread(image, restore_blur(sample))[0][known] for image, sample in pairs]
             focus = fit_focus(scene.depth[known], maps)
             for each, sample, aperture in zip(names, samples, APERTURES, strict=True):
                 truth = np.where(known, find_radius(np.maximum(scene.depth, 1), focus, aperture), np.nan)

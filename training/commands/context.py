@@ -1,4 +1,4 @@
-"""`python -m training samples|refinement`: measure scenes, and train the network that refines spread maps on them."""
+"""`python -m training samples|context`: measure scenes, and train the context network on them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from training.commands.options import Root
 from training.commands.scoring import refuse_faults
 from training.commands.tools import make_folder
 from training.commands.training import Call, Out, Resume, Seed, Start, Steps
-from training.refinement.choices import EDGE_PRESET, REFINEMENT
+from training.context.choices import CONTEXT, EDGE_PRESET
 
 if TYPE_CHECKING:
-    from training.refinement.stages import RefinementRun
+    from training.context.stages import ContextRun
 
 Store = Annotated[Path, typer.Option(help="Folder of the samples.", show_default=False)]
 EdgePreset = Annotated[str, typer.Option("--preset", help="Weights of B-NET and E-NET that measure the samples.")]
@@ -36,7 +36,7 @@ def measure_samples(
 
     from defocus_edge.files.atomic import ImageReadError
     from defocus_edge.networks.preset_files import PresetError
-    from training.refinement.measuring import Plan, count_samples, fill_store
+    from training.context.measuring import Plan, count_samples, fill_store
 
     make_folder(store)
     plan = Plan(root, store, preset, scenes, development)
@@ -46,7 +46,7 @@ def measure_samples(
             progress.update(task, completed=done)
 
 
-def train_refinement(
+def train_context(
     store: Store,
     out: Out,
     config: Annotated[str, typer.Option(help="default, or a TOML file.")] = "default",
@@ -56,26 +56,24 @@ def train_refinement(
     seed: Seed = None,
     resume: Resume = False,
 ) -> None:
-    """Train the network that refines spread maps on measured samples, and write its preset."""
+    """Train the network that corrects edge points by what surrounds them, and write its preset."""
     options = {"config": config, "store": store, "out": out, "preset": preset, "start": start, "steps": steps}
-    call = Call("refinement", options | {"seed": seed, "resume": resume})
+    call = Call("context", options | {"seed": seed, "resume": resume})
     with call.explain_faults():
         run = _open_run(call)
         call.write_preset(run, run.train_network())
 
 
-def _open_run(call: Call) -> RefinementRun:
+def _open_run(call: Call) -> ContextRun:
     """Read configuration and samples."""
-    from training.refinement.settings import read_refinement_config
+    from training.context.settings import read_context_config
 
-    config, options = call.read_config(read_refinement_config), call.options
+    config, options = call.read_config(read_context_config), call.options
 
-    def open_run() -> RefinementRun:
-        from training.refinement.stages import open_refinement_run
+    def open_run() -> ContextRun:
+        from training.context.stages import open_context_run
 
         folder, resume = options["out"], options["resume"]
-        return open_refinement_run(
-            config, store=options["store"], preset=options["preset"], folder=folder, resume=resume
-        )
+        return open_context_run(config, store=options["store"], preset=options["preset"], folder=folder, resume=resume)
 
-    return call.open_run(config, [REFINEMENT], open_run)
+    return call.open_run(config, [CONTEXT], open_run)

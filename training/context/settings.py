@@ -1,16 +1,14 @@
-"""The settings of the training of the network that refines a spread map, and its configurations."""
+"""The settings of the training of the context network, and its configurations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
-from typing import Annotated
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from training.context.choices import CONTEXT
 from training.data.sources import DEVELOPMENT_STRIDE
-from training.refinement.choices import REFINEMENT
 from training.runs.config import (
     Table,
     TrainingConfig,
@@ -36,33 +34,31 @@ from training.runs.settings import (
 
 
 @dataclass(frozen=True, config=CHECKED)
-class RefinementSettings(StageSettings):
+class ContextSettings(StageSettings):
     """The training of the network; see `StageSettings` for the fields without a comment."""
 
     steps: Count
-    #: Number of samples in one step.
-    batch: Count = 8
-    learning_rate: Share = 1e-3
-    #: Share of each weight that is taken off, times the rate, at each step.
-    weight_decay: Share = 1e-4
-    #: Weight of the loss of the width of the error beside that of the error itself.
+    #: Number of points in one step.
+    batch: Count = 1024
+    #: Most points of a rendered scene, and of a photograph: the points of one picture are much alike.
+    points_per_scene: Count = 3000
+    points_per_photo: Count = 4000
+    learning_rate: Share = 2e-3
+    #: Weights of the losses of the width of the error and of the depth edges beside that of the error itself.
     width_weight: Weight = 0.1
-    #: Share of the samples that are photographs, not rendered scenes, where there are any.
-    photo_share: Share = 0.15
+    depth_weight: Weight = 0.3
     schedule: Schedule = "stable-decay"
     warmup: CountOrZero = 50
-    decay: Share = 0.5
+    decay: Share = 0.7
     drop_steps: CountOrZero = 0
     precision: Precision = "float32"
     seed: Seed = 0
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
     start: str | None = None
-    #: Largest norm of the gradient.
-    clip: Annotated[float, Field(gt=0)] = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
-class _RefinementFile(TrainingFile):
+class _ContextFile(TrainingFile):
     """The tables of a file, and the keys above them."""
 
     training: Table
@@ -70,29 +66,29 @@ class _RefinementFile(TrainingFile):
 
 
 @plain_dataclass(frozen=True)
-class RefinementTrainingConfig(TrainingConfig[RefinementSettings]):
+class ContextTrainingConfig(TrainingConfig[ContextSettings]):
     """The training of the network, in one stage."""
 
     @property
-    def settings(self) -> RefinementSettings:
+    def settings(self) -> ContextSettings:
         """The settings of the only stage."""
-        return self.stages[REFINEMENT]
+        return self.stages[CONTEXT]
 
 
-def read_refinement_config(config: str) -> RefinementTrainingConfig:
+def read_context_config(config: str) -> ContextTrainingConfig:
     """Read a configuration, given by name or as a TOML file; see `read_file`."""
-    return read_file(config, _build_config, network=REFINEMENT)
+    return read_file(config, _build_config, network=CONTEXT)
 
 
-def _build_config(name: str, tables: Table) -> RefinementTrainingConfig:
+def _build_config(name: str, tables: Table) -> ContextTrainingConfig:
     """Build a configuration from the tables of a file."""
-    file = build_table(_RefinementFile, tables)
+    file = build_table(_ContextFile, tables)
     fixed = {"seed": file.seed, "validation_stride": file.validation_stride}
     with name_place("training."):
-        settings = build_stage(RefinementSettings, file.training, fixed)
+        settings = build_stage(ContextSettings, file.training, fixed)
     # Keras is loaded last: what is wrong is said at once.
-    from defocus_edge.networks.refinement import RefinementConfig
+    from defocus_edge.networks.context import ContextConfig
 
     with name_place("network."):
-        architecture = build_architecture(RefinementConfig, file.network)
-    return RefinementTrainingConfig(name, {REFINEMENT: settings}, architecture, file.checkpoint_seconds, tables)
+        architecture = build_architecture(ContextConfig, file.network)
+    return ContextTrainingConfig(name, {CONTEXT: settings}, architecture, file.checkpoint_seconds, tables)

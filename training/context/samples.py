@@ -1,4 +1,4 @@
-"""What the refinement learns from: measured scenes in a folder, one file each."""
+"""What the context network learns from: measured scenes in a folder, one file each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.estimation.stages import measure, spread
+from defocus_edge.estimation.stages import measure
 from defocus_edge.files.atomic import atomic_write, read_bytes
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.propagation.propagate import NoEdgesError
 
 #: How the name of a file ends.
 SUFFIX = ".sample.npz"
@@ -33,8 +32,6 @@ class Sample:
         As in `PointBlur`.
     scale : (N,) ndarray of uint8
         As in `PyramidBlur`.
-    radius, confidence : (H, W) ndarray of float16
-        The spread map.
     """
 
     image: NDArray[np.uint8]
@@ -44,16 +41,12 @@ class Sample:
     point_confidence: NDArray[np.float16]
     depth_probability: NDArray[np.float16]
     scale: NDArray[np.uint8]
-    radius: NDArray[np.float16]
-    confidence: NDArray[np.float16]
 
 
 def measure_sample(image: NDArray[np.float32], truth: NDArray[np.float32], evaluator: DenseEvaluator) -> Sample | None:
-    """Measure and spread the blur of a picture; None if it has no pattern edge."""
+    """Measure the blur of a picture; None if it has no edge."""
     blur = measure(image, evaluator)
-    try:
-        radius, confidence = spread(image, blur)
-    except NoEdgesError:
+    if not len(blur.found):
         return None
     found = blur.found
     return Sample(
@@ -64,8 +57,6 @@ def measure_sample(image: NDArray[np.float32], truth: NDArray[np.float32], evalu
         found.confidence.astype(np.float16),
         found.depth_probability.astype(np.float16),
         np.minimum(blur.scale, 255).astype(np.uint8),
-        radius.astype(np.float16),
-        confidence.astype(np.float16),
     )
 
 

@@ -1,0 +1,216 @@
+"""Edge points in their context: what surrounds a point tells whether its radius is right and whether depth jumps there.
+
+The networks see a patch of 41 px. A radius that no neighbour shares, a smooth gradient without detail, equal radii on
+both sides of a supposed depth edge: all that is seen in wider windows around a point. `describe_points` puts it into
+numbers, from which a small network corrects the points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.blur_levels import MIN_RADIUS
+from defocus_edge.estimation.point_blur import CONFIDENCE_REACH, LEAST_CONFIDENCE
+from defocus_edge.estimation.pyramid import PyramidBlur
+from defocus_edge.networks.context import ContextEvaluator
+
+FloatArray = NDArray[np.float32]
+
+# All lengths are in px of the picture in which a point was measured; all numbers are ours.
+#: Windows reach this far from a point.
+REACHES = (2, 5, 12, 30)
+#: Distances from a point across its edge, to the reach of the windows there.
+SIDES = {7: 5, 16: 12, 34: 30}
+#: The smallest radius around a point is that of points of at least this confidence, which are no depth edges.
+SURE_CONFIDENCE, SURE_DEPTH = 0.6, 0.5
+#: Standard deviations of the Gaussians behind the gradients; the second one also gives the direction across the edge.
+GRADIENT_SIGMAS = (0.7, 1.5, 3.0, 6.0)
+#: Side of the window whose range of light is the local contrast, and reach of the one for fine detail.
+CONTRAST_SIDE, DETAIL_REACH = 41, 8
+#: Rows of a strip that is described at once, and of the border that its windows need.
+STRIP_ROWS, BORDER = 1024, 96
+#: Differences of log2 of radii are cut off at this.
+LARGEST_DIFFERENCE = 4.0
+# Added to weights, so that points of no confidence count a little; weights below the second number are none.
+_LEAST_WEIGHT, _NO_WEIGHT = 1e-4, 1e-3
+# Added to gradients and detail before their logarithms: a fraction of an 8-bit step.
+_LEAST_GRADIENT, _LEAST_DETAIL = 1e-3, 1e-4
+# Stands for "no sure point around".
+_NOTHING = np.float32(9.0)
+
+
+def judge_points(blur: PyramidBlur, pictures: Sequence[FloatArray], evaluator: ContextEvaluator) -> PyramidBlur:
+    """Correct points by what surrounds them: their radius and confidence, and which are no depth edges.
+
+    `pictures` are the picture and its reductions by 2, 4, …, (H, W, 3) RGB in [0, 1]. The confidence becomes the
+    probability that the radius is within 0.5 · s px at a point of the picture reduced by s, if errors have a Laplace
+    distribution of the width that the network gives. Above 6 · s px a twelfth of the radius takes the place of 0.5 · s
+    px. The probability of a depth edge becomes 0 where the network finds one unlikely.
+    """
+    found = blur.found
+    radius, confidence, depth = found.radius.copy(), found.confidence.copy(), found.depth_probability.copy()
+    least_logit = find_logit(evaluator.config.least_depth)
+    for number, picture in enumerate(pictures):
+        scale = np.float32(2**number)
+        for rows, values in describe_points(blur, picture, int(scale)):
+            answer = evaluator.predict(values)
+            radius[rows] = np.maximum(found.radius[rows] * np.exp2(answer[:, 0]), MIN_RADIUS * scale)
+            confidence[rows] = -np.expm1(-CONFIDENCE_REACH * np.exp(-answer[:, 1]))
+            depth[rows[answer[:, 2] < least_logit]] = 0
+    return replace(
+        blur, found=replace(found, radius=radius, confidence=confidence, depth_probability=depth, softmax=None)
+    )
+
+
+def find_logit(probability: float) -> float:
+    """Logarithm of the odds."""
+    return float(np.log(probability) - np.log1p(-probability)) if 0 < probability < 1 else np.inf * (probability - 0.5)
+
+
+def describe_points(
+    blur: PyramidBlur, picture: FloatArray, scale: int
+) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
+    """Describe the points that were measured in one picture, which is the given one reduced by `scale`.
+
+    Yields, strip by strip, the numbers of the points in `blur` and their values, (n, `POINT_VALUES`).
+    """
+    at = np.minimum(blur.found.points // scale, np.array(picture.shape[:2]) - 1)
+    measured_here = blur.scale == scale
+    for top in range(0, picture.shape[0], STRIP_ROWS):
+        inside = measured_here & (at[:, 0] >= top) & (at[:, 0] < top + STRIP_ROWS)
+        if inside.any():
+            first, last = max(top - BORDER, 0), min(top + STRIP_ROWS + BORDER, picture.shape[0])
+            near = np.flatnonzero((at[:, 0] >= first) & (at[:, 0] < last))
+            strip = _Strip(blur, near, at[near] - np.array([first, 0]), picture[first:last], scale)
+            yield np.flatnonzero(inside), strip.describe(inside[near])
+
+
+class _Strip:
+    """Some rows of a picture with the points in them."""
+
+    def __init__(
+        self, blur: PyramidBlur, numbers: NDArray[np.int64], places: NDArray[np.int64], picture: FloatArray, scale: int
+    ) -> None:
+        found = blur.found
+        self.places, self.shape = places, picture.shape[:2]
+        self.log_radius = np.log2(np.maximum(found.radius[numbers] / scale, MIN_RADIUS / 2)).astype(np.float32)
+        self.confidence = np.maximum(found.confidence[numbers], LEAST_CONFIDENCE)
+        self.depth = found.depth_probability[numbers].astype(np.float32)
+        # A point of a picture reduced by s stands for s points along its edge.
+        self.count = (blur.scale[numbers] / scale).astype(np.float32)
+        self.is_reduced = scale > 1
+        self.picture = picture
+
+    def describe(self, inside: NDArray[np.bool_]) -> FloatArray:
+        """Values of the points `inside`."""
+        at = tuple(self.places[inside].T)
+        own = self.log_radius[inside]
+        values = [own, self.confidence[inside], self.depth[inside], np.full(len(own), self.is_reduced, np.float32)]
+        weight = self.count * self.confidence**2 * (1 - self.depth) + np.float32(_LEAST_WEIGHT)
+        drawn = {
+            "weight": self._draw(weight),
+            "mean": self._draw(weight * self.log_radius),
+            "square": self._draw(weight * self.log_radius**2),
+            "count": self._draw(self.count),
+            "depth": self._draw(self.count * self.depth),
+        }
+        light = self.picture.mean(axis=-1)
+        gradients = [_measure_gradient(light, sigma) for sigma in GRADIENT_SIGMAS]
+        directions = np.stack([each[at] for each in gradients[1]], axis=1)
+        directions = directions[:, ::-1] / np.maximum(np.hypot(*directions.T), _LEAST_DETAIL)[:, None]  # rows first
+        sides = {reach: distance for distance, reach in SIDES.items()}
+        across: list[FloatArray] = []
+        for reach in REACHES:
+            sums = {name: _sum_window(values_, reach) for name, values_ in drawn.items()}
+            total, mean = sums["weight"][at], _average(sums, own, at)
+            area = np.float32(2 * np.log2(reach))
+            spread = sums["square"][at] / np.maximum(total, _NO_WEIGHT) - mean**2
+            values += [
+                _cut(mean - own),
+                np.sqrt(np.clip(spread, 0, LARGEST_DIFFERENCE**2)),
+                np.log2(total + _NO_WEIGHT) - area,
+                sums["depth"][at] / np.maximum(sums["count"][at], _NO_WEIGHT),
+                np.log2(sums["count"][at] + 1) - area,
+            ]
+            if reach in sides:
+                across += self._look_across(sums, own, inside, directions * sides[reach], area)
+        values += across
+        values += self._find_smallest(own, at)
+        values += [np.log(np.hypot(*each)[at] + _LEAST_GRADIENT) for each in gradients]
+        values += _measure_light(light, at)
+        return np.stack(values, axis=1).astype(np.float32)
+
+    def _draw(self, values: FloatArray) -> FloatArray:
+        """Add up values at the places of their points."""
+        drawn = np.zeros(self.shape, np.float32)
+        np.add.at(drawn, tuple(self.places.T), values)
+        return drawn
+
+    def _look_across(
+        self,
+        sums: dict[str, FloatArray],
+        own: FloatArray,
+        inside: NDArray[np.bool_],
+        offset: NDArray[np.floating],
+        area: np.float32,
+    ) -> list[FloatArray]:
+        """Mean radius and weight on both sides of an edge, that with the smaller radius first."""
+        found = []
+        for sign in (1, -1):
+            moved = np.rint(self.places[inside] + sign * offset).astype(np.int64)
+            at = tuple(np.clip(moved, 0, np.array(self.shape) - 1).T)
+            found.append((_cut(_average(sums, own, at) - own), np.log2(sums["weight"][at] + _NO_WEIGHT) - area))
+        (one, its_weight), (other, other_weight) = found
+        is_first = one <= other
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        weights = [np.where(is_first, its_weight, other_weight), np.where(is_first, other_weight, its_weight)]
+        return [low, high, high - low, *weights]
+
+    def _find_smallest(self, own: FloatArray, at: tuple[NDArray[np.int64], ...]) -> list[FloatArray]:
+        """Smallest radius of sure points in windows around."""
+        sure = (self.confidence > SURE_CONFIDENCE) & (self.depth < SURE_DEPTH)
+        drawn = np.full(self.shape, _NOTHING, np.float32)
+        np.minimum.at(drawn, tuple(self.places[sure].T), self.log_radius[sure])
+        found = []
+        for reach in REACHES[1:]:
+            side = 2 * reach + 1
+            smallest = cv2.erode(drawn, np.ones((side, side), np.uint8))[at]
+            found.append(_cut(smallest - own))
+        return found
+
+
+def _average(sums: dict[str, FloatArray], own: FloatArray, at: tuple[NDArray[np.int64], ...]) -> FloatArray:
+    """Mean log2 radius of windows; that of the point itself where there is none."""
+    weight = sums["weight"][at]
+    return np.where(weight > _NO_WEIGHT, sums["mean"][at] / np.maximum(weight, _NO_WEIGHT), own)
+
+
+def _cut(difference: FloatArray) -> FloatArray:
+    """Cut off differences of log2 of radii."""
+    return np.clip(difference, -LARGEST_DIFFERENCE, LARGEST_DIFFERENCE)
+
+
+def _sum_window(values: FloatArray, reach: int) -> FloatArray:
+    """Sum the values in the square around each pixel."""
+    side = (2 * reach + 1, 2 * reach + 1)
+    return np.asarray(cv2.boxFilter(values, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT))
+
+
+def _measure_gradient(light: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray]:
+    """Derivatives of smoothed light along x and y, per px."""
+    smooth = cv2.GaussianBlur(light, (0, 0), sigma)
+    along_x, along_y = (cv2.Sobel(smooth, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    return np.asarray(along_x), np.asarray(along_y)
+
+
+def _measure_light(light: FloatArray, at: tuple[NDArray[np.int64], ...]) -> list[FloatArray]:
+    """Local contrast, light, and logarithm of the detail that a Gaussian of 1 px takes away."""
+    window = np.ones((CONTRAST_SIDE, CONTRAST_SIDE), np.uint8)
+    contrast = cv2.dilate(light, window)[at] - cv2.erode(light, window)[at]
+    detail = _sum_window(np.abs(light - cv2.GaussianBlur(light, (0, 0), 1.0)), DETAIL_REACH)[at]
+    return [contrast, light[at], np.log(detail / (2 * DETAIL_REACH + 1) ** 2 + _LEAST_DETAIL)]

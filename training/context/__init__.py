@@ -1,0 +1,1 @@
+"""Trains the network that corrects edge points by what surrounds them."""

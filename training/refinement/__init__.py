@@ -1,1 +1,0 @@
-"""Trains the network that refines the spread blur map."""
