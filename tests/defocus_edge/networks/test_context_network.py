@@ -44,7 +44,7 @@ def test_an_untrained_network_changes_no_radius(rng):
     np.testing.assert_array_equal(answer, 0)
 
 
-def test_a_preset_is_read_as_it_was_written(network, rng, tmp_path):
+def test_a_preset_is_read_as_it_was_written(network, tmp_path):
     loaded = load_context_network(save_context_preset(network, tmp_path / "preset", {"name": "small"}))
     assert loaded.config == SMALL
     for ours, theirs in zip(network.model.get_weights(), loaded.model.get_weights(), strict=True):
