@@ -53,7 +53,7 @@ def test_ray_engine_writes_what_the_local_engine_writes(pictures, local, small_p
         "--engine",
         "ray",
         "--jobs",
-        "2",
+        "1",
     ]
     assert main(["batch", *arguments]) == 0
     assert read_tree(tmp_path) == read_tree(local)
