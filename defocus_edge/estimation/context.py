@@ -13,6 +13,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from defocus_edge.blur_levels import MIN_RADIUS
 from defocus_edge.estimation.point_blur import CONFIDENCE_REACH, LEAST_CONFIDENCE
@@ -33,7 +34,7 @@ GRADIENT_SIGMAS = (0.7, 1.5, 3.0, 6.0)
 #: Side of the window whose range of light is the local contrast, and reach of the one for fine detail.
 CONTRAST_SIDE, DETAIL_REACH = 41, 8
 #: Rows of a strip that is described at once, and of the border that its windows need.
-STRIP_ROWS, BORDER = 1024, 96
+STRIP_ROWS, BORDER = 512, 96
 #: Differences of log2 of radii are cut off at this.
 LARGEST_DIFFERENCE = 4.0
 # Added to weights, so that points of no confidence count a little; weights below the second number are none.
@@ -54,7 +55,7 @@ def judge_points(blur: PyramidBlur, pictures: Sequence[FloatArray], evaluator: C
     """
     found = blur.found
     radius, confidence, depth = found.radius.copy(), found.confidence.copy(), found.depth_probability.copy()
-    least_logit = find_logit(evaluator.config.least_depth)
+    least_logit = logit(evaluator.config.least_depth)
     for number, picture in enumerate(pictures):
         scale = np.float32(2**number)
         for rows, values in describe_points(blur, picture, int(scale)):
@@ -67,17 +68,23 @@ def judge_points(blur: PyramidBlur, pictures: Sequence[FloatArray], evaluator: C
     )
 
 
-def find_logit(probability: float) -> float:
-    """Logarithm of the odds."""
-    return float(np.log(probability) - np.log1p(-probability)) if 0 < probability < 1 else np.inf * (probability - 0.5)
-
-
 def describe_points(
     blur: PyramidBlur, picture: FloatArray, scale: int
 ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
     """Describe the points that were measured in one picture, which is the given one reduced by `scale`.
 
-    Yields, strip by strip, the numbers of the points in `blur` and their values, (n, `POINT_VALUES`).
+    Yields, strip by strip, the numbers of the points in `blur` and their values, (n, `POINT_VALUES`), in this order:
+
+    - log2 of the radius, confidence, probability of a depth edge, 1 in a reduced picture and 0 in the picture itself;
+    - for each of `REACHES`: mean of log2 of the radii less that of the point, their standard deviation, log2 of their
+      weight per px, mean probability of a depth edge, log2 of their number per px;
+    - for each of `SIDES`: the same mean on the side of the edge where it is smaller, on the other side, their
+      difference, log2 of both weights per px;
+    - for the larger three of `REACHES`: smallest log2 of a sure radius less that of the point;
+    - for each of `GRADIENT_SIGMAS`: logarithm of the gradient of light;
+    - local contrast, light, logarithm of the fine detail.
+
+    Points weigh as their confidence squared times the probability that they are no depth edge.
     """
     at = np.minimum(blur.found.points // scale, np.array(picture.shape[:2]) - 1)
     measured_here = blur.scale == scale
@@ -121,25 +128,9 @@ class _Strip:
         }
         light = self.picture.mean(axis=-1)
         gradients = [_measure_gradient(light, sigma) for sigma in GRADIENT_SIGMAS]
-        directions = np.stack([each[at] for each in gradients[1]], axis=1)
-        directions = directions[:, ::-1] / np.maximum(np.hypot(*directions.T), _LEAST_DETAIL)[:, None]  # rows first
-        sides = {reach: distance for distance, reach in SIDES.items()}
-        across: list[FloatArray] = []
-        for reach in REACHES:
-            sums = {name: _sum_window(values_, reach) for name, values_ in drawn.items()}
-            total, mean = sums["weight"][at], _average(sums, own, at)
-            area = np.float32(2 * np.log2(reach))
-            spread = sums["square"][at] / np.maximum(total, _NO_WEIGHT) - mean**2
-            values += [
-                _cut(mean - own),
-                np.sqrt(np.clip(spread, 0, LARGEST_DIFFERENCE**2)),
-                np.log2(total + _NO_WEIGHT) - area,
-                sums["depth"][at] / np.maximum(sums["count"][at], _NO_WEIGHT),
-                np.log2(sums["count"][at] + 1) - area,
-            ]
-            if reach in sides:
-                across += self._look_across(sums, own, inside, directions * sides[reach], area)
-        values += across
+        along_x, along_y = (each[at] for each in gradients[1])
+        steepest = np.maximum(np.hypot(along_x, along_y), _LEAST_DETAIL)
+        values += self._look_around(drawn, own, inside, np.stack([along_y, along_x], axis=1) / steepest[:, None])
         values += self._find_smallest(own, at)
         values += [np.log(np.hypot(*each)[at] + _LEAST_GRADIENT) for each in gradients]
         values += _measure_light(light, at)
@@ -150,6 +141,37 @@ class _Strip:
         drawn = np.zeros(self.shape, np.float32)
         np.add.at(drawn, tuple(self.places.T), values)
         return drawn
+
+    def _look_around(
+        self,
+        drawn: dict[str, FloatArray],
+        own: FloatArray,
+        inside: NDArray[np.bool_],
+        directions: NDArray[np.floating],
+    ) -> list[FloatArray]:
+        """Statistics of the windows around points, then of those on both sides of their edges.
+
+        `directions`, (n, 2) rows and columns, are unit vectors across the edges.
+        """
+        at = tuple(self.places[inside].T)
+        sides = {reach: distance for distance, reach in SIDES.items()}
+        around: list[FloatArray] = []
+        across: list[FloatArray] = []
+        for reach in REACHES:
+            sums = {name: _sum_window(values, reach) for name, values in drawn.items()}
+            total, mean = sums["weight"][at], _average(sums, own, at)
+            area = np.float32(2 * np.log2(reach))
+            spread = sums["square"][at] / np.maximum(total, _NO_WEIGHT) - mean**2
+            around += [
+                _cut(mean - own),
+                np.sqrt(np.clip(spread, 0, LARGEST_DIFFERENCE**2)),
+                np.log2(total + _NO_WEIGHT) - area,
+                sums["depth"][at] / np.maximum(sums["count"][at], _NO_WEIGHT),
+                np.log2(sums["count"][at] + 1) - area,
+            ]
+            if reach in sides:
+                across += self._look_across(sums, own, inside, directions * sides[reach], area)
+        return around + across
 
     def _look_across(
         self,

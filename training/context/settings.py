@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import field
-
 from pydantic.dataclasses import dataclass
 
 from training.context.choices import CONTEXT
 from training.data.sources import DEVELOPMENT_STRIDE
 from training.runs.config import (
+    OneStageConfig,
+    OneStageFile,
     Table,
-    TrainingConfig,
-    TrainingFile,
     build_architecture,
     build_stage,
     build_table,
@@ -57,22 +54,8 @@ class ContextSettings(StageSettings):
     start: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, config=CHECKED)
-class _ContextFile(TrainingFile):
-    """The tables of a file, and the keys above them."""
-
-    training: Table
-    network: Table = field(default_factory=dict)
-
-
-@plain_dataclass(frozen=True)
-class ContextTrainingConfig(TrainingConfig[ContextSettings]):
-    """The training of the network, in one stage."""
-
-    @property
-    def settings(self) -> ContextSettings:
-        """The settings of the only stage."""
-        return self.stages[CONTEXT]
+#: The training of the network, in one stage.
+ContextTrainingConfig = OneStageConfig[ContextSettings]
 
 
 def read_context_config(config: str) -> ContextTrainingConfig:
@@ -82,7 +65,7 @@ def read_context_config(config: str) -> ContextTrainingConfig:
 
 def _build_config(name: str, tables: Table) -> ContextTrainingConfig:
     """Build a configuration from the tables of a file."""
-    file = build_table(_ContextFile, tables)
+    file = build_table(OneStageFile, tables)
     fixed = {"seed": file.seed, "validation_stride": file.validation_stride}
     with name_place("training."):
         settings = build_stage(ContextSettings, file.training, fixed)

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import field
 from functools import partial
-
-from pydantic.dataclasses import dataclass
 
 from training.masks.choices import Network
 from training.masks.settings import MaskTrainingSettings
 from training.runs.config import (
+    OneStageConfig,
+    OneStageFile,
     Table,
-    TrainingConfig,
-    TrainingFile,
     build_architecture,
     build_stage,
     build_table,
     name_place,
     read_file,
 )
-from training.runs.settings import CHECKED
 
-
-@dataclass(frozen=True, kw_only=True, config=CHECKED)
-class _MaskFile(TrainingFile):
-    """The tables of a file, and the keys above them."""
-
-    training: Table
-    network: Table = field(default_factory=dict)
-
-
-@plain_dataclass(frozen=True)
-class MaskTrainingConfig(TrainingConfig[MaskTrainingSettings]):
-    """The training of one network; its only stage is named after the network."""
-
-    @property
-    def settings(self) -> MaskTrainingSettings:
-        """The settings of the only stage."""
-        return next(iter(self.stages.values()))
+#: The training of one network; its only stage is named after the network.
+MaskTrainingConfig = OneStageConfig[MaskTrainingSettings]
 
 
 def read_mask_config(network: Network, config: str) -> MaskTrainingConfig:
@@ -48,7 +28,7 @@ def read_mask_config(network: Network, config: str) -> MaskTrainingConfig:
 
 def _build_config(network: Network, name: str, tables: Table) -> MaskTrainingConfig:
     """Build a configuration from the tables of a file."""
-    file = build_table(_MaskFile, tables)
+    file = build_table(OneStageFile, tables)
     fixed = {"network": network, "seed": file.seed, "validation_stride": file.validation_stride}
     with name_place("training."):
         settings = build_stage(MaskTrainingSettings, file.training, fixed)

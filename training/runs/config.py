@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -47,6 +47,14 @@ class TrainingFile:
     checkpoint_seconds: Weight = CHECKPOINT_SECONDS
 
 
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class OneStageFile(TrainingFile):
+    """The tables of a configuration with one stage."""
+
+    training: Table
+    network: Table = field(default_factory=dict)
+
+
 @plain_dataclass(frozen=True)
 class TrainingConfig(Generic[Settings]):
     """A whole training: the settings of its stages and the architecture of what it trains."""
@@ -66,6 +74,16 @@ class TrainingConfig(Generic[Settings]):
         given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
         changed = {name: replace(stage, **given) for name, stage in self.stages.items()}  # type: ignore[type-var]
         return replace(self, stages=changed)
+
+
+@plain_dataclass(frozen=True)
+class OneStageConfig(TrainingConfig[Settings]):
+    """A training in one stage."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the only stage."""
+        return next(iter(self.stages.values()))
 
 
 def list_configs(network: str = ".") -> list[str]:
