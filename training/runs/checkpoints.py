@@ -38,7 +38,9 @@ def describe_run(settings: Any, architecture: Any) -> dict[str, Any]:
     that is off, since checkpoints from before it lack it, and the settings of `_ADDED`.
     """
     networks = {
-        name: value for name, value in asdict(architecture).items() if name != "depth_threshold" and value is not False
+        name: value
+        for name, value in asdict(architecture).items()
+        if name != "depth_threshold" and value is not False and value is not None
     }
     own = {name: value for name, value in asdict(settings).items() if name not in _ADDED or value != _ADDED[name]}
     return json.loads(json.dumps({**own, "networks": networks}))

@@ -153,7 +153,7 @@ def test_robustness_prints_each_condition_and_writes_each_score(tmp_path):
     result = run("robustness", "--root", "any", "--preset", "own", "--out", out)
     assert result.exit_code == 0, result.output
     rows = read_table(result.stdout)
-    conditions = ["clean", "noise-2", "noise-5", "jpeg-75", "half-size"]
+    conditions = ["clean", "noise-2", "noise-5", "jpeg-75", "sharpened", "half-size"]
     assert [row[2] for row in rows[1:]] == conditions
     assert rows[0][-2:] == ["sparse_mae_ratio", "dense_mae_ratio"]
     assert rows[1][-2:] == ["1.000", "1.000"]

@@ -52,7 +52,8 @@ def found(image, small_networks):
     blur = points.softmax.blur**8
     sure = EdgePrediction(blur / blur.sum(axis=1, keepdims=True), points.softmax.edge)
     is_depth_edge = np.random.default_rng(3).random(len(points)) < 1 / 3
-    return replace(points, softmax=sure, is_depth_edge=is_depth_edge).reread(read_out="median")
+    labelled = replace(points, softmax=sure, depth_probability=is_depth_edge.astype(np.float32))
+    return labelled.reread(read_out="median")
 
 
 @pytest.fixture

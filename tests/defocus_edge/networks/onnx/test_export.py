@@ -188,7 +188,7 @@ def test_segmentation_networks(rng, tmp_path, name):
     compare_maps(tmp_path / "x.onnx", model, rng, [(1, 32, 64), (2, 96, 32)])
 
 
-@pytest.mark.parametrize("preset", [name for name in list_presets() if name not in list_presets("edge")])
+@pytest.mark.parametrize("preset", [preset for name in SEGMENTATION_NETWORKS for preset in list_presets(name)])
 def test_segmentation_presets(rng, tmp_path, preset):
     export_onnx(preset, tmp_path / "x.onnx")
     compare_maps(tmp_path / "x.onnx", load_segmentation_preset(preset).model, rng, [(1, 64, 32), (1, 96, 128)])
