@@ -69,7 +69,9 @@ class ContextRun(TrainingRun):
             "data": _DATA,
             "development_split": f"every {settings.validation_stride}th file of each folder by sorted name",
         }
-        return save_context_preset(self.network, self.folder / "preset", metadata | own)
+        network = build_context_network(self.network.config)  # without the optimizer, which would be stored, too
+        network.model.set_weights(self.network.model.get_weights())
+        return save_context_preset(network, self.folder / "preset", metadata | own)
 
 
 def open_context_run(
