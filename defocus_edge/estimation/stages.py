@@ -47,9 +47,9 @@ def measure(
     `BlurEstimator.estimate`, and more. `stretch` is ``stretch_range``; with `overwrite_image` that happens in the
     memory of `image`. `close_boundaries` links depth edges of reduced pictures along contours, see
     `PropagationSettings`. `keep_softmax` keeps the output of the networks for `PointBlur.reread`, at a single scale
-    only (``max_radius=6``). `context` corrects the points by what surrounds them, see
-    `judge_points`. A picture without edges gives a result without points. Errors are those of
-    `BlurEstimator.estimate`, except NoEdgesError.
+    only (``max_radius=6``). `context` corrects the points by what surrounds them, see `judge_points`. A
+    picture without edges gives a result without points. Errors are those of `BlurEstimator.estimate`, except
+    NoEdgesError.
     """
     edges = None if edges is None else check_edges(edges, image.shape[:2])
     step = find_step(image)

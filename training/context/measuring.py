@@ -77,11 +77,13 @@ def _list_photos(root: Path) -> list[str]:
 
 @cache
 def _load_evaluator(preset: str) -> DenseEvaluator:
+    """The networks of a preset, once in each process."""
     return DenseEvaluator(load_edge_networks(preset), tile_side=TILE_SIDE)
 
 
 @cache
 def _load_pictures(root: Path, folder: str) -> Pictures:
+    """The pictures of one side of the split, once in each process."""
     return load_pictures(root, development=folder == DEVELOPMENT)
 
 
@@ -108,7 +110,7 @@ def _measure_photo(plan: Plan, name: str) -> int:
         evaluator = _load_evaluator(plan.preset)
         nothing = np.zeros(scene.depth.shape, np.float32)
         found = [measure_sample(image, nothing, evaluator) for image in scene.images]
-        samples = [sample for sample in found if sample is not None]
+        samples = [each for each in found if each is not None and not restore_blur(each).found.is_depth_edge.all()]
         if len(samples) == len(APERTURES):
             pairs = zip(scene.images, samples, strict=True)
             maps = [spread(image, restore_blur(sample))[0][known] for image, sample in pairs]
@@ -120,4 +122,5 @@ def _measure_photo(plan: Plan, name: str) -> int:
 
 
 def _replace_truth(sample: Sample, truth: NDArray[np.float32]) -> Sample:
+    """The same measurement with its truth."""
     return replace(sample, truth=truth.astype(np.float16))

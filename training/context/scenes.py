@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.psf import blur_with_disk
-from synth.camera import Lens
+from synth.camera import Lens, Psf
 from synth.scenes import Layer, Scene, render_gradual, render_layers, render_uniform
 from training.data.broad_scenes import (
     DEPTH_RADII,
@@ -46,7 +46,7 @@ SHADED_SHARE = 0.25
 #: Radius of the blur of the picture of a plain surface, px.
 PLAIN_RADII = (15.0, 60.0)
 #: Shares of the lenses: disk, Gaussian, polygon.
-LENSES = {"disk": 0.7, "gaussian": 0.15, "polygon": 0.15}
+LENSES: dict[Psf, float] = {"disk": 0.7, "gaussian": 0.15, "polygon": 0.15}
 #: Share of a pixel from which on an object covers it.
 WHITE = 0.5
 #: Sides of the pictures on a wall as shares of the wall.
@@ -60,7 +60,7 @@ T = TypeVar("T")
 def draw_scene(pictures: Pictures, name: str, rng: np.random.Generator) -> DevelopmentScene:
     """Draw a scene and take a picture of it as a random camera does. True radii are not clipped from above."""
     kind = _pick({name: share for name, share in KINDS.items() if name != "depth" or pictures.depth}, rng)
-    lens = Lens(_pick(LENSES, rng), int(rng.integers(5, 9)), float(rng.uniform(0, 360)))  # type: ignore[arg-type]
+    lens = Lens(_pick(LENSES, rng), int(rng.integers(5, 9)), float(rng.uniform(0, 360)))
     blur: Blur = blur_with_disk if lens.psf == "disk" else lens.blur
     if kind == "depth":
         scene = _draw_depth(pictures, rng)

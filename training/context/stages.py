@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,19 +81,17 @@ def open_context_run(
     preset: str,
     folder: Path,
     resume: bool = False,
-    watch: Callable[[Sequence[Path]], Sequence[Path]] = lambda paths: paths,
 ) -> ContextRun:
     """Build the network and read the samples of a store, which `fill_store` has filled.
 
-    `preset` names the weights that measured them. `watch` returns the paths that it is given, one by one as they are
-    read. Raises FileNotFoundError if the store has no scenes.
+    `preset` names the weights that measured them. Raises FileNotFoundError if the store has no scenes.
     """
     settings = config.settings
     keras.utils.set_random_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
 
     def read(name: str, most: int) -> list[PointTable]:
-        tables = (describe_sample(read_sample(path)) for path in watch(list_samples(store / name)))
+        tables = (describe_sample(read_sample(path)) for path in list_samples(store / name))
         return [table.select(rng.permutation(len(table.radius))[:most]) for table in tables]
 
     scenes, photos = read(SCENES, settings.points_per_scene), read(PHOTOS, settings.points_per_photo)

@@ -72,7 +72,7 @@ class TrainingConfig(Generic[Settings]):
     def change(self, **settings: Any) -> Self:
         """The same configuration with other settings of all stages; None leaves a setting as it is."""
         given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
-        changed = {name: replace(stage, **given) for name, stage in self.stages.items()}  # type: ignore[type-var]
+        changed = {name: replace(stage, **given) for name, stage in self.stages.items()}  # type: ignore[type-var]  # a dataclass
         return replace(self, stages=changed)
 
 

@@ -1,4 +1,4 @@
-"""Random scenes of the refinement: what is true of them, and what they depend on."""
+"""Random scenes of the context network: what is true of them, and what they depend on."""
 
 import cv2
 import numpy as np

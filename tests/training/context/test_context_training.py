@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from defocus_edge.networks.context import POINT_VALUES, ContextConfig, build_context_network
 from defocus_edge.networks.presets import load_context_network
 from training.__main__ import app
+from training.context import measuring
 from training.context.points import PointTable, describe_sample
 from training.context.samples import Sample, list_samples, read_sample, store_sample
 from training.context.settings import ContextSettings, read_context_config
@@ -153,6 +154,16 @@ def test_commands_measure_samples_and_train_a_preset(with_apertures, small_prese
     other = CliRunner().invoke(app, [*map(str, words), "--start", str(out / "preset")])
     assert other.exit_code == 2
     assert "widths" in other.output
+
+
+def test_a_photograph_with_depth_edges_only_is_left_out(with_apertures, tmp_path, rng, monkeypatch):
+    sample = make_sample(rng, 96, 128)
+    sample.depth_probability[:] = 1
+    monkeypatch.setattr(measuring, "measure_sample", lambda *_: sample)
+    monkeypatch.setattr(measuring, "_load_evaluator", lambda _: None)
+    plan = measuring.Plan(with_apertures, tmp_path / "store", "any", scenes=0, development=0)
+    assert list(measuring.fill_store(plan, jobs=1)) == [2]
+    assert list_samples(tmp_path / "store" / "photos") == []
 
 
 def test_an_empty_store_is_refused(tmp_path):
