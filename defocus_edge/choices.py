@@ -33,7 +33,7 @@ Engine = Literal["local", "ray"]
 #: Kind of the table that a batch writes.
 TableKind = Literal["csv", "parquet"]
 #: The preset that is used when none is named.
-DEFAULT_PRESET = "edge-v1"
+DEFAULT_PRESET = "edge-v2"
 #: The preset of each method that finds blurred pixels, unless another is named.
 METHOD_PRESETS: dict[Method, str] = {
     "threshold": DEFAULT_PRESET,

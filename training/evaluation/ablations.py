@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MAX_RADIUS
+from defocus_edge.estimation.context import judge_points
+from defocus_edge.estimation.light_range import stretch_range
 from defocus_edge.estimation.point_blur import PointBlur
 from defocus_edge.estimation.pyramid import PyramidBlur
 from defocus_edge.estimation.stages import measure, spread
+from defocus_edge.networks.context import ContextEvaluator
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.presets import load_context_network
 from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.propagation.settings import PropagationSettings
 from training.baselines.matting_propagation import propagate_by_matting
@@ -104,10 +109,14 @@ VARIANTS: dict[str, Variant] = {
     "matting Laplacian": spread_by_matting,
     "connected edge filter": lambda image, found: make_map(image, smooth_edges(found)),
     "joint bilateral filter": lambda image, found: make_map(image, filter_bilaterally(image, found)),
-    "argmax": lambda image, found: make_map(image, found.reread(read_out="argmax")),
-    "expectation": lambda image, found: make_map(image, found.reread(read_out="expectation")),
     "paper's propagation": lambda image, found: make_map(image, found, _PAPER),
     "paper's, no depth penalty": lambda image, found: make_map(image, found, _PAPER_FREE),
+}
+#: The same without the context network: it corrects medians only.
+UNCORRECTED_VARIANTS: dict[str, Variant] = {
+    "no context network": make_map,
+    "no context network, argmax": lambda image, found: make_map(image, found.reread(read_out="argmax")),
+    "no context network, expectation": lambda image, found: make_map(image, found.reread(read_out="expectation")),
     "matting Laplacian of all edge points": spread_by_matting_all,
 }
 
@@ -132,23 +141,38 @@ def score_ablations(
     """
     own = DenseEvaluator(networks)
     rivals = {name: DenseEvaluator(rival) for name, rival in (others or {}).items()}
+    preset = networks.config.context
+    context = ContextEvaluator(load_context_network(preset)) if preset else None
     scores: list[AblationScore] = []
     for scene in scenes:
-        scores += _score_variants(scene, own, VARIANTS, say)
+        found = _measure(scene, own)
+        corrected = found if context is None else _correct(scene, found, context)
+        maps = {name: partial(make, scene.image, corrected) for name, make in VARIANTS.items()}
+        maps |= {name: partial(make, scene.image, found) for name, make in UNCORRECTED_VARIANTS.items()}
+        scores += _score_maps(scene, maps, say)
         for name, rival in rivals.items():
-            scores += _score_variants(scene, rival, {name: make_map}, say)
+            scores += _score_maps(scene, {name: partial(make_map, scene.image, _measure(scene, rival))}, say)
     return scores
 
 
-def _score_variants(
-    scene: DevelopmentScene, evaluator: DenseEvaluator, variants: dict[str, Variant], say: Callable[[str], None]
+def _measure(scene: DevelopmentScene, evaluator: DenseEvaluator) -> PointBlur:
+    """Run the two networks on a scene."""
+    return measure(scene.image, evaluator, max_radius=MAX_RADIUS, keep_softmax=True).found
+
+
+def _correct(scene: DevelopmentScene, found: PointBlur, context: ContextEvaluator) -> PointBlur:
+    """Correct points by what surrounds them, as the pipeline does."""
+    return judge_points(PyramidBlur.at_one_scale(found), [stretch_range(scene.image)], context).found
+
+
+def _score_maps(
+    scene: DevelopmentScene, maps: Mapping[str, Callable[[], FloatArray]], say: Callable[[str], None]
 ) -> list[AblationScore]:
-    """Run the networks on a scene and measure the error of each variant's map."""
-    found = measure(scene.image, evaluator, max_radius=MAX_RADIUS, keep_softmax=True).found
-    errors = dict.fromkeys(variants, NAN)
-    for name, make in variants.items():
+    """Measure the error of the map that each function makes of a scene."""
+    errors = dict.fromkeys(maps, NAN)
+    for name, make in maps.items():
         try:
-            errors[name] = float(np.abs(make(scene.image, found) - scene.radius).mean())
+            errors[name] = float(np.abs(make() - scene.radius).mean())
         except NoEdgesError as error:  # the first variant tells: without a pattern edge no other has a map
             say(f"{scene.name}: {error}")
             break

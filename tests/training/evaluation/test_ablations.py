@@ -18,6 +18,7 @@ from training.data.development import DevelopmentScene
 from training.evaluation import ablations
 from training.evaluation.ablations import (
     SHORT_TRAININGS,
+    UNCORRECTED_VARIANTS,
     VARIANTS,
     AblationScore,
     make_map,
@@ -27,6 +28,8 @@ from training.evaluation.ablations import (
     summarize_ablations,
     write_ablations,
 )
+
+ALL_VARIANTS = VARIANTS | UNCORRECTED_VARIANTS
 
 
 @pytest.fixture
@@ -59,8 +62,8 @@ def found(image, small_networks):
 @pytest.fixture
 def no_matting(monkeypatch):
     """Matting takes a second; here it gives the default."""
-    for name in ("matting Laplacian", "matting Laplacian of all edge points"):
-        monkeypatch.setitem(ablations.VARIANTS, name, make_map)
+    monkeypatch.setitem(ablations.VARIANTS, "matting Laplacian", make_map)
+    monkeypatch.setitem(ablations.UNCORRECTED_VARIANTS, "matting Laplacian of all edge points", make_map)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +71,8 @@ def no_matting(monkeypatch):
     [
         ("default", {}),
         ("no depth penalty", {"depth_penalty": 0.0}),
-        ("argmax", {"read_out": "argmax"}),
-        ("expectation", {"read_out": "expectation"}),
+        ("no context network, argmax", {"read_out": "argmax"}),
+        ("no context network, expectation", {"read_out": "expectation"}),
         ("paper's propagation", {"propagation": "paper"}),
     ],
 )
@@ -78,16 +81,16 @@ def test_variants_with_a_switch_are_what_the_switch_does(image, small_networks, 
     points = measure_one_scale(image, small_networks)
     np.testing.assert_array_equal(points.points, estimate.points)
     np.testing.assert_array_equal(points.is_depth_edge, estimate.is_depth_edge)
-    np.testing.assert_allclose(VARIANTS[variant](image, points), estimate.radius, rtol=1e-5)
+    np.testing.assert_allclose(ALL_VARIANTS[variant](image, points), estimate.radius, rtol=1e-5)
 
 
 def test_each_variant_differs_from_the_default(image, found):
     default = VARIANTS["default"](image, found)
-    for name, make in VARIANTS.items():
+    for name, make in ALL_VARIANTS.items():
         blur_map = make(image, found)
         assert blur_map.shape == default.shape
         assert np.isfinite(blur_map).all()
-        assert (name == "default") == bool((blur_map == default).all()), name
+        assert (name in {"default", "no context network"}) == bool((blur_map == default).all()), name
 
 
 def test_filters_see_pattern_edges_only(found):
@@ -123,15 +126,25 @@ def test_networks_run_once_for_each_scene(scene, small_networks, monkeypatch):
     )
     scores = score_ablations([scene, scene], small_networks)
     assert len(runs) == 2
-    assert [score.method for score in scores] == [*VARIANTS] * 2
+    assert [score.method for score in scores] == [*ALL_VARIANTS] * 2
     expected = np.abs(BlurEstimator(small_networks).estimate(scene.image).radius - 2).mean()
     assert scores[0].error == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.usefixtures("no_matting")
+def test_context_network_corrects_the_points_of_the_default(scene, small_networks):
+    networks = replace(small_networks, config=replace(small_networks.config, context="context-v1"))
+    errors = {score.method: score.error for score in score_ablations([scene], networks)}
+    for variant, context in (("default", True), ("no context network", False)):
+        estimate = BlurEstimator(networks, context=context).estimate(scene.image)
+        assert errors[variant] == pytest.approx(np.abs(estimate.radius - 2).mean(), rel=1e-5)
+    assert errors["default"] != errors["no context network"]
+
+
+@pytest.mark.usefixtures("no_matting")
 def test_other_networks_are_the_last_rows(scene, small_networks):
     scores = score_ablations([scene], small_networks, others={"one": small_networks, "two": small_networks})
-    assert [score.method for score in scores] == [*VARIANTS, "one", "two"]
+    assert [score.method for score in scores] == [*ALL_VARIANTS, "one", "two"]
     assert scores[-1].error == scores[0].error  # the same networks here
 
 
@@ -139,7 +152,7 @@ def test_scene_without_edges_has_no_scores_and_is_said(scene, small_networks):
     plain = DevelopmentScene("plain", "f", np.full_like(scene.image, 0.5), scene.radius, scene.edge_label)
     lines = []
     scores = score_ablations([plain], small_networks, say=lines.append)
-    assert len(scores) == len(VARIANTS)
+    assert len(scores) == len(ALL_VARIANTS)
     assert np.isnan([score.error for score in scores]).all()
     assert lines == ["plain: No edges found in the image of 64×80 px: nothing shows how blurred it is."]
 
