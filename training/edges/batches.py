@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import radius_to_class
-from training.data.labels import UNDECIDED
+from defocus_edge.blur_levels import MIN_RADIUS, radius_to_class
+from defocus_edge.networks.edge.patches import PATCH_RADIUS
+from training.data.camera import CROP_SIDE, FAMILIES
+from training.data.labels import UNDECIDED, choose_balanced, share_levels
 from training.edges.settings import Head, TrainingSettings
 
 #: Points of a crop are chosen evenly from the blur levels of its pattern edges, or from pattern and depth edges: sharp
@@ -64,6 +67,55 @@ class CropBatch(PointBatch):
     def inputs(self) -> dict[str, NDArray[Any]]:
         """For `PointModel`."""
         return {"images": self.images, "points": self.points}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCrop:
+    """One crop with all its edge points."""
+
+    family: str
+    #: (64, 64, 3) RGB in [0, 1].
+    image: NDArray[np.float32]
+    #: (N, 2) row and column in the inner 24×24 px.
+    points: NDArray[np.int32]
+    #: (N,) blur radius in px, within the levels.
+    radius: NDArray[np.float32]
+    #: (N,) as `PointBatch.is_depth`.
+    is_depth: NDArray[np.int8]
+
+
+def join_crops(
+    drawn: Iterable[LabelledCrop], crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance
+) -> CropBatch:
+    """Put `crops` crops into a batch, with at most `points_per_crop` random points of each; the rest is padding."""
+    side = CROP_SIDE + 2 * PATCH_RADIUS
+    images = np.empty((crops, side, side, 3), dtype=np.float32)
+    points = np.zeros((crops, points_per_crop, 3), dtype=np.int32)
+    radius = np.full((crops, points_per_crop), MIN_RADIUS, dtype=np.float32)
+    is_depth = np.full((crops, points_per_crop), UNDECIDED, dtype=np.int8)
+    valid = np.zeros((crops, points_per_crop), dtype=np.float32)
+    family = np.empty((crops, points_per_crop), dtype=f"<U{max(map(len, FAMILIES))}")
+    for number, crop in enumerate(drawn):
+        images[number], family[number] = crop.image, crop.family
+        pattern_strata = np.where(crop.is_depth == 1, -1, radius_to_class(crop.radius))
+        strata = crop.is_depth if balance == "depth edges" else pattern_strata
+        chosen = choose_balanced(strata, points_per_crop, rng=rng)
+        count = len(chosen)
+        points[number, :count, 0] = number
+        points[number, :count, 1:] = crop.points[chosen]
+        radius[number, :count] = crop.radius[chosen]
+        is_depth[number, :count] = crop.is_depth[chosen]
+        valid[number, :count] = 1
+    truth = radius.reshape(-1)
+    return CropBatch(
+        levels=share_levels(truth),
+        radius=truth,
+        is_depth=is_depth.reshape(-1),
+        valid=valid.reshape(-1),
+        family=family.reshape(-1),
+        images=images,
+        points=points.reshape(-1, 3),
+    )
 
 
 @dataclass(frozen=True)

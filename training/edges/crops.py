@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, RADIUS_STEP, radius_to_class
+from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS, MIN_RADIUS, RADIUS_STEP
 from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
 from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
@@ -28,10 +28,10 @@ from training.data.camera import (
     SHAPE_REDUCTIONS,
     STEEPEST_RAMP,
 )
-from training.data.labels import UNDECIDED, choose_balanced, label_depth_edges, share_levels
+from training.data.labels import label_depth_edges
 from training.data.photographs import draw_gain, draw_sensor, find_light, photograph
 from training.data.sources import WHITE_FROM, Sources, find_inside
-from training.edges.batches import Balance, CropBatch
+from training.edges.batches import Balance, CropBatch, LabelledCrop, join_crops
 
 #: Further px that are rendered and cut away, so that no mirrored border is blurred into the crop.
 _RENDER_MARGIN = 10
@@ -79,39 +79,11 @@ class CropSampler:
     ) -> CropBatch:
         """Draw crops with at most `points_per_crop` random edge points each; the rest of the room is padding."""
         self._rng = rng
-        side = CROP_SIDE + 2 * PATCH_RADIUS
-        images = np.empty((crops, side, side, 3), dtype=np.float32)
-        points = np.zeros((crops, points_per_crop, 3), dtype=np.int32)
-        radius = np.full((crops, points_per_crop), MIN_RADIUS, dtype=np.float32)
-        is_depth = np.full((crops, points_per_crop), UNDECIDED, dtype=np.int8)
-        valid = np.zeros((crops, points_per_crop), dtype=np.float32)
-        family = np.empty((crops, points_per_crop), dtype=f"<U{max(map(len, FAMILIES))}")
-        for number in range(crops):
-            family[number] = name = str(self._rng.choice(self._names, p=self._shares))
-            images[number], found, true_radius, label = self._draw_crop(name)
-            strata = label if balance == "depth edges" else np.where(label == 1, -1, radius_to_class(true_radius))
-            chosen = choose_balanced(strata, points_per_crop, rng=self._rng)
-            count = len(chosen)
-            points[number, :count, 0] = number
-            points[number, :count, 1:] = found[chosen]
-            radius[number, :count] = true_radius[chosen]
-            is_depth[number, :count] = label[chosen]
-            valid[number, :count] = 1
-        truth = radius.reshape(-1)
-        return CropBatch(
-            levels=share_levels(truth),
-            radius=truth,
-            is_depth=is_depth.reshape(-1),
-            valid=valid.reshape(-1),
-            family=family.reshape(-1),
-            images=images,
-            points=points.reshape(-1, 3),
-        )
+        drawn = (self._draw_crop(str(rng.choice(self._names, p=self._shares))) for _ in range(crops))
+        return join_crops(drawn, crops, points_per_crop, rng=rng, balance=balance)
 
-    def _draw_crop(
-        self, family: str
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int8]]:
-        """Picture, edge points of its inner part, their true radius and E-NET label."""
+    def _draw_crop(self, family: str) -> LabelledCrop:
+        """Render a crop and label its edge points."""
         radius = self._draw_radius()
         side = CROP_SIDE + 2 * PATCH_RADIUS
         for _ in range(_TRIES):
@@ -127,7 +99,7 @@ class CropSampler:
         offset = _RENDER_MARGIN + PATCH_RADIUS
         rows, cols = points[:, 0] + offset, points[:, 1] + offset
         truth = np.clip(scene.radius[rows, cols], MIN_RADIUS, MAX_RADIUS)
-        return image, points, truth, label_depth_edges(scene)[rows, cols]
+        return LabelledCrop(family, image, points, truth, label_depth_edges(scene)[rows, cols])
 
     def _draw_radius(self) -> float:
         """A radius, balanced over the levels; sharp pictures and those beyond the last level occur."""
