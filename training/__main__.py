@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from training.commands.context import measure_samples, train_context
+from training.commands.crops import render_crops
 from training.commands.edges import train_bnet, train_edges, train_enet
 from training.commands.evaluate import (
     evaluate_apertures,
@@ -27,6 +28,7 @@ evaluate = typer.Typer(no_args_is_help=True, help="Score networks on pictures th
 app.command("bnet")(train_bnet)
 app.command("enet")(train_enet)
 app.command("edges")(train_edges)
+app.command("crops")(render_crops)
 app.command("samples")(measure_samples)
 app.command("context")(train_context)
 app.command("msdu")(make_mask_command("msdu", "MSDU-net"))

@@ -131,6 +131,15 @@ class PatchBatch(PointBatch):
         return {"patches": self.patches}
 
 
+class CropSource(Protocol):
+    """Draws crops without end."""
+
+    def draw_batch(
+        self, crops: int, points_per_crop: int, *, rng: np.random.Generator, balance: Balance = "radius"
+    ) -> CropBatch:
+        """Draw `crops` crops with at most `points_per_crop` points each; the rest of the room is padding."""
+
+
 class BatchSampler(Protocol):
     """Draws batches without end."""
 

@@ -6,18 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.networks.edge.patches import PATCH_SIDE
-from training.edges.batches import Balance, PatchBatch
-from training.edges.crops import CropSampler
+from training.edges.batches import Balance, CropSource, PatchBatch
 
 
 class PatchSampler:
-    """Draws batches of patches from the crops of a `CropSampler`.
+    """Draws batches of patches from crops.
 
     Each batch comes from new crops and the generator of its step alone, so that a run resumes exactly. The content of a
     shuffle buffer would be a state to restore.
     """
 
-    def __init__(self, crops: CropSampler) -> None:
+    def __init__(self, crops: CropSource) -> None:
         self.crops = crops
 
     def draw_batch(

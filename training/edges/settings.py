@@ -73,6 +73,8 @@ class TrainingSettings(StageSettings):
     level_share: Share = LEVEL_SHARE
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
     start: str | None = None
+    #: Name and size of the store of crops that the stage learns from; None: crops are rendered during the training.
+    store: str | None = None
     #: Seconds after which the stage ends if its steps have not ended before; the rate then follows the clock. None: the
     #: steps alone count, and each run gives the same weights.
     seconds: Annotated[float, Field(gt=0)] | None = None

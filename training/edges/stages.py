@@ -12,12 +12,12 @@ import keras
 from defocus_edge.networks.edge.networks import EdgeNetworks, build_edge_networks
 from defocus_edge.networks.presets import load_edge_networks, save_edge_preset
 from training.data.development import render_development_set
-from training.data.mattes import load_mattes
 from training.data.sources import Sources, load_sources
 from training.edges.calibration import calibrate_depth_threshold
 from training.edges.config import EdgeTrainingConfig
 from training.edges.crops import CropSampler, check_families
 from training.edges.model import PointModel
+from training.edges.renderers import Renderer, load_run_sources, name_renderer
 from training.edges.settings import Head
 from training.edges.training import SCORED_CROPS, EdgeTask, build_sampler
 from training.edges.validation import validate_network
@@ -38,13 +38,15 @@ class EdgeRun(TrainingRun):
     #: different runs compare.
     development: CropSampler
     networks: EdgeNetworks
+    #: Folder of the crops that were rendered ahead; None: they are rendered during the training.
+    store: Path | None = None
 
     def train_stage(self, head: Head) -> dict[str, Any]:
         """Train and validate B-NET, or E-NET over the B-NET at hand; return what the metadata say of the stage."""
         settings, crops = self.config.stages[head], self.config.validation_crops
         if settings.copy_branch and settings.start is None:
             self._copy_branch()
-        sampler = build_sampler(self.sources, settings)
+        sampler = build_sampler(self.sources, settings, self.store)
         task = EdgeTask(self.networks, settings, sampler, self.development, scored_crops=min(SCORED_CROPS, crops))
         scores = self.train(task)
         validate_network(self.networks, head, self.development, folder=self.folder, crops=crops)
@@ -107,19 +109,21 @@ class EdgeRun(TrainingRun):
         return save_edge_preset(networks, self.folder / "preset", metadata | own)
 
 
-def open_edge_run(config: EdgeTrainingConfig, *, root: Path, folder: Path, resume: bool) -> EdgeRun:
+def open_edge_run(
+    config: EdgeTrainingConfig, *, root: Path, folder: Path, resume: bool, store: Path | None = None
+) -> EdgeRun:
     """Read the pictures and build networks with the random weights of the seed.
 
     Raises FileNotFoundError or ImageReadError if pictures are missing or cannot be read. Raises ValueError if a stage
     learns from a family that the pictures have nothing for.
     """
     stride = config.bnet.validation_stride
-    sources, kept_out = (load_sources(root, development=side, stride=stride) for side in (False, True))
-    if any(settings.sampler == "device" for settings in config.stages.values()):
-        salient, sources.mattes = load_mattes(root, development=False, stride=stride)
-        sources.cutouts += salient
+    renderers = {name_renderer(settings.sampler) for settings in config.stages.values()}
+    renderer: Renderer = "device" if "device" in renderers else "dense"
+    sources = load_run_sources(root, renderer, development=False, stride=stride)
+    kept_out = load_sources(root, development=True, stride=stride)
     for settings in config.stages.values():
         check_families(settings.families, sources)
     keras.utils.set_random_seed(config.bnet.seed)
     networks = build_edge_networks(config.architecture)
-    return EdgeRun(config, folder, resume, root, sources, CropSampler(kept_out), networks)
+    return EdgeRun(config, folder, resume, root, sources, CropSampler(kept_out), networks, store)

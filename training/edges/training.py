@@ -9,10 +9,12 @@ import numpy as np
 
 from defocus_edge.networks.edge.networks import EdgeNetworks
 from training.data.sources import Sources
-from training.edges.batches import BatchSampler, PointBatch
+from training.edges.batches import BatchSampler, CropSource, PointBatch
+from training.edges.crop_store import StoredCrops
 from training.edges.crops import CropSampler
 from training.edges.model import PointModel, build_model, compile_model
 from training.edges.patch_sampler import PatchSampler
+from training.edges.renderers import build_renderer, name_renderer
 from training.edges.settings import TrainingSettings
 from training.edges.validation import BALANCE, draw_validation, score_points, summarize
 from training.runs.checkpoints import CheckpointError, list_variables
@@ -23,13 +25,14 @@ from training.runs.training import Task
 SCORED_CROPS = 128
 
 
-def build_sampler(sources: Sources, settings: TrainingSettings) -> BatchSampler:
-    """The sampler that a stage learns from."""
-    if settings.sampler == "device":
-        from training.edges.device.sampler import DeviceCropSampler  # here, since it needs JAX
-
-        return DeviceCropSampler(sources, families=settings.families, level_share=settings.level_share)
-    crops = CropSampler(sources, families=settings.families, level_share=settings.level_share)
+def build_sampler(sources: Sources, settings: TrainingSettings, store: Path | None = None) -> BatchSampler:
+    """The sampler that a stage learns from; with a `store` it reads crops instead of rendering them."""
+    crops: CropSource
+    if store is None:
+        renderer, share = name_renderer(settings.sampler), settings.level_share
+        crops = build_renderer(sources, renderer, families=settings.families, level_share=share)
+    else:
+        crops = StoredCrops(store, settings)
     return PatchSampler(crops) if settings.sampler == "patches" else crops
 
 

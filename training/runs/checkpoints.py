@@ -21,7 +21,7 @@ class CheckpointError(ValueError):
 
 
 # Settings that older checkpoints lack, with the values that they then had.
-_ADDED = {"seconds": None, "copy_branch": False}
+_ADDED = {"seconds": None, "copy_branch": False, "store": None}
 # Arrays beside the variables: step and settings.
 _OTHER_ARRAYS = 2
 

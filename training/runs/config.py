@@ -35,7 +35,7 @@ _LENGTH_KEYS = {"steps", "epochs", "steps_per_epoch"}
 # Further keys of each schedule: a key that would change nothing is refused.
 _SCHEDULE_KEYS = {"stable-decay": {"warmup", "decay"}, "steps": {"drop_epochs"}}
 # Fields that no key of a table is named after, unless the schedule allows it.
-_NO_KEYS = {"warmup", "decay", "drop_steps", "start"}
+_NO_KEYS = {"warmup", "decay", "drop_steps", "start", "store"}
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
