@@ -4,6 +4,7 @@ from rich.console import Console
 
 from tests.benchmarks import (
     bench_batch,
+    bench_crops,
     bench_deblur,
     bench_dense,
     bench_estimate,
@@ -21,6 +22,7 @@ if __name__ == "__main__":
         "BlurEstimator.estimate, default preset; the first call, of 360×360 px, loads and compiles",
         bench_estimate.run(),
     )
+    print_table("Crops for the training, rendered in one process and read from a store", bench_crops.run())
     print_table("Training steps of B-NET on dense crops and on patches", bench_training.run())
     print_table("Each method of detect_blur", bench_masks.run())
     print_table("deblur, map at hand: a third sharp, a third of 2 px, a third from 2 to 6 px", bench_deblur.run())

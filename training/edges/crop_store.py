@@ -83,8 +83,7 @@ def fill_crop_store(plan: CropPlan, *, root: Path, folder: Path, crops: int, job
     if path.is_file() and _read_plan(folder) != plan.describe():
         msg = f"store must be new or hold crops of the same plan, {plan.describe()}. Got: {_read_plan(folder)}."
         raise CropStoreError(msg)
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(plan.describe(), indent=1), encoding="utf-8")
+    write_plan(folder, plan)
     done = 0
     with start_workers(jobs) as executor:
         key = json.dumps(asdict(plan))
@@ -94,14 +93,29 @@ def fill_crop_store(plan: CropPlan, *, root: Path, folder: Path, crops: int, job
             yield done
 
 
+def write_plan(folder: Path, plan: CropPlan) -> None:
+    """Write what a folder is to hold."""
+    with atomic_write(folder / PLAN_FILE) as temporary:
+        temporary.write_text(json.dumps(plan.describe(), indent=1), encoding="utf-8")
+
+
+def write_shard(folder: Path, number: int, crops: NDArray[Any]) -> None:
+    """Write one file."""
+    with atomic_write(_find_shard(folder, number)) as temporary, temporary.open("wb") as file:
+        np.save(file, crops)
+
+
+def _find_shard(folder: Path, number: int) -> Path:
+    """Path of one file."""
+    return folder / f"{number:06}.npy"
+
+
 def _fill_shard(plan: str, root: Path, folder: Path, number: int) -> int:
     """Render one file unless it is there; return the number of its crops."""
-    path = folder / f"{number:06}.npy"
-    if not path.is_file():
+    if not _find_shard(folder, number).is_file():
         renderer, seed = _load_renderer(plan, root)
         batch = renderer.draw_batch(SHARD, CROP_SIDE**2, rng=np.random.default_rng((seed, number)))
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.save(file, pack_crops(batch))
+        write_shard(folder, number, pack_crops(batch))
     return SHARD
 
 
