@@ -25,8 +25,8 @@ from training.edges.batches import Balance, CropBatch, CropSource, LabelledCrop,
 from training.edges.renderers import Renderer, build_renderer, load_run_sources, name_renderer
 from training.edges.settings import TrainingSettings
 
-#: Number of crops in a file.
-SHARD = 512
+#: Number of crops in a file, and how its name ends.
+SHARD, SUFFIX = 512, ".crops"
 #: File that says what a folder holds.
 PLAN_FILE = "crops.json"
 #: Number of the layout of the files, and of the way in which crops are rendered.
@@ -101,13 +101,13 @@ def write_plan(folder: Path, plan: CropPlan) -> None:
 
 def write_shard(folder: Path, number: int, crops: NDArray[Any]) -> None:
     """Write one file."""
-    with atomic_write(_find_shard(folder, number)) as temporary, temporary.open("wb") as file:
-        np.save(file, crops)
+    with atomic_write(_find_shard(folder, number)) as temporary:
+        temporary.write_bytes(crops.tobytes())
 
 
 def _find_shard(folder: Path, number: int) -> Path:
     """Path of one file."""
-    return folder / f"{number:06}.npy"
+    return folder / f"{number:06}{SUFFIX}"
 
 
 def _fill_shard(plan: str, root: Path, folder: Path, number: int) -> int:
@@ -156,7 +156,7 @@ class StoredCrops:
             if plan[name] != value:
                 msg = f"store must be rendered with {name} {value!r}. Got: {folder}, with {plan[name]!r}."
                 raise CropStoreError(msg)
-        self._shards = [_map_shard(path) for path in sorted(folder.glob("*.npy"))]
+        self._shards = [_map_shard(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
         if not self._shards:
             msg = f"store must hold crops. Got: {folder}, which has none. Render some with: python -m training crops."
             raise CropStoreError(msg)
@@ -209,14 +209,8 @@ def _read_plan(folder: Path) -> dict[str, Any]:
 
 def _map_shard(path: Path) -> NDArray[Any]:
     """Map one file into memory."""
-    try:
-        shard = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        msg = f"{path} must be a file of crops. Got: {error}. Remove it and fill the store again."
-        raise CropStoreError(msg) from error
-    if shard.dtype != _RECORD or shard.shape != (SHARD,):
-        msg = (
-            f"{path} must hold {SHARD} crops. Got: {shard.shape} of {shard.dtype}. Remove it and fill the store again."
-        )
+    size = path.stat().st_size
+    if size != SHARD * _RECORD.itemsize:
+        msg = f"{path} must have {SHARD * _RECORD.itemsize} bytes. Got: {size}. Remove it and fill the store again."
         raise CropStoreError(msg)
-    return shard
+    return np.memmap(path, _RECORD, mode="r")

@@ -70,7 +70,7 @@ def test_networks_are_trained_on_stored_crops(training_root, config, tmp_path):
     metadata = json.loads((out / "preset" / "metadata.json").read_text(encoding="utf-8"))
     assert metadata["command"] == "python -m training edges --config tiny.toml --root DATA --store store --out run"
     assert [stage["store"] for stage in metadata["stages"]] == ["store, 6 crops"] * 2
-    shutil.copy(store / "000000.npy", store / "000001.npy")
+    shutil.copy(store / "000000.crops", store / "000001.crops")
     grown = run(*train, "--resume")
     assert grown.exit_code == 2
     assert "store is 'store, 12 crops', was 'store, 6 crops'" in " ".join(grown.output.replace("│", "").split())

@@ -99,11 +99,11 @@ def test_families_occur_as_often_as_the_settings_say(store):
 
 def test_a_second_run_renders_what_is_missing(store, training_root, tmp_path):
     (tmp_path / PLAN_FILE).write_bytes((store / PLAN_FILE).read_bytes())
-    (tmp_path / "000000.npy").write_bytes((store / "000000.npy").read_bytes())
-    before = (tmp_path / "000000.npy").stat().st_mtime_ns
+    (tmp_path / "000000.crops").write_bytes((store / "000000.crops").read_bytes())
+    before = (tmp_path / "000000.crops").stat().st_mtime_ns
     assert fill(tmp_path, training_root) == [SHARD, 2 * SHARD]
-    assert (tmp_path / "000000.npy").stat().st_mtime_ns == before
-    assert (tmp_path / "000001.npy").read_bytes() == (store / "000001.npy").read_bytes()
+    assert (tmp_path / "000000.crops").stat().st_mtime_ns == before
+    assert (tmp_path / "000001.crops").read_bytes() == (store / "000001.crops").read_bytes()
 
 
 def test_another_plan_is_refused(store, training_root):
@@ -141,8 +141,8 @@ def test_folders_that_are_no_store_are_refused(store, tmp_path):
 @pytest.mark.parametrize("cut", [10, 3000])
 def test_damaged_files_are_named(store, tmp_path, cut):
     (tmp_path / PLAN_FILE).write_bytes((store / PLAN_FILE).read_bytes())
-    (tmp_path / "000000.npy").write_bytes((store / "000000.npy").read_bytes()[:cut])
-    with pytest.raises(CropStoreError, match=r"000000\.npy must be a file of crops"):
+    (tmp_path / "000000.crops").write_bytes((store / "000000.crops").read_bytes()[:cut])
+    with pytest.raises(CropStoreError, match=r"000000\.crops must have \d+ bytes\. Got: \d+\. Remove it"):
         StoredCrops(tmp_path, SETTINGS)
 
 
