@@ -25,6 +25,11 @@ def detectors(segmentation_presets, small_preset):
     return {"threshold": BlurDetector("threshold", preset=small_preset), **loaded}
 
 
+@pytest.fixture(scope="module")
+def estimator(small_preset):
+    return BlurEstimator(small_preset)
+
+
 def test_methods_are_those_of_the_registry_and_the_map():
     assert list(METHODS) == ["threshold", *SEGMENTATION_NETWORKS]
     assert set(METHOD_PRESETS) == set(METHODS)
@@ -70,9 +75,9 @@ def test_the_picture_is_not_changed_and_the_result_is_the_same_twice(detectors, 
 
 
 @pytest.mark.parametrize("options", [{}, {"alpha": 0.6}, {"radius": 2.0}, {"radius": 0.0}], ids=str)
-def test_threshold_is_the_mask_of_the_estimate(small_preset, texture, options):
+def test_threshold_is_the_mask_of_the_estimate(small_preset, estimator, texture, options):
     """Wherever rounding puts the probability."""
-    estimate = BlurEstimator(small_preset).estimate(texture)
+    estimate = estimator.estimate(texture)
     found = detect_blur(texture, preset=small_preset, **options)
     np.testing.assert_array_equal(found.mask, estimate.mask(**options))
     order = np.argsort(estimate.radius, axis=None)
@@ -88,8 +93,8 @@ def test_a_picture_without_edges_has_no_map_but_networks_answer(detectors):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_threshold_is_the_presets_unless_given(segmentation_presets, name):
-    assert BlurDetector(name, preset=segmentation_presets / name).threshold == 0.4
+def test_the_threshold_is_the_presets_unless_given(detectors, segmentation_presets, name):
+    assert detectors[name].threshold == 0.4
     assert BlurDetector(name, preset=segmentation_presets / name, threshold=0.7).threshold == 0.7
 
 
