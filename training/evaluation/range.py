@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,8 +38,6 @@ class RangeScore:
     relative: float
     #: The same mean over the pixels of each of `RANGES`; the upper end belongs to a range.
     by_range: tuple[float, ...]
-    #: Time for one megapixel, s.
-    seconds: float
 
 
 def score_range(
@@ -50,15 +47,13 @@ def score_range(
     scores = []
     for scene in scenes:
         for method, max_radius in METHODS.items():
-            start = time.perf_counter()
             make = partial(estimator.estimate, scene.image, max_radius=max_radius)
             estimate = try_estimate(make, f"{scene.name}, {method}", say)
-            seconds = (time.perf_counter() - start) / (scene.radius.size / 1e6)
             error = np.full(scene.radius.shape, NAN) if estimate is None else np.abs(estimate.radius - scene.radius)
             relative = error / np.maximum(scene.radius, LEAST_RADIUS)
             parts = [relative[(scene.radius > low) & (scene.radius <= high)] for low, high in RANGES]
             by_range = tuple(float(part.mean()) if part.size else NAN for part in parts)
-            scores.append(RangeScore(method, scene.family, scene.name, float(relative.mean()), by_range, seconds))
+            scores.append(RangeScore(method, scene.family, scene.name, float(relative.mean()), by_range))
     return scores
 
 
@@ -70,6 +65,5 @@ def summarize_range(scores: Sequence[RangeScore]) -> list[Row]:
         row["relative error"] = average_known(score.relative for score in members)
         for number, (low, high) in enumerate(RANGES):
             row[f"{low:g} to {high:g} px"] = average_known(score.by_range[number] for score in members)
-        row["s per megapixel"] = average_known(score.seconds for score in members)
         rows.append(row)
     return rows

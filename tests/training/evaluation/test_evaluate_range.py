@@ -73,7 +73,6 @@ def test_errors_are_relative(scenes):
     assert pyramid.by_range == pytest.approx((0.5, 1, 1, 1, 1))
     assert single.by_range[0] == pytest.approx(5.5)
     assert single.by_range[4] == pytest.approx((11 / 17 + 18 / 24) / 2)
-    assert single.seconds > 0
 
 
 def test_rows_are_means_of_families(scenes):
@@ -83,7 +82,7 @@ def test_rows_are_means_of_families(scenes):
         (family, method) for family in ("bands", "persons", "all") for method in METHODS
     ]
     assert rows[4]["relative error"] == pytest.approx((rows[0]["relative error"] + rows[2]["relative error"]) / 2)
-    assert list(rows[0])[3:-1] == [f"{low:g} to {high:g} px" for low, high in RANGES]
+    assert list(rows[0])[3:] == [f"{low:g} to {high:g} px" for low, high in RANGES]
 
 
 def test_a_scene_without_edges_is_said_and_not_counted(scenes):
