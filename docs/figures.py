@@ -27,6 +27,7 @@ from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.plots import overlay_blur_map, plot_edges
 from defocus_edge.propagation.depth_boundaries import close_depth_edges
 from defocus_edge.propagation.propagate import simplify_guide
+from defocus_edge.psf import blur_with_disk, decode_srgb, encode_srgb
 
 #: Where the pictures of the documentation lie.
 PICTURES = Path(__file__).resolve().parent / "pictures"
@@ -200,15 +201,19 @@ def draw_propagation(photo: Any, estimate: BlurEstimate, folder: Path) -> None:
     save(figure, folder, "propagation.jpg")
 
 
-def draw_pyramid(photo: Any, estimate: BlurEstimate, folder: Path) -> None:
-    """Full size, half size, and the scale that each edge point was measured at."""
+def draw_pyramid(estimator: BlurEstimator, folder: Path) -> None:
+    """Full size, half size, and the scale that each edge point was measured at; the right half is blurred by 12 px."""
+    light = decode_srgb(as_image(skimage.data.coffee()))
+    light[:, 300:] = blur_with_disk(light, 12.0)[:, 300:]
+    photo = encode_srgb(light)
+    estimate = estimator.estimate(photo)
     half = reduce_image(as_image(photo))
     figure, (first, second, third) = make_figure(3, width=12, height=3)
     figure.get_layout_engine().set(wspace=0.04)  # type: ignore[union-attr]  # it was chosen above
     show(first, photo, "full size: radii up to 6 px")
     show(second, half, "half size: radii up to 12 px")
     second.set(xlim=(-0.5, photo.shape[1] - 0.5), ylim=(photo.shape[0] - 0.5, -0.5))
-    show(third, np.full_like(photo, 235), "where each edge point was measured")
+    show(third, np.full(photo.shape, 0.92), "where each edge point was measured")
     for scale, colour, label in ((1, "tab:blue", "full size"), (2, "tab:red", "half size")):
         rows, columns = estimate.points[(estimate.point_scale == scale) & ~estimate.is_depth_edge].T
         third.plot(columns, rows, ".", color=colour, markersize=1 if scale == 1 else 3, label=label)
@@ -223,11 +228,12 @@ def draw_all(folder: Path) -> None:
     estimator = BlurEstimator()
     for photo, parts in (
         (skimage.data.astronaut(), (draw_map, draw_mask, draw_deblurred)),
-        (skimage.data.chelsea(), (draw_edges, draw_patches, draw_propagation, draw_pyramid)),
+        (skimage.data.chelsea(), (draw_edges, draw_patches, draw_propagation)),
     ):
         estimate = estimator.estimate(photo)
         for draw in parts:
             draw(photo, estimate, folder)
+    draw_pyramid(estimator, folder)
     draw_dense(folder)
 
 
