@@ -33,8 +33,8 @@ SURE_CONFIDENCE, SURE_DEPTH = 0.6, 0.5
 GRADIENT_SIGMAS = (0.7, 1.5, 3.0, 6.0)
 #: Side of the window whose range of light is the local contrast, and reach of the one for fine detail.
 CONTRAST_SIDE, DETAIL_REACH = 41, 8
-#: Rows of a strip that is described at once, and of the border that its windows need.
-STRIP_ROWS, BORDER = 512, 96
+#: Pixels of a strip of rows that is described at once, and rows of the border that its windows need.
+STRIP_PIXELS, BORDER = 1 << 21, 96
 #: Differences of log2 of radii are cut off at this.
 LARGEST_DIFFERENCE = 4.0
 # Added to weights, so that points of no confidence count a little; weights below the second number are none.
@@ -88,10 +88,11 @@ def describe_points(
     """
     at = np.minimum(blur.found.points // scale, np.array(picture.shape[:2]) - 1)
     measured_here = blur.scale == scale
-    for top in range(0, picture.shape[0], STRIP_ROWS):
-        inside = measured_here & (at[:, 0] >= top) & (at[:, 0] < top + STRIP_ROWS)
+    height = max(STRIP_PIXELS // picture.shape[1], 1)
+    for top in range(0, picture.shape[0], height):
+        inside = measured_here & (at[:, 0] >= top) & (at[:, 0] < top + height)
         if inside.any():
-            first, last = max(top - BORDER, 0), min(top + STRIP_ROWS + BORDER, picture.shape[0])
+            first, last = max(top - BORDER, 0), min(top + height + BORDER, picture.shape[0])
             near = np.flatnonzero((at[:, 0] >= first) & (at[:, 0] < last))
             strip = _Strip(blur, near, at[near] - np.array([first, 0]), picture[first:last], scale)
             yield np.flatnonzero(inside), strip.describe(inside[near])

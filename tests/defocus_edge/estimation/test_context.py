@@ -99,7 +99,7 @@ def test_both_sides_of_an_edge_are_seen():
 def test_strips_change_nothing(rng, picture, monkeypatch):
     blur = make_blur(rng)
     whole = describe_all(blur, picture, 1)
-    monkeypatch.setattr(context, "STRIP_ROWS", 16)
+    monkeypatch.setattr(context, "STRIP_PIXELS", 16 * picture.shape[1])
     parts = describe_all(blur, picture, 1)
     assert sorted(whole) == sorted(parts)
     for row, values in whole.items():
