@@ -200,7 +200,11 @@ def _read_plan(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         msg = f"store must be a folder that python -m training crops has filled. Got: {folder}, without {PLAN_FILE}."
         raise CropStoreError(msg)
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} must be JSON that python -m training crops wrote. Got: {error}. Render the store anew."
+        raise CropStoreError(msg) from error
     if found.get("version") != VERSION:
         msg = f"store must be of version {VERSION}. Got: {folder}, of version {found.get('version')}. Render it anew."
         raise CropStoreError(msg)

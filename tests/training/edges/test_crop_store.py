@@ -133,6 +133,9 @@ def test_folders_that_are_no_store_are_refused(store, tmp_path):
     (tmp_path / PLAN_FILE).write_text(json.dumps(plan))
     with pytest.raises(CropStoreError, match="store must hold crops"):
         StoredCrops(tmp_path, SETTINGS)
+    (tmp_path / PLAN_FILE).write_text("{")
+    with pytest.raises(CropStoreError, match=r"crops\.json must be JSON that python -m training crops wrote"):
+        StoredCrops(tmp_path, SETTINGS)
     (tmp_path / PLAN_FILE).write_text(json.dumps(plan | {"version": 0}))
     with pytest.raises(CropStoreError, match=r"store must be of version 1\. Got: .*, of version 0"):
         StoredCrops(tmp_path, SETTINGS)
