@@ -26,7 +26,7 @@ def test_jpeg_is_that_of_opencv(monkeypatch):
     monkeypatch.setattr(camera, "QUALITIES", (75.0, 75.0))
     smooth = cv2.GaussianBlur(np.random.default_rng(0).random((80, 80, 3), dtype=np.float32), (0, 0), 1.5)
     picture = np.rint(cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX)).astype(np.uint8)
-    monkeypatch.setattr(camera.Chance, "count", lambda self, number: jnp.zeros(1, jnp.int32))  # noqa: ARG005
+    monkeypatch.setattr(camera.Chance, "count", lambda *_: jnp.zeros(1, jnp.int32))
     chance = Chance(jax.random.key(0), 1)
     yes, no = np.ones(1, bool), np.zeros(1, bool)
     ours = camera._compress(jnp.asarray(picture[None] / np.float32(255)), yes, no, chance)
