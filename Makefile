@@ -41,7 +41,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/runtime.stamp: .venv/bin/python setup.cfg
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[onnx]'
 	touch $@
 
 .venv/docs.stamp: .venv/bin/python setup.cfg

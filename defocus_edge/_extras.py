@@ -39,4 +39,5 @@ HEIF = Extra("heif", "pillow_heif", "HEIC files")
 IMAGECODECS = Extra(
     "imagecodecs", "imagecodecs", "JPEG XL files, and TIFF and JPEG 2000 files with rare codecs, depths or colours,"
 )
-ONNX = Extra("onnx", "onnx", "exports to ONNX")
+ONNX = Extra("onnx", "onnx", "exports to ONNX and the engine onnxruntime")
+ONNXRUNTIME = Extra("onnx", "onnxruntime", "estimates with the engine onnxruntime")

@@ -18,6 +18,9 @@ MAP_METHOD: Method = "threshold"
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 DEFAULT_PRECISION: Precision = "float32"
+#: What runs the edge networks: onnxruntime on the CPU, or Keras on any device.
+Engine = Literal["auto", "onnxruntime", "keras"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 #: Stands for the largest radius that fits the picture, or for the first device that is there.
 AUTO: Literal["auto"] = "auto"
 #: Largest radius to look for, px.
@@ -29,7 +32,7 @@ DEFAULT_PAGES: Pages = "first"
 #: Bits of the samples of a picture that is stored as 16 bits; ``"auto"`` finds them.
 BitDepth = int | Literal["auto"]
 #: What runs the workers of a batch: processes of this computer, or Ray Data.
-Engine = Literal["local", "ray"]
+BatchEngine = Literal["local", "ray"]
 #: Kind of the table that a batch writes.
 TableKind = Literal["csv", "parquet"]
 #: The preset that is used when none is named.

@@ -13,17 +13,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from defocus_edge.arrays import ImageWarning
 from defocus_edge.blur_levels import MAX_RADIUS
-from defocus_edge.choices import AUTO, DEFAULT_MAX_RADIUS, DEFAULT_PRESET, BitDepth, MaxRadius, Precision, ReadOut
+from defocus_edge.choices import (
+    AUTO,
+    DEFAULT_MAX_RADIUS,
+    DEFAULT_PRESET,
+    BitDepth,
+    Engine,
+    MaxRadius,
+    Precision,
+    ReadOut,
+)
 from defocus_edge.estimation.edges import EdgeSettings
 from defocus_edge.estimation.light_range import LEAST_SHARE
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
 from defocus_edge.estimation.stages import measure, spread, trust_depth_edges
 from defocus_edge.files.images import load_with_depth
 from defocus_edge.networks.context import ContextEvaluator
-from defocus_edge.networks.devices import choose_device, use_device
-from defocus_edge.networks.edge.authors_weights import import_authors_weights
-from defocus_edge.networks.edge.dense import TILE_SIDE, DenseEvaluator
-from defocus_edge.networks.presets import load_context_network, load_edge_networks
+from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.engines import start_engine
+from defocus_edge.networks.presets import load_context_weights
 from defocus_edge.propagation.settings import PropagationSettings, choose_propagation
 
 if TYPE_CHECKING:
@@ -78,8 +86,9 @@ class BlurEstimator:
         How edges are found.
     propagation : PropagationSettings or 'paper', optional
         How blur spreads; ``"paper"`` is `PropagationSettings.paper`.
-    tile_side : int
-        Side in px of the tiles that the networks see. Smaller tiles need less memory and give the same result.
+    tile_side : int, optional
+        Side in px of the tiles that the networks see. Smaller tiles need less memory and give the same result. Unless
+        given, it is chosen for the width of the networks, see `DenseEvaluator`.
     max_radius : float or 'auto'
         Largest radius in px to look for. The networks know radii up to 6 px; for larger ones they also see the picture
         at half its size, a quarter and so on. ``"auto"`` goes on while the shorter side keeps 96 px, and to 96 px of
@@ -88,12 +97,20 @@ class BlurEstimator:
         Measure about one edge point in `edge_step`. Even one point needs the maps around it, so thinning saves little
         time: on the photographs astronaut and coffee of scikit-image, a step of 3 took 0.9 of the processor's time and
         moved the map by 6 % on average.
+    grid_step : {1, 3}, optional
+        With 3, the networks look at the middle of each square of 3×3 px that holds edge points, and its points share
+        the answer. That is no longer exact, but less than half the work. Unless given, it is that of the networks; all
+        presets have 1.
     precision : {'float32', 'bfloat16'}
         Precision of the networks' convolutions. On these photographs, on a processor with bfloat16 instructions,
         bfloat16 took 0.65 of the time; 1.2 % of the points moved by 0.125 px or more, the map by 0.003 px (0.3 %) on
         average, and by up to 1.5 px where an edge point changed from pattern to depth edge.
     device : str
         ``"auto"`` (the first GPU that the backend sees, else the CPU), ``"cpu"``, or ``"gpu:0"``.
+    engine : {'auto', 'onnxruntime', 'keras'}
+        What runs the networks. onnxruntime is faster on the CPU and starts without TensorFlow; Keras also runs on GPUs,
+        and in bfloat16. The numbers are the same within 1e-4. ``"auto"`` is onnxruntime if it is installed (extra
+        ``onnx``) and nothing else asks for Keras, see `defocus_edge.networks.engines.choose_engine`.
     context : bool
         Correct the points by what surrounds them, if the preset names a network for that, see
         `defocus_edge.estimation.context`.
@@ -106,6 +123,8 @@ class BlurEstimator:
     settings : EstimatorSettings
     device : str
         Where the networks run: ``"cpu:0"`` or ``"gpu:N"``.
+    engine : str
+        What runs them: ``"onnxruntime"`` or ``"keras"``.
 
     Raises
     ------
@@ -113,6 +132,8 @@ class BlurEstimator:
         If the preset is unknown or damaged.
     ValueError
         If an option is out of its range; `DeviceError` if the device is not there.
+    ImportError
+        If the engine is not installed.
 
     Notes
     -----
@@ -138,35 +159,35 @@ class BlurEstimator:
         depth_threshold: float | None = None,
         edge_settings: EdgeSettings | None = None,
         propagation: PropagationSettings | Literal["paper"] | None = None,
-        tile_side: int = TILE_SIDE,
+        tile_side: int | None = None,
         max_radius: MaxRadius = DEFAULT_MAX_RADIUS,
         edge_step: int = 1,
+        grid_step: int | None = None,
         precision: Precision = "float32",
         device: str = AUTO,
+        engine: Engine = AUTO,
         context: bool = True,
         stretch_range: bool = True,
     ) -> None:
-        self.device = choose_device(device)
-        with use_device(self.device):
-            networks = load_edge_networks(preset) if isinstance(preset, str | Path) else preset
+        running = start_engine(preset, engine=engine, precision=precision, device=device, grid_step=grid_step)
+        self.device, self.engine = running.device, running.name
         self.settings = EstimatorSettings(
             preset=str(preset) if isinstance(preset, str | Path) else OWN_NETWORKS,
             read_out=read_out,
-            depth_threshold=networks.config.depth_threshold if depth_threshold is None else depth_threshold,
+            depth_threshold=running.config.depth_threshold if depth_threshold is None else depth_threshold,
             edges=edge_settings or EdgeSettings(),
             propagation=choose_propagation(propagation, depth_penalty),
             tile_side=tile_side,
             max_radius=max_radius,
             edge_step=edge_step,
+            grid_step=running.config.grid_step,
             precision=precision,
             stretch_range=stretch_range,
-            context=networks.config.context if context else None,
+            context=running.config.context if context else None,
         )
-        self._evaluator = DenseEvaluator(networks, tile_side=tile_side, precision=precision, device=self.device)
-        self._context: ContextEvaluator | None = None
-        if self.settings.context:
-            with use_device(self.device):
-                self._context = ContextEvaluator(load_context_network(self.settings.context))
+        self._evaluator = DenseEvaluator(running, tile_side=tile_side)
+        named = self.settings.context
+        self._context = ContextEvaluator(load_context_weights(named)) if named else None
 
     @classmethod
     def from_authors_weights(cls, folder: str | Path, **options: Any) -> Self:
@@ -194,6 +215,8 @@ class BlurEstimator:
         """
         defaults = {"read_out": "argmax", "propagation": PropagationSettings.authors_code(), "max_radius": MAX_RADIUS}
         defaults |= {"stretch_range": False}
+        from defocus_edge.networks.edge.authors_weights import import_authors_weights  # here: it loads Keras
+
         return cls(import_authors_weights(folder), **{**defaults, **options})
 
     def estimate(

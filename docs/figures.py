@@ -21,9 +21,9 @@ from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS
 from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.estimation.edges import find_edges
 from defocus_edge.estimation.reduction import reduce_image
+from defocus_edge.networks.edge.architecture import BRANCH_SIDES
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.networks.edge.networks import BRANCH_SIDES
-from defocus_edge.networks.presets import load_edge_networks
+from defocus_edge.networks.engines import start_engine
 from defocus_edge.plots import overlay_blur_map, plot_edges
 from defocus_edge.propagation.depth_boundaries import close_depth_edges
 from defocus_edge.propagation.propagate import simplify_guide
@@ -105,7 +105,7 @@ def draw_edges(photo: Any, estimate: BlurEstimate, folder: Path) -> None:
 def draw_patches(photo: Any, estimate: BlurEstimate, folder: Path) -> None:
     """Two edge points, their three patches, and the softmax of B-NET over the levels."""
     points = [_choose_point(estimate, radius) for radius in _SHOWN_RADII]
-    blur = DenseEvaluator(load_edge_networks(DEFAULT_PRESET)).predict(as_image(photo), np.array(points)).blur
+    blur = DenseEvaluator(start_engine(DEFAULT_PRESET)).predict(as_image(photo), np.array(points)).blur
     figure = Figure(figsize=(10, 5), dpi=_DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     rows = figure.subplots(2, 4, width_ratios=(1, 1, 1, 2))

@@ -55,7 +55,8 @@ def texture(rng) -> np.ndarray:
 @pytest.fixture(scope="session")
 def small_networks() -> EdgeNetworks:
     """Both networks with 4 filters and random weights that are not dead; tests must not change them."""
-    from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+    from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+    from defocus_edge.networks.edge.networks import build_edge_networks
 
     networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 6)))
     fill_networks(networks, np.random.default_rng(2))

@@ -9,14 +9,13 @@ import json
 import platform
 from contextlib import suppress
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from defocus_edge._version import __version__
 from defocus_edge.cli.console import silence_stderr
-from defocus_edge.networks.devices import find_devices
+from defocus_edge.networks.devices import find_devices, has_nvidia_gpu
 
 #: Wheels that install the same folder ``cv2``: any two of them overwrite each other.
 OPENCV_WHEELS = (
@@ -36,7 +35,6 @@ _DISTRIBUTIONS = {
     "numba": ("numba",),
     "scikit-image": ("scikit-image",),
 }
-_NVIDIA_DEVICE = Path("/dev/nvidiactl")  # exists when the driver is loaded, on Linux
 _SUMMARY_KEYS = ("licence", "hardware", "data", "command")  # shown of a preset's metadata, where present
 
 
@@ -48,7 +46,7 @@ def info(json_output: Annotated[bool, typer.Option("--json", help="Print one JSO
 
 def find_idle_gpu(backend: str, devices: list[str]) -> str | None:
     """Warning if this computer has a GPU that the backend does not use."""
-    if not _NVIDIA_DEVICE.exists() or not all(device.startswith("cpu") for device in devices):
+    if not has_nvidia_gpu() or not all(device.startswith("cpu") for device in devices):
         return None
     advice = "Install it with pip install 'defocus-edge[gpu]'." if backend == "tensorflow" else "See its manual."
     return f"This computer has an NVIDIA GPU, but {backend} runs on the CPU, many times slower. {advice}"

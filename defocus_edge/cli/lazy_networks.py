@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from defocus_edge.cli.console import SOME_FILES_FAILED, Record, Screen, fail, silence_stderr
 from defocus_edge.cli.info import find_idle_gpu
-from defocus_edge.networks.devices import find_devices
+from defocus_edge.networks.devices import find_devices, has_nvidia_gpu
 
 
 class Placed(Protocol):
@@ -63,17 +63,17 @@ class LazyNetworks(Generic[Networks]):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for what TensorFlow writes after this function
         fault = ""
         with silence_stderr():
-            import defocus_edge.pipeline  # noqa: F401 - loads the backend: its greetings are held back here
+            import defocus_edge.pipeline  # noqa: F401 - it may load a backend: its greetings are held back here
 
-            backend, devices = find_devices()
             try:
                 networks = self._load()
             except (PresetError, DeviceError) as error:
                 fault = str(error)
+            else:
+                idle_gpu = find_idle_gpu(*find_devices()) if has_nvidia_gpu() else None
         if fault:
             fail(fault, code=SOME_FILES_FAILED)
         self._device = networks.device.partition(":")[0].upper()
-        idle_gpu = find_idle_gpu(backend, devices)
         if idle_gpu:
             screen.warn(idle_gpu)
         return networks

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from defocus_edge.choices import DEFAULT_MAX_RADIUS, READ_OUTS, MaxRadius, Precision, ReadOut
 from defocus_edge.estimation.edges import EdgeSettings
-from defocus_edge.networks.edge.dense import TILE_SIDE
 from defocus_edge.propagation.settings import PropagationSettings
 from defocus_edge.thresholds import threshold_blur_map
 
@@ -27,7 +26,7 @@ class EstimatorSettings:
         How edges were found.
     propagation : PropagationSettings
         How blur spread, with the depth penalty that was used.
-    read_out, depth_threshold, tile_side, max_radius, edge_step, precision, stretch_range
+    read_out, depth_threshold, tile_side, max_radius, edge_step, grid_step, precision, stretch_range
         As for `BlurEstimator`.
     context : str or None
         Preset of the network that corrected the points; None where none did.
@@ -38,9 +37,10 @@ class EstimatorSettings:
     depth_threshold: float = 0.5
     edges: EdgeSettings = field(default_factory=EdgeSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
-    tile_side: int = TILE_SIDE
+    tile_side: int | None = None
     max_radius: MaxRadius = DEFAULT_MAX_RADIUS
     edge_step: int = 1
+    grid_step: int = 1
     precision: Precision = "float32"
     stretch_range: bool = True
     context: str | None = None

@@ -72,7 +72,7 @@ def measure(
             thin_edges(edge_maps[number] & places.look_at, edge_step),
             evaluator,
             read_out=read_out,
-            depth_threshold=evaluator.networks.config.depth_threshold if depth_threshold is None else depth_threshold,
+            depth_threshold=evaluator.config.depth_threshold if depth_threshold is None else depth_threshold,
             keep_softmax=keep_softmax,
             progress=progress,
         )

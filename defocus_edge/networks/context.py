@@ -1,22 +1,21 @@
-"""The network that corrects edge points by what surrounds them: a perceptron on the values of a point."""
+"""The network that corrects edge points by what surrounds them: a perceptron on the values of a point, in NumPy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-import keras
 import numpy as np
-from keras import layers, ops
 from numpy.typing import NDArray
 
-from defocus_edge.networks.inference import compile_inference
+from defocus_edge.networks.weight_files import Arrays
 
-#: Number of values that describe a point, see `defocus_edge.estimation.context.describe_points`.
-POINT_VALUES = 49
-#: Largest number of points in one call.
+#: Number of values that describe a point, see `defocus_edge.estimation.context.describe_points`, and of the answers.
+POINT_VALUES, ANSWERS = 49, 3
+#: Largest number of points that are computed at once; bounds the memory.
 POINT_CHUNK = 65536
-# A call is filled up to a power of 2, at least this one, so that there are few shapes to compile.
-_LEAST_CHUNK = 256
+#: Added to the variance of each value, the default of Keras' normalization.
+VARIANCE_EPSILON = 1e-3
 
 
 @dataclass(frozen=True)
@@ -44,45 +43,44 @@ class ContextConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class ContextNetwork:
-    """The network: (B, `POINT_VALUES`) to (B, 3).
-
-    Its answer is what to add to log2 of the radius, the natural logarithm of the width of the error that is left, px,
-    and the logit of a depth edge.
-    """
+class ContextWeights:
+    """Architecture and the weights of its layers."""
 
     config: ContextConfig
-    model: keras.Model
-
-    def standardize(self, values: NDArray[np.float32]) -> None:
-        """Let the first layer give the values (N, `POINT_VALUES`) of points mean 0 and variance 1."""
-        self.model.get_layer("standardize").set_weights([values.mean(axis=0), values.var(axis=0)])
+    arrays: Arrays
 
 
-def build_context_network(config: ContextConfig | None = None) -> ContextNetwork:
-    """Build the network with random weights. Its first layer standardizes the values; it is filled by training."""
-    config = config or ContextConfig()
-    values = keras.Input((POINT_VALUES,), name="values")
-    tensor = layers.BatchNormalization(center=False, scale=False, name="standardize", trainable=False)(values)
-    for number, units in enumerate(config.units):
-        tensor = layers.Dense(units, "relu", kernel_initializer="he_normal", name=f"dense_{number}")(tensor)
-    answer = layers.Dense(3, kernel_initializer="zeros", name="answer")(tensor)
-    return ContextNetwork(config, keras.Model(values, answer, name="context"))
+def list_context_shapes(config: ContextConfig) -> dict[str, list[tuple[int, ...]]]:
+    """Shapes of the weights of each layer: mean and variance of the values, then a kernel and a bias for each layer."""
+    widths = (POINT_VALUES, *config.units, ANSWERS)
+    names = [*(f"dense_{number}" for number in range(len(config.units))), "answer"]
+    shapes: dict[str, list[tuple[int, ...]]] = {"standardize": [(POINT_VALUES,)] * 2}
+    for name, (inputs, outputs) in zip(names, pairwise(widths), strict=True):
+        shapes[name] = [(inputs, outputs), (outputs,)]
+    return shapes
 
 
 class ContextEvaluator:
-    """Runs the network on any number of points; any number of threads may use it."""
+    """Runs the network on any number of points; any number of threads may use it.
 
-    def __init__(self, network: ContextNetwork) -> None:
-        self.config = network.config
-        self._run = compile_inference(lambda values: network.model(values), [((None, POINT_VALUES), "float32")])
+    Its answer for a point is what to add to log2 of the radius, the natural logarithm of the width of the error that is
+    left, px, and the logit of a depth edge.
+    """
+
+    def __init__(self, weights: ContextWeights) -> None:
+        self.config = weights.config
+        (self._mean, variance), *self._hidden, self._answer = (
+            weights.arrays[name] for name in list_context_shapes(weights.config)
+        )
+        self._deviation = np.sqrt(variance + np.float32(VARIANCE_EPSILON))
 
     def predict(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answer (N, 3) for the values (N, `POINT_VALUES`) of points."""
-        answer = np.empty((len(values), 3), np.float32)
+        """Answer (N, `ANSWERS`) for the values (N, `POINT_VALUES`) of points."""
+        answer = np.empty((len(values), ANSWERS), np.float32)
         for start in range(0, len(values), POINT_CHUNK):
-            chunk = values[start : start + POINT_CHUNK]
-            padded = np.zeros((max(_LEAST_CHUNK, 1 << (len(chunk) - 1).bit_length()), POINT_VALUES), np.float32)
-            padded[: len(chunk)] = chunk
-            answer[start : start + len(chunk)] = ops.convert_to_numpy(self._run(padded))[: len(chunk)]
+            tensor = (values[start : start + POINT_CHUNK] - self._mean) / self._deviation
+            for kernel, bias in self._hidden:
+                tensor = np.maximum(tensor @ kernel + bias, 0)
+            kernel, bias = self._answer
+            answer[start : start + POINT_CHUNK] = tensor @ kernel + bias
         return answer

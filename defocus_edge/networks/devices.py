@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from defocus_edge.choices import AUTO
@@ -11,8 +12,17 @@ from defocus_edge.choices import AUTO
 _LOGGER = logging.getLogger(__name__)
 
 
+# Exists when the driver of an NVIDIA GPU is loaded, on Linux.
+_NVIDIA_DEVICE = Path("/dev/nvidiactl")
+
+
 class DeviceError(ValueError):
     """A device that does not exist, or that the backend does not see."""
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether this computer has a GPU with a driver, whatever Keras sees; known on Linux only. Loads nothing."""
+    return _NVIDIA_DEVICE.exists()
 
 
 def find_devices() -> tuple[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,11 @@ from defocus_edge.networks.preset_files import (
 if TYPE_CHECKING:
     import keras
 
-    from defocus_edge.networks.context import ContextNetwork
-    from defocus_edge.networks.edge.networks import EdgeNetworks, EdgeNetworksConfig
+    from defocus_edge.networks.context import ContextConfig, ContextWeights
+    from defocus_edge.networks.context_network import ContextNetwork
+    from defocus_edge.networks.edge.architecture import EdgeNetworksConfig, EdgeWeights
+    from defocus_edge.networks.edge.networks import EdgeNetworks
+    from defocus_edge.networks.weight_files import Arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,25 +70,35 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
     return networks
 
 
+def load_edge_weights(preset: str | Path = DEFAULT_PRESET) -> EdgeWeights:
+    """Load the weights of B-NET and E-NET without Keras; the errors are those of `load_edge_networks`."""
+    folder = find_preset(preset)
+    verify_preset(folder)
+    from defocus_edge.networks.edge.architecture import EdgeWeights, list_shapes
+
+    config = _read_edge_config(folder / CONFIG_FILE)
+    return EdgeWeights(config, _read_weights(folder, list_shapes(config)))
+
+
 def load_context_network(preset: str | Path) -> ContextNetwork:
     """Build the network that corrects points and fill it with the weights of a preset, as `load_edge_networks` does."""
     folder = find_preset(preset)
     verify_preset(folder)
-    from defocus_edge.networks.context import ContextConfig, build_context_network
+    from defocus_edge.networks.context_network import build_context_network
 
-    path = folder / CONFIG_FILE
-    values = read_config(path)
-    if values.pop("network") != CONTEXT_NETWORK:
-        msg = f"{path} must be of a network {CONTEXT_NETWORK!r}; presets of it: {list_presets(CONTEXT_NETWORK)}."
-        raise PresetError(msg)
-    try:
-        values["units"] = tuple(values["units"])
-        network = build_context_network(ContextConfig(**values))
-    except (TypeError, KeyError, ValueError) as error:
-        msg = f"{path} does not describe a network {CONTEXT_NETWORK!r}: {error}"
-        raise PresetError(msg) from error
+    network = build_context_network(_read_context_config(folder / CONFIG_FILE))
     _load_weights(network.model, folder)
     return network
+
+
+def load_context_weights(preset: str | Path) -> ContextWeights:
+    """Load the weights of the network that corrects points without Keras, as `load_edge_weights` does."""
+    folder = find_preset(preset)
+    verify_preset(folder)
+    from defocus_edge.networks.context import ContextWeights, list_context_shapes
+
+    config = _read_context_config(folder / CONFIG_FILE)
+    return ContextWeights(config, _read_weights(folder, list_context_shapes(config)))
 
 
 def save_context_preset(network: ContextNetwork, folder: str | Path, metadata: dict[str, Any]) -> Path:
@@ -145,13 +159,14 @@ def _save_preset(
 ) -> Path:
     """Write the three files; the checksum goes into the metadata."""
     from defocus_edge.files.atomic import atomic_write  # here: it loads OpenCV, which finding a preset must not
+    from defocus_edge.networks.weight_files import store_kernels_in_half
 
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{WEIGHTS_FILE}"  # Keras insists on the end of the name
     try:
         model.save_weights(temporary)
         if half:
-            _store_kernels_in_half(temporary)
+            store_kernels_in_half(temporary)
         metadata = {**metadata, "sha256": compute_sha256(temporary)}
         temporary.replace(folder / WEIGHTS_FILE)
     finally:
@@ -160,30 +175,6 @@ def _save_preset(
         with atomic_write(folder / name) as path:
             path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
-
-
-def _store_kernels_in_half(path: Path) -> None:
-    """Rewrite a weights file with all arrays of at least two axes in float16."""
-    import h5py
-
-    rewritten = path.with_name(f".half{path.name}")
-
-    def copy(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            values = item[()]
-            # NumPy rounds: HDF5's own conversion halves values that round up to a power of two (seen in 1.14).
-            target.create_dataset(name, data=values.astype("float16") if item.ndim > 1 else values)
-        else:
-            target.require_group(name)
-        target[name].attrs.update(item.attrs)
-
-    try:
-        with h5py.File(path) as source, h5py.File(rewritten, "w") as target:
-            target.attrs.update(source.attrs)
-            source.visititems(copy)
-        rewritten.replace(path)
-    finally:
-        rewritten.unlink(missing_ok=True)
 
 
 def _load_weights(model: keras.Model, folder: Path) -> None:
@@ -195,9 +186,36 @@ def _load_weights(model: keras.Model, folder: Path) -> None:
         raise PresetError(msg) from error
 
 
+def _read_weights(folder: Path, shapes: Mapping[str, list[tuple[int, ...]]]) -> Arrays:
+    """Read the weights of a preset without Keras, or say that they do not fit."""
+    from defocus_edge.networks.weight_files import WeightsError, read_arrays
+
+    try:
+        return read_arrays(folder / WEIGHTS_FILE, shapes)
+    except (OSError, WeightsError, KeyError) as error:
+        msg = f"{folder / WEIGHTS_FILE} cannot be loaded into the networks of {folder / CONFIG_FILE}: {error}"
+        raise PresetError(msg) from error
+
+
+def _read_context_config(path: Path) -> ContextConfig:
+    """Read the architecture of the network that corrects points."""
+    from defocus_edge.networks.context import ContextConfig
+
+    values = read_config(path)
+    if values.pop("network") != CONTEXT_NETWORK:
+        msg = f"{path} must be of a network {CONTEXT_NETWORK!r}; presets of it: {list_presets(CONTEXT_NETWORK)}."
+        raise PresetError(msg)
+    try:
+        values["units"] = tuple(values["units"])
+        return ContextConfig(**values)
+    except (TypeError, KeyError, ValueError) as error:
+        msg = f"{path} does not describe a network {CONTEXT_NETWORK!r}: {error}"
+        raise PresetError(msg) from error
+
+
 def _read_edge_config(path: Path) -> EdgeNetworksConfig:
     """Read the architecture of B-NET and E-NET."""
-    from defocus_edge.networks.edge.networks import EdgeNetworksConfig
+    from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 
     values = read_config(path)
     if values.pop("network") != EDGE_NETWORKS:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.networks.edge.networks import build_edge_networks
 from tests.benchmarks.measuring import measure_medians, print_table
 from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator
@@ -21,7 +22,7 @@ def run() -> list[dict[str, Any]]:
     image = rng.random((SIDE, SIDE, 3), dtype=np.float32)
     points = np.argwhere(rng.random((SIDE, SIDE)) < EDGE_SHARE)
     networks = build_edge_networks()
-    dense, patches = DenseEvaluator(networks), PatchEvaluator(networks)
+    dense, patches = DenseEvaluator(KerasEngine(networks)), PatchEvaluator(networks)
     difference = np.abs(dense.predict(image, points).blur - patches.predict(image, points).blur).max()
     times = measure_medians(
         {"dense": lambda: dense.predict(image, points), "patches": lambda: patches.predict(image, points)}, ROUNDS

@@ -9,6 +9,7 @@ import pytest
 from defocus_edge.arrays import as_image
 from defocus_edge.estimation.edges import edge_points, find_edges
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.pipeline import BlurEstimator
 from tests.defocus_edge.files.file_cases import HEIGHT, WIDTH
@@ -57,5 +58,5 @@ def mixed_networks(small_networks, texture):
     """Networks for which about every second edge of `texture` is a depth edge."""
     image = as_image(texture)
     balanced = copy_networks(small_networks, (0, 0))
-    edge = DenseEvaluator(balanced).predict(image, edge_points(find_edges(image))).edge
+    edge = DenseEvaluator(KerasEngine(balanced)).predict(image, edge_points(find_edges(image))).edge
     return copy_networks(small_networks, (float(np.median(np.log(edge[:, 1] / edge[:, 0]))), 0))

@@ -15,6 +15,7 @@ from defocus_edge.estimation.edges import EdgeSettings, edge_points, find_edges
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
 from defocus_edge.estimation.stages import measure, spread
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur
 from defocus_edge.propagation import propagate
 from defocus_edge.propagation.domain_transform import filter_in_place
@@ -248,7 +249,7 @@ def test_depth_threshold_is_that_of_the_networks_unless_given(mixed_networks, te
     )
     assert BlurEstimator(calibrated).settings.depth_threshold == 0.3
     image = as_image(texture)
-    probability = DenseEvaluator(calibrated).predict(image, edge_points(find_edges(image))).edge[:, 1]
+    probability = DenseEvaluator(KerasEngine(calibrated)).predict(image, edge_points(find_edges(image))).edge[:, 1]
     for share in np.quantile(probability, [0.3, 0.7]):
         estimate = BlurEstimator(calibrated, depth_threshold=float(share)).estimate(texture)
         np.testing.assert_array_equal(estimate.is_depth_edge, probability > share)
@@ -262,7 +263,7 @@ def test_depth_threshold_must_be_a_probability(pattern_networks, share):
 
 def test_the_stages_make_the_estimate(pattern_networks, estimator, texture):
     image = as_image(texture)
-    blur = measure(image, DenseEvaluator(pattern_networks))
+    blur = measure(image, DenseEvaluator(KerasEngine(pattern_networks)))
     radius, confidence = spread(image, blur)
     estimate = estimator.estimate(texture)
     np.testing.assert_array_equal(blur.found.points, estimate.points)
@@ -272,7 +273,7 @@ def test_the_stages_make_the_estimate(pattern_networks, estimator, texture):
 
 
 def test_points_can_be_read_again_if_the_softmax_was_kept(mixed_networks, texture):
-    image, evaluator = as_image(texture), DenseEvaluator(mixed_networks)
+    image, evaluator = as_image(texture), DenseEvaluator(KerasEngine(mixed_networks))
     kept = measure(image, evaluator, keep_softmax=True).found
     for options in ({"read_out": "argmax"}, {"depth_threshold": 0.4}, {"read_out": "argmax", "depth_threshold": 0.6}):
         expected = measure(image, evaluator, **options).found
@@ -298,9 +299,9 @@ def test_neither_exposure_nor_contrast_moves_a_radius(estimator, texture, factor
     assert np.median(np.abs(estimate.radius / expected.radius - 1)) < 1e-3
 
 
-def test_the_range_is_stretched_by_default_only(estimator, texture):
+def test_the_range_is_stretched_by_default_only(estimator, pattern_networks, texture):
     image, edges = as_image(texture) / 4, find_edges(as_image(texture))
-    plain = BlurEstimator(estimator._evaluator.networks, stretch_range=False)
+    plain = BlurEstimator(pattern_networks, stretch_range=False)
     assert estimator.settings.stretch_range
     assert np.abs(plain.estimate(image, edges).radius - estimator.estimate(image, edges).radius).max() > 0.05
 

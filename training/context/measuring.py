@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from defocus_edge.estimation.stages import spread
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.networks.presets import load_edge_networks
+from defocus_edge.networks.engines import start_engine
 from synth.workers import start_workers
 from training.context.points import restore_blur
 from training.context.samples import Sample, measure_sample, store_sample
@@ -78,7 +78,7 @@ def _list_photos(root: Path) -> list[str]:
 @cache
 def _load_evaluator(preset: str) -> DenseEvaluator:
     """The networks of a preset, once in each process."""
-    return DenseEvaluator(load_edge_networks(preset), tile_side=TILE_SIDE)
+    return DenseEvaluator(start_engine(preset), tile_side=TILE_SIDE)
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from defocus_edge.networks.context import ContextNetwork, build_context_network
+from defocus_edge.networks.context_network import ContextNetwork, build_context_network
 from defocus_edge.networks.presets import load_context_network, save_context_preset
 from training.context.measuring import DEVELOPMENT, PHOTOS, SCENES
 from training.context.points import PointTable, describe_sample

@@ -10,7 +10,8 @@ from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MAX_RADIUS
-from defocus_edge.networks.context import ContextEvaluator, ContextNetwork
+from defocus_edge.networks.context import ContextEvaluator
+from defocus_edge.networks.context_network import ContextNetwork
 from training.context.choices import CONTEXT
 from training.context.points import PointTable
 from training.context.settings import ContextSettings
@@ -66,7 +67,7 @@ class ContextTask(Task[ContextBatch]):
     def score(self) -> dict[str, float]:
         """Mean errors in px at pattern edges before and after."""
         points = self._development
-        answer = ContextEvaluator(self._network).predict(points.values)
+        answer = ContextEvaluator(self._network.weights).predict(points.values)
         pattern = points.label == 0
         before, after = (
             float(np.abs(radius - points.truth)[pattern].mean())

@@ -11,6 +11,7 @@ from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.estimation.pyramid import PyramidBlur
 from defocus_edge.estimation.stages import measure, spread
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.propagation.propagate import NoEdgesError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def calibrate_depth_threshold(
     errors : dict
         Threshold to family to mean absolute error of the map in px.
     """
-    evaluator = DenseEvaluator(networks)
+    evaluator = DenseEvaluator(KerasEngine(networks))
     by_threshold: dict[float, dict[str, list[float]]] = {threshold: {} for threshold in thresholds}
     for scene in scenes:
         found = measure(scene.image, evaluator, max_radius=MAX_RADIUS, keep_softmax=True).found

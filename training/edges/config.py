@@ -78,7 +78,7 @@ def _build_config(name: str, tables: Table) -> EdgeTrainingConfig:
         with name_place(f"{key}."):
             stages[head] = _build_settings({"loss": loss} | getattr(file, key), shared)
     # Keras is loaded last: what is wrong is said at once.
-    from defocus_edge.networks.edge.networks import EdgeNetworksConfig
+    from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 
     with name_place("networks."):
         architecture = build_architecture(EdgeNetworksConfig, file.networks, without=["depth_threshold", "context"])

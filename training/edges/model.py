@@ -8,8 +8,9 @@ import keras
 from keras import ops
 
 from defocus_edge.blur_levels import BLUR_LEVELS
+from defocus_edge.networks.edge.architecture import BRANCH_NAMES
 from defocus_edge.networks.edge.features import DenseFeatures, PointHead, gather_head_input
-from defocus_edge.networks.edge.networks import BRANCH_NAMES, EdgeNetworks
+from defocus_edge.networks.edge.networks import EdgeNetworks
 from training.edges.settings import Head, TrainingSettings
 from training.runs.optimizers import KernelMuon, make_rate
 

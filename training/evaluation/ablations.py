@@ -23,7 +23,8 @@ from defocus_edge.estimation.pyramid import PyramidBlur
 from defocus_edge.estimation.stages import measure, spread
 from defocus_edge.networks.context import ContextEvaluator
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.networks.presets import load_context_network
+from defocus_edge.networks.edge.keras_engine import KerasEngine
+from defocus_edge.networks.presets import load_context_weights
 from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.propagation.settings import PropagationSettings
 from training.baselines.matting_propagation import propagate_by_matting
@@ -139,10 +140,10 @@ def score_ablations(
     say : callable, optional
         Called with a line for each scene for which networks have no map.
     """
-    own = DenseEvaluator(networks)
-    rivals = {name: DenseEvaluator(rival) for name, rival in (others or {}).items()}
+    own = DenseEvaluator(KerasEngine(networks))
+    rivals = {name: DenseEvaluator(KerasEngine(rival)) for name, rival in (others or {}).items()}
     preset = networks.config.context
-    context = ContextEvaluator(load_context_network(preset)) if preset else None
+    context = ContextEvaluator(load_context_weights(preset)) if preset else None
     scores: list[AblationScore] = []
     for scene in scenes:
         found = _measure(scene, own)

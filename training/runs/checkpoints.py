@@ -22,6 +22,8 @@ class CheckpointError(ValueError):
 
 # Settings that older checkpoints lack, with the values that they then had.
 _ADDED = {"seconds": None, "copy_branch": False, "store": None}
+# An option of the architecture that older checkpoints lack and that is not off by False or None.
+_NO_GRID = ("grid_step", 1)
 # Arrays beside the variables: step and settings.
 _OTHER_ARRAYS = 2
 
@@ -40,7 +42,7 @@ def describe_run(settings: Any, architecture: Any) -> dict[str, Any]:
     networks = {
         name: value
         for name, value in asdict(architecture).items()
-        if name != "depth_threshold" and value is not False and value is not None
+        if name != "depth_threshold" and value is not False and value is not None and (name, value) != _NO_GRID
     }
     own = {name: value for name, value in asdict(settings).items() if name not in _ADDED or value != _ADDED[name]}
     return json.loads(json.dumps({**own, "networks": networks}))

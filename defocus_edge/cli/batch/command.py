@@ -77,7 +77,7 @@ def batch(
     ] = 1,
     preview: Annotated[bool, typer.Option("--preview", help="Also NAME_blur.png: the map in colours.")] = False,
     summary: Annotated[choices.TableKind, typer.Option(help="Kind of the table.")] = "csv",
-    engine: Annotated[choices.Engine, typer.Option(help="Processes of this computer, or Ray Data.")] = "local",
+    engine: Annotated[choices.BatchEngine, typer.Option(help="Processes of this computer, or Ray Data.")] = "local",
     ray_address: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Cluster, which sees the same folders. [default: this computer]"),
@@ -133,7 +133,7 @@ def batch(
         raise typer.Exit(SOME_FILES_FAILED)
 
 
-def _check_engine(engine: choices.Engine, summary: choices.TableKind, ray_options: Mapping[str, object]) -> None:
+def _check_engine(engine: choices.BatchEngine, summary: choices.TableKind, ray_options: Mapping[str, object]) -> None:
     """Refuse options that do not go together, and packages that are missing."""
     from defocus_edge.cli.batch.ray_engine import RAY
 
@@ -181,7 +181,7 @@ def _plan(
 
 
 def _make_engine(
-    work: Work, engine: choices.Engine, *, jobs: int, num_gpus: float, address: str | None
+    work: Work, engine: choices.BatchEngine, *, jobs: int, num_gpus: float, address: str | None
 ) -> LocalEngine | RayEngine:
     """The engine of that name, whose workers share the cores."""
     from defocus_edge.cli.batch.threads import share_cores

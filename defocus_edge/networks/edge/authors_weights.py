@@ -32,7 +32,8 @@ def import_authors_weights(folder: str | Path) -> EdgeNetworks:
     PresetError
         If an array has another shape than its layer, or the f1 layers of both folders differ.
     """
-    from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+    from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+    from defocus_edge.networks.edge.networks import build_edge_networks
 
     networks = build_edge_networks(EdgeNetworksConfig(crop_shift=1, input_mean=0.0, input_gain=1.0))
     folder = Path(folder)

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import N_LEVELS
-from defocus_edge.choices import AUTO, PRECISIONS, Precision
-from defocus_edge.networks.devices import choose_device, use_device
-from defocus_edge.networks.edge.features import DenseFeatures, PointHead, gather_head_input
-from defocus_edge.networks.edge.networks import EDGE_CLASSES, EdgeNetworks
+from defocus_edge.networks.edge.architecture import EDGE_CLASSES, EdgeNetworksConfig
 from defocus_edge.networks.edge.patches import check_points
 from defocus_edge.networks.edge.point_tiles import CUT_STEP, cut_tiles
-from defocus_edge.networks.inference import compile_inference
 
-#: Largest side in px of the tiles that an image is cut into; bounds the memory.
-TILE_SIDE = 192
+#: Values of a map of the networks that a tile may have at most, unless its side is given; bounds the memory.
+TILE_VALUES = 1 << 22
+#: Tiles have at least this side in px, and at most `LARGEST_TILE_SIDE`, unless it is given.
+LEAST_TILE_SIDE, LARGEST_TILE_SIDE = 192, 384
 #: Largest number of edge points whose heads are computed in one call.
 POINT_CHUNK = 2048
-# A call with fewer points is filled up to a power of 2, at least this one, so that there are few shapes to compile.
-_LEAST_CHUNK = 128
 
 
 @dataclass(frozen=True)
@@ -39,52 +33,59 @@ class EdgePrediction:
     edge: NDArray[np.float32]
 
 
+class Engine(Protocol):
+    """What runs the networks: Keras on any device, or onnxruntime."""
+
+    @property
+    def name(self) -> str:
+        """Name for users."""
+
+    @property
+    def config(self) -> EdgeNetworksConfig:
+        """Architecture."""
+
+    @property
+    def device(self) -> str:
+        """``"cpu:0"`` or ``"gpu:N"``."""
+
+    @property
+    def takes_one_shape(self) -> bool:
+        """Whether a new shape of tiles takes longer than the empty parts of tiles of one shape."""
+
+    def make_maps(self, tile: NDArray[np.float32]) -> Any:
+        """Maps of a tile with its border, (1, T+40, T+40, 3)."""
+
+    def predict(self, maps: Any, points: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Softmax of both networks, (N, 23) and (N, 2), at (N, 3) points of the tile: 0, row and column.
+
+        With a grid these are the row and column of its square.
+        """
+
+
 class DenseEvaluator:
     """Exact evaluation of both networks at any set of edge points, in bounded memory.
 
-    Two functions of fixed signature are compiled at the first call; pictures of any size use them.
-
     Parameters
     ----------
-    networks : EdgeNetworks
-    tile_side : int
-        Largest side in px of the tiles that are evaluated at once, without their 20 px border. Half of it needs a
-        quarter of the memory; the result does not depend on it.
-    precision : {'float32', 'bfloat16'}
-        Precision of the convolutions over the tiles; bfloat16 is not exact.
-    device : str
-        See `choose_device`.
+    engine : Engine
+        `KerasEngine` or `OnnxEngine`.
+    tile_side : int, optional
+        Largest side in px of the tiles that are evaluated at once, without their 20 px border. The result does not
+        depend on it. Unless given, it follows from the filters: a map of a tile has at most `TILE_VALUES` values.
     """
 
-    def __init__(
-        self,
-        networks: EdgeNetworks,
-        *,
-        tile_side: int = TILE_SIDE,
-        precision: Precision = "float32",
-        device: str = AUTO,
-    ) -> None:
-        if tile_side < 1:
+    def __init__(self, engine: Engine, *, tile_side: int | None = None) -> None:
+        if tile_side is not None and tile_side < 1:
             msg = f"tile_side must be a positive number of pixels. Got: {tile_side}."
             raise ValueError(msg)
-        if precision not in PRECISIONS:
-            msg = f"precision must be one of {PRECISIONS}. Got: {precision!r}."
-            raise ValueError(msg)
-        self.networks = networks
-        self.tile_side = tile_side
-        self.device = choose_device(device)
-        features = DenseFeatures(networks, dtype="mixed_bfloat16" if precision == "bfloat16" else "float32")
-        heads = [PointHead(networks, head) for head in features.heads]
-        filters = networks.config.filters
+        self.engine = engine
+        fitting = int((TILE_VALUES / engine.config.filters) ** 0.5)
+        self.tile_side = tile_side or min(max(fitting, LEAST_TILE_SIDE), LARGEST_TILE_SIDE)
 
-        def predict_points(coarse: Any, fine: Any, points: Any) -> list[Any]:
-            grid = ops.cast(gather_head_input(coarse, fine, points), "float32")
-            return [head(grid[..., number * filters : (number + 1) * filters]) for number, head in enumerate(heads)]
-
-        channels = len(heads) * filters
-        maps = ((1, None, None, channels), precision)
-        self._features = compile_inference(lambda tile: features(tile), [((1, None, None, 3), "float32")])
-        self._heads = compile_inference(predict_points, [maps, maps, ((None, 3), "int32")])
+    @property
+    def config(self) -> EdgeNetworksConfig:
+        """Architecture of the networks."""
+        return self.engine.config
 
     def predict(
         self,
@@ -114,27 +115,38 @@ class DenseEvaluator:
     ) -> Iterator[tuple[NDArray[np.int64], EdgePrediction]]:
         """Predict piece by piece: the softmax takes 100 bytes a point, which a large picture has no room for.
 
-        Yields the numbers of the points in the piece, at most `POINT_CHUNK`, and the prediction at them. Each point
-        comes once.
+        Yields the numbers of the points in the piece and the prediction at them. A piece has at most `POINT_CHUNK`
+        points, or those of as many squares of the grid. Each point comes once.
         """
         points = check_points(points, image.shape)
         if not len(points):
             return
-        done = 0
-        # JAX compiles, and GPUs choose their kernels, for each shape anew: that takes longer than empty parts of tiles.
-        in_one_shape = keras.backend.backend() == "jax" or not self.device.startswith("cpu")
-        cut_step = self.tile_side if in_one_shape else CUT_STEP
-        for tile, corner, members in cut_tiles(image, points, tile_side=self.tile_side, cut_step=cut_step):
-            with use_device(self.device):
-                coarse, fine = self._features(tile)
-            for start in range(0, len(members), POINT_CHUNK):
-                rows = members[start : start + POINT_CHUNK]
-                padded = np.zeros((max(_LEAST_CHUNK, 1 << (len(rows) - 1).bit_length()), 3), dtype=np.int32)
-                padded[: len(rows), 1:] = points[rows] - corner
-                with use_device(self.device):
-                    outputs = self._heads(coarse, fine, padded)
-                blur, edge = (ops.convert_to_numpy(output)[: len(rows)] for output in outputs)
-                yield rows, EdgePrediction(blur, edge)
+        step, done = self.config.grid_step, 0
+        cut_step = self.tile_side if self.engine.takes_one_shape else CUT_STEP
+        for tile, corner, members in cut_tiles(image, points, tile_side=self.tile_side, cut_step=cut_step, grid=step):
+            maps = self.engine.make_maps(tile)
+            for rows, places, answer in _chunk(members, (points[members] - corner) // step):
+                located = np.zeros((len(places), 3), dtype=np.int32)
+                located[:, 1:] = places
+                blur, edge = self.engine.predict(maps, located)
+                yield rows, EdgePrediction(blur[answer], edge[answer])
             done += len(members)
             if progress is not None:
                 progress(done, len(points))
+
+
+def _chunk(
+    members: NDArray[np.int64], places: NDArray[np.integer]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.int64] | slice]]:
+    """Divide points by their places; several points may share one.
+
+    Yields the points, up to `POINT_CHUNK` different places, and for each point which of these is its own.
+    """
+    keys = places[:, 0].astype(np.int64) << 32 | places[:, 1].astype(np.int64)
+    _, first, shared = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(shared, kind="stable")
+    ends = np.searchsorted(shared[order], np.arange(POINT_CHUNK, len(first) + POINT_CHUNK, POINT_CHUNK))
+    for number, (start, stop) in enumerate(zip([0, *ends], ends, strict=False)):
+        rows = order[start:stop]
+        before = number * POINT_CHUNK
+        yield members[rows], places[first[before : before + POINT_CHUNK]], shared[rows] - before

@@ -9,6 +9,11 @@ corner at p and each d with 0 <= d <= 4
     head1(p, d) = relu(coarse[p + 3 d] + fine[p + d]).
 
 These 25 positions are gathered for each edge point; the rest of the head works on them.
+
+With a grid of 3 px, only the patches in the middles of its squares are wanted. Then the poolings keep their stride and
+the convolutions after them are plain: ``coarse`` is a third as high and wide, and for the square q
+
+    head1(q, d) = relu(coarse[q + d] + fine[3 q + d]).
 """
 
 from __future__ import annotations
@@ -19,16 +24,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from defocus_edge.networks.edge.architecture import BRANCH_NAMES, BRANCH_SIDES, HEAD_SIDE, HEADS, POOL_STRIDE
 from defocus_edge.networks.edge.head_normalization import normalize_head
-from defocus_edge.networks.edge.networks import BRANCH_NAMES, BRANCH_OUTPUT, BRANCH_SIDES, EdgeNetworks
+from defocus_edge.networks.edge.networks import EdgeNetworks
 from defocus_edge.networks.edge.patches import PATCH_SIDE
-
-# Stride of the poolings, and so the dilation of the convolutions after them.
-_STRIDE = 3
-# Positions along one axis after the first 3×3 convolution of a head: 7 - 2.
-_HEAD_SIDE = BRANCH_OUTPUT - 2
-# px by which the map `coarse` is wider than `fine`: its grid of positions reaches 3 times as far.
-_COARSE_MARGIN = (_HEAD_SIDE - 1) * (_STRIDE - 1)
 
 
 class DenseFeatures(keras.layers.Layer):
@@ -38,10 +37,13 @@ class DenseFeatures(keras.layers.Layer):
     bfloat16.
     """
 
-    def __init__(self, networks: EdgeNetworks, heads: tuple[str, ...] = ("blur", "edge"), **kwargs: Any) -> None:
+    def __init__(self, networks: EdgeNetworks, heads: tuple[str, ...] = tuple(HEADS), **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # the input is scaled before it loses precision
         self.config = networks.config
         self.heads = heads
+        # Neighbours in a patch's map lie 3 px apart after a pooling: 3 values of the whole picture's map apart, or
+        # side by side in a map on the grid.
+        self.dilation = POOL_STRIDE // self.config.grid_step
         sides = dict(zip(BRANCH_NAMES, BRANCH_SIDES, strict=True))
         names = [name for name, side in sides.items() if side in self.config.branch_sides]
         names += ["f2"] if "edge" in heads else []
@@ -51,10 +53,17 @@ class DenseFeatures(keras.layers.Layer):
         self.head_convs = {head: networks.joint.get_layer(f"{head}_head_conv1") for head in heads}
 
     def call(self, tiles: Any) -> tuple[Any, Any]:
-        """(B, T+40, T+40, 3) tiles to ``coarse`` (B, T+12, T+12, C) and ``fine`` (B, T+4, T+4, C)."""
+        """(B, T+40, T+40, 3) tiles to ``coarse`` (B, T+12, T+12, C) and ``fine`` (B, T+4, T+4, C).
+
+        With a grid they are (B, T/3+4, T/3+4, C) and (B, T+3, T+3, C).
+        """
         config = self.config
         scaled = ops.cast((tiles - config.input_mean) * config.input_gain, self.compute_dtype)
-        large = {name: self._apply_large(scaled, name) for name in ("b1", "f2") if name in self.branches}
+        large = {
+            name: self._apply_large(self._crop(scaled, PATCH_SIDE), name)
+            for name in ("b1", "f2")
+            if name in self.branches
+        }
         middle = [self._apply_middle(self._crop(scaled, BRANCH_SIDES[1]))] if "b2" in self.branches else []
         small = self._apply_small(self._crop(scaled, BRANCH_SIDES[2])) if "b3" in self.branches else None
         coarse, fine = [], []
@@ -62,37 +71,40 @@ class DenseFeatures(keras.layers.Layer):
             kernel = self.head_convs[head].kernel
             inputs = [*([] if head == "blur" else [large["f2"]]), large["b1"], *middle]
             split = len(inputs) * config.filters
-            coarse.append(
-                ops.conv(ops.concatenate(inputs, axis=-1), kernel[:, :, :split], padding="valid", dilation_rate=_STRIDE)
-            )
+            joined = ops.concatenate(inputs, axis=-1)
+            coarse.append(ops.conv(joined, kernel[:, :, :split], padding="valid", dilation_rate=self.dilation))
             if small is None:
-                fine.append(ops.zeros_like(coarse[-1])[:, _COARSE_MARGIN:, _COARSE_MARGIN:])
+                seen = self._crop(scaled, HEAD_SIDE)  # one value for each pixel that the branch would have
+                fine.append(ops.zeros((*ops.shape(seen)[:3], config.filters), seen.dtype))
             else:
                 fine.append(ops.conv(small, kernel[:, :, split:], padding="valid"))
         return ops.concatenate(coarse, axis=-1), ops.concatenate(fine, axis=-1)
 
     def _crop(self, scaled: Any, branch_side: int) -> Any:
-        """Cut off what the patches of one branch do not reach at the border of a tile."""
+        """Cut off what the patches of one branch do not reach, and what lies before the middle of the first square."""
         margin = (PATCH_SIDE - branch_side) // 2
-        start, stop = margin + self.config.crop_shift, self.config.crop_shift - margin
-        return scaled[:, start:stop, start:stop, :]
+        shift = self.config.crop_shift if margin else 0
+        start, stop = margin + shift + self.config.grid_step // 2, shift - margin
+        return scaled[:, start : stop or None, start : stop or None, :]
 
     def _apply_large(self, tensor: Any, name: str) -> Any:
-        """Branch 1 or f2: conv, pool, three convolutions with dilation 3."""
+        """Branch 1 or f2: conv, pool, three convolutions."""
         first, *others = self.branches[name]
-        tensor = _convolve(tensor, first.kernel)
-        tensor = ops.max_pool(tensor, _STRIDE, strides=1, padding="valid")
+        tensor = self._pool(_convolve(tensor, first.kernel))
         for layer in others:
-            tensor = _convolve(tensor, layer.kernel, _STRIDE)
+            tensor = _convolve(tensor, layer.kernel, self.dilation)
         return tensor
+
+    def _pool(self, tensor: Any) -> Any:
+        """Maxima of squares, one for each pixel or for each square of the grid."""
+        return ops.max_pool(tensor, POOL_STRIDE, strides=self.config.grid_step, padding="valid")
 
     def _apply_middle(self, tensor: Any) -> Any:
         """Branch 2: three convolutions, pool, conv 1×1."""
         *first, last = self.branches["b2"]
         for layer in first:
             tensor = _convolve(tensor, layer.kernel)
-        tensor = ops.max_pool(tensor, _STRIDE, strides=1, padding="valid")
-        return _convolve(tensor, last.kernel)
+        return _convolve(self._pool(tensor), last.kernel)
 
     def _apply_small(self, tensor: Any) -> Any:
         """Branch 3: four convolutions."""
@@ -123,13 +135,14 @@ class PointHead(keras.layers.Layer):
         return values
 
 
-def gather_head_input(coarse: Any, fine: Any, points: Any) -> Any:
+def gather_head_input(coarse: Any, fine: Any, points: Any, grid_step: int = 1) -> Any:
     """Values of the heads' first convolution at points: ``relu(coarse[p + 3 d] + fine[p + d])``.
 
-    `coarse` and `fine` come from `DenseFeatures`. `points` (N, 3) holds the number of the tile, row and column in it.
-    The result is (N, 5, 5, C); C is the number of heads times the filters.
+    `coarse` and `fine` come from `DenseFeatures`. `points` (N, 3) holds the number of the tile, row and column in it;
+    with a grid, those of the square. The result is (N, 5, 5, C); C is the number of heads times the filters.
     """
-    return ops.relu(_gather_grid(coarse, points, _STRIDE) + _gather_grid(fine, points, 1))
+    corners = points * np.array([1, grid_step, grid_step], dtype=np.int32)
+    return ops.relu(_gather_grid(coarse, points, POOL_STRIDE // grid_step) + _gather_grid(fine, corners, 1))
 
 
 def _convolve(tensor: Any, kernel: Any, dilation: int = 1) -> Any:
@@ -140,7 +153,7 @@ def _convolve(tensor: Any, kernel: Any, dilation: int = 1) -> Any:
 def _gather_grid(maps: Any, points: Any, step: int) -> Any:
     """(N, 5, 5, C) values at point + step · d, d in {0…4}²."""
     _, height, width, channels = ops.shape(maps)
-    grid = np.arange(_HEAD_SIDE, dtype=np.int32) * step
+    grid = np.arange(HEAD_SIDE, dtype=np.int32) * step
     offsets = grid[:, None] * width + grid[None, :]
     corner = (points[:, 0] * height + points[:, 1]) * width + points[:, 2]
     flat = ops.reshape(maps, (-1, channels))

@@ -7,9 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-#: Added to the mean square, so that a patch without contrast is not divided by 0. Trained networks have mean squares of
-#: 1e-4 and more at a contrast of 1/16 (measured).
-EPSILON = 1e-12
+from defocus_edge.networks.edge.architecture import NORMALIZATION_EPSILON
 
 
 class HeadNormalization(keras.layers.Layer):
@@ -26,4 +24,4 @@ class HeadNormalization(keras.layers.Layer):
 
 def normalize_head(values: Any) -> Any:
     """(N, C) values divided by the root mean square of each row."""
-    return values * ops.rsqrt(ops.mean(ops.square(values), axis=-1, keepdims=True) + EPSILON)
+    return values * ops.rsqrt(ops.mean(ops.square(values), axis=-1, keepdims=True) + NORMALIZATION_EPSILON)

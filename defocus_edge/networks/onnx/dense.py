@@ -1,117 +1,189 @@
-"""Dense evaluation of the edge networks as an ONNX graph, made from the networks on patches.
+"""Dense evaluation of B-NET and E-NET as ONNX graphs: what `networks.edge.features` does with Keras.
 
-One rule turns each layer of the patch networks into one on the whole picture; `networks.edge.features` applies it by
-hand. Two neighbouring values of a patch's map lie `step` px apart in the picture: first 1 px, after a pooling with
-stride 3 three times as far. On the whole picture a layer therefore has stride 1 and dilation `step`. The first
-convolution of a head joins maps of different steps. It is the sum of its parts on each of them, gathered at the points.
-The layers after it work at points, as on patches.
+`add_maps` turns tiles into the maps ``coarse`` and ``fine``; `add_heads` gathers their values at points and gives the
+answers. With a grid of 3 px the poolings have their stride, and ``coarse`` is a third as high and wide.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import keras
 import numpy as np
-from keras import layers
+from numpy.typing import NDArray
 from onnx import TensorProto
 
-from defocus_edge.networks.onnx.layers import (
-    CHANNELS,
-    CHANNELS_FIRST,
-    CHANNELS_LAST,
-    COLUMNS,
-    ROWS,
-    GraphBuilder,
-    add_layer,
-    list_inputs,
-    read_weight,
+from defocus_edge.networks.edge.architecture import (
+    BRANCH_NAMES,
+    BRANCH_SIDES,
+    HEAD_SIDE,
+    HEADS,
+    POOL_STRIDE,
+    SECOND_BRANCH,
+    EdgeWeights,
 )
-
-#: End of the names of the convolutions that join the branches.
-HEAD_START = "_head_conv1"
-
-
-@dataclass(frozen=True)
-class _Map:
-    """Map of the whole picture that stands for a map of patches."""
-
-    name: str
-    channels: int
-    step: int
+from defocus_edge.networks.edge.patches import PATCH_SIDE
+from defocus_edge.networks.onnx.graph import CHANNELS, CHANNELS_FIRST, CHANNELS_LAST, COLUMNS, ROWS, GraphBuilder
 
 
-def add_dense_model(graph: GraphBuilder, joint: keras.Model, image: str, points: str) -> dict[str, str]:
-    """Add both networks, evaluated at points of tiles, and return the name of the output of each head.
+def add_maps(graph: GraphBuilder, weights: EdgeWeights, image: str) -> tuple[str, str]:
+    """Add the branches and the first convolution of both heads; return the names of ``coarse`` and ``fine``.
 
-    `joint` is the model of that name of `EdgeNetworks`. `image` names the input of tiles with their border, (B, T+40,
-    T+40, 3); `points` names that of the points, (N, 3) int32: number of the tile, row and column in it. TypeError if
-    the rule does not cover a layer before the heads.
+    `image` names the tiles with their border, (B, T+40, T+40, 3). Both maps have their channels last, those of B-NET's
+    head first. With a grid, row and column 0 of the maps belong to the middle of the first square.
     """
-    source = graph.add("Transpose", [image], f"{image}/channels_first", perm=CHANNELS_FIRST)
-    corners = _add_corners(graph, points)
-    maps = {id(joint.inputs[0]): [_Map(source, joint.inputs[0].shape[-1], 1)]}
-    at_points: dict[int, str] = {}
-    for layer in joint.layers:
-        inputs = [id(tensor) for tensor in list_inputs(layer)] if not isinstance(layer, layers.InputLayer) else []
-        if inputs and inputs[0] in at_points:
-            at_points[id(layer.output)] = add_layer(graph, layer, [at_points[key] for key in inputs])
-        elif layer.name.endswith(HEAD_START):
-            at_points[id(layer.output)] = _add_head_start(graph, layer, maps[inputs[0]], corners)
-        elif isinstance(layer, layers.Concatenate):
-            maps[id(layer.output)] = [part for key in inputs for part in maps[key]]
-        elif inputs:
-            (before,) = maps[inputs[0]]
-            maps[id(layer.output)] = [_add_on_picture(graph, layer, before)]
-    return {head: at_points[id(output)] for head, output in joint.output.items()}
+    return _Maps(graph, weights).add(image)
 
 
-def _add_corners(graph: GraphBuilder, points: str) -> str:
-    """Corners of the patches as (N, 1, 3) indices: in the tile with its border they are the points without it."""
+def add_heads(graph: GraphBuilder, weights: EdgeWeights, coarse: str, fine: str, points: str) -> dict[str, str]:
+    """Add the heads at points and return the name of the output of each.
+
+    `points` names a tensor (N, 3) int32: number of the tile, row and column in it, without its border; with a grid,
+    number of the tile, row and column of the square.
+    """
+    filters, grid_step = weights.config.filters, weights.config.grid_step
     index = graph.add("Cast", [points], f"{points}/int64", to=TensorProto.INT64)
     axis = graph.add_constant(f"{points}/axis", np.array([1], np.int64))
-    return graph.add("Unsqueeze", [index, axis], f"{points}/corners")
+    corners = graph.add("Unsqueeze", [index, axis], f"{points}/corners")
+    grids = [
+        _gather(graph, coarse, corners, 1, POOL_STRIDE // grid_step),
+        _gather(graph, fine, corners, grid_step, 1),
+    ]
+    first = graph.add("Relu", [graph.add("Add", grids, "heads/sum")], "heads/relu")
+    shape = graph.add_constant("heads/shape", np.array([-1, HEAD_SIDE**2 * filters], np.int64))
+    answers = {}
+    for number, head in enumerate(HEADS):
+        own = graph.add_slice(first, {2: (number * filters, (number + 1) * filters)}, f"{head}/channels")
+        answers[head] = _add_head(graph, weights, graph.add("Reshape", [own, shape], f"{head}/grid"), head)
+    return answers
 
 
-def _add_on_picture(graph: GraphBuilder, layer: keras.layers.Layer, before: _Map) -> _Map:
-    """Add one layer of a branch on the whole picture."""
-    channels, step = layer.output.shape[-1], before.step
-    if isinstance(layer, layers.Rescaling):
-        return _Map(add_layer(graph, layer, [before.name]), channels, step)
-    if isinstance(layer, layers.Cropping2D):
-        (top, bottom), (left, right) = layer.cropping
-        cuts = {ROWS: (top * step, -bottom * step), COLUMNS: (left * step, -right * step)}
-        return _Map(graph.add_slice(before.name, cuts, layer.name), channels, step)
-    if isinstance(layer, layers.Conv2D) and (layer.padding, layer.strides, layer.use_bias) == ("valid", (1, 1), False):
-        output = graph.add_convolution(before.name, read_weight(layer.kernel), layer.name, dilation=step)
-        return _Map(graph.add_activation(output, layer), channels, step)
-    if isinstance(layer, layers.MaxPooling2D) and layer.padding == "valid":
-        options = {"kernel_shape": layer.pool_size, "dilations": [step, step], "strides": [1, 1]}
-        pooled = graph.add("MaxPool", [before.name], layer.name, **options)
-        return _Map(pooled, channels, step * layer.strides[0])
-    msg = f"layer {layer.name} must be one that the dense evaluation knows. Got: {type(layer).__name__}."
-    raise TypeError(msg)
+def _gather(graph: GraphBuilder, maps: str, corners: str, corner_step: int, step: int) -> str:
+    """Gather values (N, 25, C) of a map at corner_step · corner + step · d, d in {0…4}²."""
+    rows, cols = np.indices((HEAD_SIDE, HEAD_SIDE)).reshape(2, -1) * step
+    offsets = graph.add_constant(f"{maps}/offsets", np.stack([np.zeros_like(rows), rows, cols], axis=1))
+    if corner_step > 1:
+        factors = graph.add_constant(f"{maps}/factors", np.array([1, corner_step, corner_step], np.int64))
+        corners = graph.add("Mul", [corners, factors], f"{maps}/corners")
+    return graph.add("GatherND", [maps, graph.add("Add", [corners, offsets], f"{maps}/index")], f"{maps}/gathered")
 
 
-def _add_head_start(graph: GraphBuilder, layer: layers.Conv2D, parts: list[_Map], corners: str) -> str:
-    """Add the first convolution of a head at points, (N, C, 5, 5)."""
-    kernel, name = read_weight(layer.kernel), layer.name
-    _, side, _, channels = layer.output.shape
-    ends = np.cumsum([part.channels for part in parts])
-    pieces = dict(zip(parts, np.split(kernel, ends[:-1], axis=2), strict=True))
-    sums = []
-    for step in sorted({part.step for part in parts}):
-        of_step = [part for part in parts if part.step == step]
-        stem = f"{name}/step{step}"
-        joined = graph.add("Concat", [part.name for part in of_step], f"{stem}/maps", axis=CHANNELS)
-        share = np.concatenate([pieces[part] for part in of_step], axis=2)
-        convolved = graph.add_convolution(joined, share, f"{stem}/conv", dilation=step)
-        last = graph.add("Transpose", [convolved], f"{stem}/channels_last", perm=CHANNELS_LAST)
-        rows, cols = np.indices((side, side)).reshape(2, -1) * step
-        offsets = graph.add_constant(f"{stem}/offsets", np.stack([np.zeros_like(rows), rows, cols], axis=1))
-        index = graph.add("Add", [corners, offsets], f"{stem}/index")
-        sums.append(graph.add("GatherND", [last, index], f"{stem}/gathered"))
-    total = graph.add("Sum", sums, f"{name}/sum")
-    first = graph.add("Transpose", [graph.add_activation(total, layer)], f"{name}/channels_first", perm=(0, 2, 1))
-    shape = graph.add_constant(f"{name}/shape", np.array([0, channels, side, side], np.int64))
-    return graph.add("Reshape", [first, shape], name)
+def _add_head(graph: GraphBuilder, weights: EdgeWeights, values: str, head: str) -> str:
+    """Add a head from its second convolution on, at (N, 25 F) values.
+
+    On grids as small as 5×5 values, products of matrices are faster than convolutions.
+    """
+    arrays = weights.arrays
+    for number, side in ((2, HEAD_SIDE), (3, HEAD_SIDE - 2), (4, 1)):
+        name = f"{head}_head_conv{number}"
+        values = graph.add_activation(_convolve_rows(graph, values, arrays[name][0], side, name), "relu")
+    if weights.config.head_normalization:
+        values = graph.add_head_normalization(values, f"{head}/normalized")
+    count = len(weights.config.dense_units) + 1
+    for number in range(1, count + 1):
+        name = f"{head}_head_dense{number}"
+        kernel, bias = arrays[name]
+        values = graph.add_dense(values, kernel, bias, name, "relu" if number < count else "softmax")
+    return values
+
+
+def _convolve_rows(graph: GraphBuilder, values: str, kernel: NDArray[np.float32], side: int, name: str) -> str:
+    """Add a valid convolution of grids, (N, side² · inputs): one product for each row of the result."""
+    size, _, inputs, _ = kernel.shape
+    left, length = side - size + 1, side * inputs
+    matrix = graph.add_constant(f"{name}/matrix", unfold_kernel(kernel, side))
+    rows = []
+    for row in range(left):
+        source = values
+        if left > 1:
+            source = graph.add_slice(values, {1: (row * length, (row + size) * length)}, f"{name}/rows{row}")
+        rows.append(graph.add("MatMul", [source, matrix], f"{name}/row{row}"))
+    return graph.add("Concat", rows, name, axis=1) if left > 1 else rows[0]
+
+
+def unfold_kernel(kernel: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Matrix that gives one row of the valid convolution of maps, `side` values wide, with a kernel (k, k, in, out).
+
+    The rows of the matrix are the values of k rows of a map, its columns are those of the row of the result.
+    """
+    size, _, inputs, outputs = kernel.shape
+    left = side - size + 1
+    matrix = np.zeros((size, side, inputs, left, outputs), np.float32)
+    for column in range(left):
+        matrix[:, column : column + size, :, column] = kernel
+    return matrix.reshape(size * side * inputs, left * outputs)
+
+
+class _Maps:
+    """Adds the branches on the whole picture."""
+
+    def __init__(self, graph: GraphBuilder, weights: EdgeWeights) -> None:
+        self._graph, self._config, self._arrays = graph, weights.config, weights.arrays
+        # Neighbours in a patch's map lie 3 px apart after a pooling: 3 values of the whole picture's map apart, or
+        # side by side in a map on the grid.
+        self._dilation = POOL_STRIDE // self._config.grid_step
+
+    def add(self, image: str) -> tuple[str, str]:
+        """See `add_maps`."""
+        config = self._config
+        first = self._graph.add("Transpose", [image], f"{image}/channels_first", perm=CHANNELS_FIRST)
+        scaled = self._graph.add_scaling(first, config.input_gain, -config.input_mean * config.input_gain, "scaling")
+        ways = dict(zip(BRANCH_NAMES, (self._add_large, self._add_middle, self._add_small), strict=True))
+        branches = {
+            name: ways[name](self._crop(scaled, side, name), name)
+            for name, side in zip(BRANCH_NAMES, BRANCH_SIDES, strict=True)
+            if side in config.branch_sides
+        }
+        small = branches.pop("b3", None)
+        second = self._add_large(self._crop(scaled, PATCH_SIDE, SECOND_BRANCH), SECOND_BRANCH)
+        parts = {"blur": [*branches.values()], "edge": [second, *branches.values()]}
+        coarse = [self._add_coarse(head, names) for head, names in parts.items()]
+        if small is None:  # there is no branch of 15 px: a convolution with nothing
+            small = self._crop(scaled, HEAD_SIDE + 2, "fine")
+            kernel = np.zeros((3, 3, 3, len(parts) * config.filters), np.float32)
+        else:
+            kernel = np.concatenate([self._kernel(f"{h}_head_conv1")[:, :, -config.filters :] for h in parts], axis=3)
+        fine = self._graph.add_convolution(small, kernel, "fine/conv")
+        joined = self._graph.add("Concat", coarse, "coarse/conv", axis=CHANNELS)
+        last = [self._graph.add("Transpose", [name], name.split("/")[0], perm=CHANNELS_LAST) for name in (joined, fine)]
+        return last[0], last[1]
+
+    def _kernel(self, name: str) -> NDArray[np.float32]:
+        return self._arrays[name][0]
+
+    def _crop(self, scaled: str, side: int, name: str) -> str:
+        """Cut off what patches of a side do not reach, and what lies before the middle of the first square."""
+        margin = (PATCH_SIDE - side) // 2
+        shift = self._config.crop_shift if margin else 0
+        start, stop = margin + shift + self._config.grid_step // 2, shift - margin
+        return self._graph.add_slice(scaled, {ROWS: (start, stop), COLUMNS: (start, stop)}, f"{name}/crop")
+
+    def _convolve(self, source: str, name: str, dilation: int = 1) -> str:
+        convolved = self._graph.add_convolution(source, self._kernel(name), name, dilation=dilation)
+        return self._graph.add_activation(convolved, "relu")
+
+    def _pool(self, source: str, name: str) -> str:
+        options = {"kernel_shape": [POOL_STRIDE] * 2, "strides": [self._config.grid_step] * 2}
+        return self._graph.add("MaxPool", [source], f"{name}_pool", **options)
+
+    def _add_large(self, source: str, name: str) -> str:
+        """Branch 1 or f2: conv, pool, three convolutions."""
+        tensor = self._pool(self._convolve(source, f"{name}_conv1"), name)
+        for number in (2, 3, 4):
+            tensor = self._convolve(tensor, f"{name}_conv{number}", self._dilation)
+        return tensor
+
+    def _add_middle(self, tensor: str, name: str) -> str:
+        """Branch 2: three convolutions, pool, conv 1×1."""
+        for number in (1, 2, 3):
+            tensor = self._convolve(tensor, f"{name}_conv{number}")
+        return self._convolve(self._pool(tensor, name), f"{name}_conv4")
+
+    def _add_small(self, tensor: str, name: str) -> str:
+        """Branch 3: four convolutions."""
+        for number in (1, 2, 3, 4):
+            tensor = self._convolve(tensor, f"{name}_conv{number}")
+        return tensor
+
+    def _add_coarse(self, head: str, parts: list[str]) -> str:
+        """First convolution of a head on the branches that pool."""
+        joined = self._graph.add("Concat", parts, f"{head}/joined", axis=CHANNELS) if len(parts) > 1 else parts[0]
+        kernel = self._kernel(f"{head}_head_conv1")[:, :, : len(parts) * self._config.filters]
+        return self._graph.add_convolution(joined, kernel, f"{head}_head_conv1", dilation=self._dilation)

@@ -21,17 +21,14 @@ from defocus_edge.networks.preset_files import (
     read_config,
     read_metadata,
 )
-from defocus_edge.networks.presets import load_edge_networks, load_segmentation_preset
+from defocus_edge.networks.presets import load_edge_networks, load_edge_weights, load_segmentation_preset
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from defocus_edge.networks.onnx.layers import GraphBuilder
+    from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+    from defocus_edge.networks.onnx.graph import GraphBuilder
 
-#: Version of ONNX' operators. It is of 2022, so that older runtimes know it, too.
-OPSET = 17
-# Version of the file format that came with these operators.
-_FORMAT = 8
 # Input of all networks.
 _PIXELS = "RGB in [0, 1], encoded as in the picture's file"
 
@@ -129,51 +126,74 @@ def check_export(preset: str | Path, path: Path, *, patches: bool = False) -> No
 
 def _design_edge_networks(folder: Path, *, patches: bool) -> _Design:
     """Graph of B-NET and E-NET."""
-    networks = load_edge_networks(folder)
     from defocus_edge.blur_levels import BLUR_LEVELS
-    from defocus_edge.networks.edge.networks import EDGE_CLASSES
-    from defocus_edge.networks.onnx.dense import add_dense_model
-    from defocus_edge.networks.onnx.layers import GraphBuilder, add_model
+    from defocus_edge.networks.edge.architecture import EDGE_CLASSES
+    from defocus_edge.networks.edge.patches import PATCH_RADIUS
 
-    graph, joint = GraphBuilder(), networks.joint
-    side = joint.inputs[0].shape[1]
-    border = side // 2
-    if patches:
-        meaning = f"{_PIXELS}, centred on an edge point"
-        inputs = [_Tensor("patches", "float32", ("points", side, side, 3), meaning)]
-        title, names = "B-NET and E-NET on patches", add_model(graph, joint, "patches")
-    else:
-        meaning = (
-            f"{_PIXELS}: a picture, or tiles of one size cut from it, with {border} px more on each side; beyond the "
-            'picture its mirror image, as of numpy.pad(…, mode="symmetric")'
-        )
-        where = (
-            "number of the tile, row and column of each edge point in the tile without its border; some thousand in "
-            "one run, as memory grows with them"
-        )
-        inputs = [
-            _Tensor("image", "float32", ("tiles", "height", "width", 3), meaning),
-            _Tensor("points", "int32", ("points", 3), where),
-        ]
-        title = "B-NET and E-NET at the edge points of pictures"
-        names = add_dense_model(graph, joint, "image", "points")
+    design = _design_patches if patches else _design_pictures
+    graph, inputs, names, config = design(folder)
+    title = "B-NET and E-NET on patches" if patches else "B-NET and E-NET at the edge points of pictures"
     levels, classes = BLUR_LEVELS.tolist(), list(EDGE_CLASSES)
     blur = _Tensor("blur", "float32", ("points", len(levels)), "probability of each radius of blur_levels_px")
     edge = _Tensor("edge", "float32", ("points", len(classes)), "probability of each of edge_classes")
     properties = {
         "form": "patches" if patches else "dense",
-        "border_px": border,
+        "border_px": PATCH_RADIUS,
         "blur_levels_px": levels,
         "edge_classes": classes,
-        "depth_threshold": networks.config.depth_threshold,
+        "depth_threshold": config.depth_threshold,
+        "grid_step_px": config.grid_step,
     }
     return _Design(title, graph, inputs, {names["blur"]: blur, names["edge"]: edge}, properties)
+
+
+_EdgeDesign = tuple["GraphBuilder", list[_Tensor], dict[str, str], "EdgeNetworksConfig"]
+
+
+def _design_patches(folder: Path) -> _EdgeDesign:
+    """Graph on patches, its inputs and outputs."""
+    networks = load_edge_networks(folder)
+    from defocus_edge.networks.edge.patches import PATCH_SIDE
+    from defocus_edge.networks.onnx.graph import GraphBuilder
+    from defocus_edge.networks.onnx.layers import add_model
+
+    graph = GraphBuilder()
+    meaning = f"{_PIXELS}, centred on an edge point"
+    patches = _Tensor("patches", "float32", ("points", PATCH_SIDE, PATCH_SIDE, 3), meaning)
+    return graph, [patches], add_model(graph, networks.joint, patches.name), networks.config
+
+
+def _design_pictures(folder: Path) -> _EdgeDesign:
+    """Graph on pictures, its inputs and outputs."""
+    weights = load_edge_weights(folder)
+    from defocus_edge.networks.edge.patches import PATCH_RADIUS
+    from defocus_edge.networks.onnx.dense import add_heads, add_maps
+    from defocus_edge.networks.onnx.graph import GraphBuilder
+
+    step = weights.config.grid_step
+    meaning = (
+        f"{_PIXELS}: a picture, or tiles of one size cut from it, with {PATCH_RADIUS} px more on each side; beyond the "
+        'picture its mirror image, as of numpy.pad(…, mode="symmetric")'
+    )
+    which = "edge point" if step == 1 else f"square of {step}×{step} px that holds edge points"
+    where = (
+        f"number of the tile, row and column of each {which} in the tile without its border; some thousand in one run, "
+        "as memory grows with them"
+    )
+    if step > 1:
+        meaning += f"; height and width without that are multiples of {step}"
+    image = _Tensor("image", "float32", ("tiles", "height", "width", 3), meaning)
+    points = _Tensor("points", "int32", ("points", 3), where)
+    graph = GraphBuilder()
+    names = add_heads(graph, weights, *add_maps(graph, weights, image.name), points.name)
+    return graph, [image, points], names, weights.config
 
 
 def _design_segmentation(folder: Path) -> _Design:
     """Graph of a network that detects blur, with the sigmoid of its last map."""
     preset = load_segmentation_preset(folder)
-    from defocus_edge.networks.onnx.layers import CHANNELS, GraphBuilder, add_model
+    from defocus_edge.networks.onnx.graph import CHANNELS, GraphBuilder
+    from defocus_edge.networks.onnx.layers import add_model
     from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
     from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP
 
@@ -218,6 +238,8 @@ def _assemble(design: _Design, properties: dict[str, str]) -> ModelProto:
     """The content of the file, checked."""
     from onnx import TensorProto, checker, helper
 
+    from defocus_edge.networks.onnx.graph import FORMAT, OPSET
+
     tensors = [*design.inputs, *design.outputs.values()]
     kinds = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32}
     ports = {
@@ -234,7 +256,7 @@ def _assemble(design: _Design, properties: dict[str, str]) -> ModelProto:
     model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=_FORMAT,
+        ir_version=FORMAT,
         producer_name="defocus_edge",
         producer_version=__version__,
         doc_string="\n".join([design.title, *(f"{tensor}: {tensor.meaning}" for tensor in tensors)]),

@@ -1,4 +1,4 @@
-"""Keras layers as nodes of an ONNX graph, channels before rows and columns. Needs the package `onnx`.
+"""Keras layers as nodes of an ONNX graph.
 
 A converter of whole TensorFlow graphs would make this table of a dozen layers needless. But tf2onnx 1.17 turns each
 dilated convolution of a picture of any size into some sixty nodes, and it gave other probabilities for MSDU-net.
@@ -6,79 +6,27 @@ dilated convolution of a picture of any size into some sixty nodes, and it gave 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
-from numpy.typing import ArrayLike, NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from numpy.typing import NDArray
 
-from defocus_edge.networks.edge.head_normalization import EPSILON, HeadNormalization
+from defocus_edge.networks.edge.head_normalization import HeadNormalization
+from defocus_edge.networks.onnx.graph import (
+    CHANNELS,
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    COLUMNS,
+    KERNEL_AXES,
+    ROWS,
+    GraphBuilder,
+)
 from defocus_edge.networks.segmentation.blocks import BilinearUpsampling
 from defocus_edge.networks.segmentation.ma_ganet import ChannelAttention
 from defocus_edge.networks.segmentation.msdu_net import ClassDifference
-
-#: Axes of maps in the graph.
-CHANNELS, ROWS, COLUMNS = 1, 2, 3
-#: Permutations of the axes from channels last, as in Keras, to channels first, as in the graph, and back.
-CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
-# Permutation of Keras' kernel (rows, columns, inputs, outputs) to ONNX' order, also for ConvTranspose.
-_KERNEL_AXES = (3, 2, 0, 1)
-# Stop of a Slice that goes to the end of an axis.
-_END = np.iinfo(np.int64).max
-_ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
-
-
-class GraphBuilder:
-    """Nodes and constants of a graph, in the order in which they are added."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
-        """Add a node with one output of the same name, and return that name."""
-        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
-        return name
-
-    def add_constant(self, name: str, values: ArrayLike) -> str:
-        """Add an array and return its name."""
-        self.constants.append(numpy_helper.from_array(np.asarray(values), name))
-        return name
-
-    def add_slice(self, source: str, cuts: Mapping[int, tuple[int, int]], name: str) -> str:
-        """Add a slice of a tensor, given as axis: (start, stop); a stop of 0 is the end of the axis."""
-        bounds = [(start, stop or _END, axis) for axis, (start, stop) in cuts.items()]
-        values = dict(zip(("starts", "ends", "axes"), np.array(bounds, np.int64).T, strict=True))
-        return self.add("Slice", [source, *(self.add_constant(f"{name}/{key}", values[key]) for key in values)], name)
-
-    def add_convolution(
-        self,
-        source: str,
-        kernel: NDArray[np.float32],
-        name: str,
-        *,
-        bias: NDArray[np.float32] | None = None,
-        dilation: int = 1,
-        stride: int = 1,
-        pads: Sequence[int] = (0, 0, 0, 0),
-    ) -> str:
-        """Add a convolution with a kernel in Keras' order."""
-        constants = [self.add_constant(f"{name}/kernel", kernel.transpose(_KERNEL_AXES))]
-        if bias is not None:
-            constants.append(self.add_constant(f"{name}/bias", bias))
-        options = {"dilations": [dilation] * 2, "strides": [stride] * 2, "pads": list(pads)}
-        return self.add("Conv", [source, *constants], name, kernel_shape=kernel.shape[:2], **options)
-
-    def add_activation(self, source: str, layer: keras.layers.Layer) -> str:
-        """Add the activation of a layer, if it has one."""
-        activation = layer.activation.__name__
-        if activation == "linear":
-            return source
-        attributes = {"axis": -1} if activation == "softmax" else {}
-        return self.add(_ACTIVATIONS[activation], [source], f"{source}/{activation}", **attributes)
 
 
 def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:
@@ -127,11 +75,11 @@ def _add_conv(graph: GraphBuilder, layer: layers.Conv2D, inputs: list[str]) -> s
         stride=stride,
         pads=(before, before, after, after),
     )
-    return graph.add_activation(output, layer)
+    return graph.add_activation(output, layer.activation.__name__)
 
 
 def _add_transposed_conv(graph: GraphBuilder, layer: layers.Conv2DTranspose, inputs: list[str]) -> str:
-    kernel = graph.add_constant(f"{layer.name}/kernel", read_weight(layer.kernel).transpose(_KERNEL_AXES))
+    kernel = graph.add_constant(f"{layer.name}/kernel", read_weight(layer.kernel).transpose(KERNEL_AXES))
     bias = graph.add_constant(f"{layer.name}/bias", read_weight(layer.bias))
     options = {"kernel_shape": layer.kernel_size, "strides": layer.strides}
     return graph.add("ConvTranspose", [inputs[0], kernel, bias], layer.name, **options)
@@ -148,12 +96,7 @@ def _add_normalization(graph: GraphBuilder, layer: layers.BatchNormalization, in
 
 
 def _add_rescaling(graph: GraphBuilder, layer: layers.Rescaling, inputs: list[str]) -> str:
-    scale, offset = (
-        graph.add_constant(f"{layer.name}/{key}", np.asarray(values, np.float32).reshape(-1, 1, 1))
-        for key, values in (("scale", layer.scale), ("offset", layer.offset))
-    )
-    scaled = graph.add("Mul", [inputs[0], scale], f"{layer.name}/scaled")
-    return graph.add("Add", [scaled, offset], layer.name)
+    return graph.add_scaling(inputs[0], layer.scale, layer.offset, layer.name)
 
 
 def _add_cropping(graph: GraphBuilder, layer: layers.Cropping2D, inputs: list[str]) -> str:
@@ -167,19 +110,12 @@ def _add_flattening(graph: GraphBuilder, layer: layers.Flatten, inputs: list[str
 
 
 def _add_dense(graph: GraphBuilder, layer: layers.Dense, inputs: list[str]) -> str:
-    kernel = graph.add_constant(f"{layer.name}/kernel", read_weight(layer.kernel))
-    bias = graph.add_constant(f"{layer.name}/bias", read_weight(layer.bias))
-    return graph.add_activation(graph.add("Gemm", [inputs[0], kernel, bias], layer.name), layer)
+    kernel, bias = read_weight(layer.kernel), read_weight(layer.bias)
+    return graph.add_dense(inputs[0], kernel, bias, layer.name, layer.activation.__name__)
 
 
 def _add_head_normalization(graph: GraphBuilder, layer: HeadNormalization, inputs: list[str]) -> str:
-    """X / √(mean X² + ε), row by row."""
-    name, values = layer.name, inputs[0]
-    squares = graph.add("Mul", [values, values], f"{name}/squares")
-    mean = graph.add("ReduceMean", [squares], f"{name}/mean", axes=[-1], keepdims=1)
-    epsilon = graph.add_constant(f"{name}/epsilon", np.array(EPSILON, np.float32))
-    root = graph.add("Sqrt", [graph.add("Add", [mean, epsilon], f"{name}/sum")], f"{name}/root")
-    return graph.add("Div", [values, root], name)
+    return graph.add_head_normalization(inputs[0], layer.name)
 
 
 def _add_upsampling(graph: GraphBuilder, layer: BilinearUpsampling, inputs: list[str]) -> str:
@@ -220,7 +156,7 @@ def _pass_on(graph: GraphBuilder, layer: Any, inputs: list[str]) -> str:  # noqa
 
 
 _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
-    layers.Activation: lambda graph, layer, inputs: graph.add_activation(inputs[0], layer),
+    layers.Activation: lambda graph, layer, inputs: graph.add_activation(inputs[0], layer.activation.__name__),
     layers.BatchNormalization: _add_normalization,
     layers.Concatenate: _add_joining("Concat", axis=CHANNELS),
     layers.Conv2D: _add_conv,

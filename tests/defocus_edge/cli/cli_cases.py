@@ -22,7 +22,8 @@ def make_preset(folder, edge_bias):
     """Small networks with random weights, which take nearly all edges for those of one kind."""
     import keras
 
-    from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+    from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+    from defocus_edge.networks.edge.networks import build_edge_networks
 
     keras.utils.set_random_seed(0)
     networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 8)))

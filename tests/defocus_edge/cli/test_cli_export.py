@@ -94,4 +94,6 @@ def test_a_missing_package_is_one_line(run, small_preset, tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "onnx", None)
     code, _, err = run(small_preset, "--onnx", tmp_path / "x.onnx")
     assert code == 1
-    assert err == ["Error: exports to ONNX need the package onnx: pip install 'defocus-edge[onnx]'."]
+    assert err == [
+        "Error: exports to ONNX and the engine onnxruntime need the package onnx: pip install 'defocus-edge[onnx]'."
+    ]

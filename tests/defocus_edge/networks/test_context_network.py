@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from defocus_edge.networks import context
-from defocus_edge.networks.context import POINT_VALUES, ContextConfig, ContextEvaluator, build_context_network
+from defocus_edge.networks.context import POINT_VALUES, ContextConfig, ContextEvaluator
+from defocus_edge.networks.context_network import build_context_network
 from defocus_edge.networks.preset_files import PresetError
 from defocus_edge.networks.presets import load_context_network, load_edge_networks, save_context_preset
 
@@ -25,9 +26,9 @@ def test_answers_are_those_of_a_perceptron(network, rng, monkeypatch):
     for name in ("dense_0", "dense_1"):
         tensor = np.maximum(tensor @ weights[f"{name}/kernel"] + weights[f"{name}/bias"], 0)
     expected = tensor @ weights["answer/kernel"] + weights["answer/bias"]
-    np.testing.assert_allclose(ContextEvaluator(network).predict(values), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ContextEvaluator(network.weights).predict(values), expected, rtol=1e-4, atol=1e-4)
     monkeypatch.setattr(context, "POINT_CHUNK", 300)
-    np.testing.assert_allclose(ContextEvaluator(network).predict(values), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ContextEvaluator(network.weights).predict(values), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_values_are_standardized(network, rng):
@@ -40,7 +41,7 @@ def test_values_are_standardized(network, rng):
 
 
 def test_an_untrained_network_changes_no_radius(rng):
-    answer = ContextEvaluator(build_context_network(SMALL)).predict(rng.random((3, POINT_VALUES), np.float32))
+    answer = ContextEvaluator(build_context_network(SMALL).weights).predict(rng.random((3, POINT_VALUES), np.float32))
     np.testing.assert_array_equal(answer, 0)
 
 

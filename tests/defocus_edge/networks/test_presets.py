@@ -63,6 +63,7 @@ def test_a_preset_is_three_files(preset):
     assert config.pop("branch_sides") == [41, 27, 15]
     assert config.pop("head_normalization") is False
     assert config.pop("context") is None
+    assert config.pop("grid_step") == 1
     assert config == {"filters": 4, "dense_units": [8, 6], "crop_shift": 0, "input_mean": 0.5, "input_gain": 4.0}
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from defocus_edge.networks.context import POINT_VALUES, ContextConfig, build_context_network
+from defocus_edge.networks.context import POINT_VALUES, ContextConfig
+from defocus_edge.networks.context_network import build_context_network
 from defocus_edge.networks.presets import load_context_network
 from training.__main__ import app
 from training.context import measuring

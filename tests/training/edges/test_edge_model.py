@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from defocus_edge.blur_levels import BLUR_LEVELS, N_LEVELS, radius_to_class
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.keras_engine import KerasEngine
+from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.networks.edge.patches import PATCH_RADIUS
 from tests.training.training_cases import BLUR, EDGE, SETTINGS, copy_networks, find_changed, get_weights, make_model
 from training.data.sources import load_sources
@@ -47,7 +49,7 @@ def test_dense_model_gives_what_the_library_gives(head, networks, batch):
     for number in range(2):
         here = (batch.points[:, 0] == number) & (batch.valid > 0)
         near = batch.points[here, 1:] + PATCH_RADIUS
-        expected = DenseEvaluator(networks, tile_side=128).predict(batch.images[number], near)
+        expected = DenseEvaluator(KerasEngine(networks), tile_side=128).predict(batch.images[number], near)
         np.testing.assert_allclose(output[here], getattr(expected, head), atol=1e-5)
 
 

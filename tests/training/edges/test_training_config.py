@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from training.data.camera import FAMILIES
 from training.edges.config import read_config
 from training.edges.settings import TrainingSettings

@@ -11,6 +11,7 @@ import pytest
 from defocus_edge.arrays import as_image
 from defocus_edge.estimation.stages import measure
 from defocus_edge.networks.edge.dense import DenseEvaluator, EdgePrediction
+from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.networks.presets import load_edge_networks
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.settings import PropagationSettings
@@ -45,7 +46,7 @@ def scene(image):
 
 
 def measure_one_scale(image, networks):
-    return measure(image, DenseEvaluator(networks), max_radius=6, keep_softmax=True).found
+    return measure(image, DenseEvaluator(KerasEngine(networks)), max_radius=6, keep_softmax=True).found
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_context_network_corrects_the_points_of_the_default(scene, small_network
     networks = replace(small_networks, config=replace(small_networks.config, context="context-v1"))
     errors = {score.method: score.error for score in score_ablations([scene], networks)}
     for variant, context in (("default", True), ("no context network", False)):
-        estimate = BlurEstimator(networks, context=context).estimate(scene.image)
+        estimate = BlurEstimator(networks, context=context, engine="keras").estimate(scene.image)
         assert errors[variant] == pytest.approx(np.abs(estimate.radius - 2).mean(), rel=1e-5)
     assert errors["default"] != errors["no context network"]
 

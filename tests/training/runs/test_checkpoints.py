@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
 from tests.training.training_cases import BLUR, copy_networks, find_changed, get_weights, list_values, make_model
 from training.data.sources import load_sources

@@ -6,8 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from defocus_edge.networks.edge.architecture import BRANCH_SIDES
 from defocus_edge.networks.edge.features import DenseFeatures
-from defocus_edge.networks.edge.networks import BRANCH_SIDES
 
 _STRIDE = 3
 

@@ -16,10 +16,12 @@ def pad_border(image):
     return np.pad(image, ((PATCH_RADIUS, PATCH_RADIUS), (PATCH_RADIUS, PATCH_RADIUS), (0, 0)), mode="symmetric")
 
 
-def extract_patches(image, points):
-    """Cut out patches of 41×41 px around (N, 2) points: (N, 41, 41, C)."""
-    points = check_points(points, image.shape)
-    windows = np.lib.stride_tricks.sliding_window_view(pad_border(image), (PATCH_SIDE, PATCH_SIDE), axis=(0, 1))
+def extract_patches(image, points, grid_step=1):
+    """Cut out patches of 41×41 px around (N, 2) points, or around the middles of their squares: (N, 41, 41, C)."""
+    points = check_points(points, image.shape) // grid_step * grid_step + grid_step // 2
+    # The middle of the last square may lie beyond the picture.
+    padded = np.pad(image, ((PATCH_RADIUS, PATCH_RADIUS + 2), (PATCH_RADIUS, PATCH_RADIUS + 2), (0, 0)), "symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (PATCH_SIDE, PATCH_SIDE), axis=(0, 1))
     return np.ascontiguousarray(np.moveaxis(windows[points[:, 0], points[:, 1]], 1, -1))
 
 
@@ -27,6 +29,7 @@ class PatchEvaluator:
     """`DenseEvaluator.predict` from one 41 px patch for each point."""
 
     def __init__(self, networks):
+        self._grid_step = networks.config.grid_step
         self._joint = compile_inference(
             lambda patches: networks.joint(patches, training=False), [((None, PATCH_SIDE, PATCH_SIDE, 3), "float32")]
         )
@@ -37,7 +40,7 @@ class PatchEvaluator:
         blur, edge = np.empty((len(points), 23), dtype=np.float32), np.empty((len(points), 2), dtype=np.float32)
         for start in range(0, len(points), PATCH_CHUNK):
             rows = slice(start, start + PATCH_CHUNK)
-            outputs = self._joint(extract_patches(image, points[rows]))
+            outputs = self._joint(extract_patches(image, points[rows], self._grid_step))
             blur[rows] = keras.ops.convert_to_numpy(outputs["blur"])
             edge[rows] = keras.ops.convert_to_numpy(outputs["edge"])
         return EdgePrediction(blur, edge)

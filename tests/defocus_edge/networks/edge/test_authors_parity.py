@@ -7,6 +7,8 @@ import pytest
 from defocus_edge.files.images import read_image
 from defocus_edge.networks.edge.authors_weights import import_authors_weights
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.edge.keras_engine import KerasEngine
+from defocus_edge.networks.onnx.runtime import OnnxEngine
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.settings import PropagationSettings
 from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator
@@ -25,13 +27,21 @@ def reference(shared_reference):
     return read_image(shared_reference / "image_01.png"), points, expected["blur_softmax"], expected["edge_softmax"]
 
 
-@pytest.mark.parametrize(("evaluator", "step"), [(DenseEvaluator, 1), (PatchEvaluator, 10)])
-def test_softmax_of_the_authors_is_reproduced(evaluator, step, reference, shared_reference):
+@pytest.mark.parametrize(
+    ("build", "step"),
+    [
+        (lambda networks: DenseEvaluator(KerasEngine(networks)), 1),
+        (lambda networks: DenseEvaluator(OnnxEngine(networks.weights)), 1),
+        (PatchEvaluator, 10),
+    ],
+    ids=["keras", "onnxruntime", "patches"],
+)
+def test_softmax_of_the_authors_is_reproduced(build, step, reference, shared_reference):
     """Patch by patch every tenth point is enough: a patch does not know of the others."""
     image, points, blur, edge = reference
     assert len(points) == 21_406
     points, blur, edge = points[::step], blur[::step], edge[::step]
-    prediction = evaluator(import_authors_weights(shared_reference / "weights")).predict(image, points)
+    prediction = build(import_authors_weights(shared_reference / "weights")).predict(image, points)
     for found, expected in ((prediction.blur, blur), (prediction.edge, edge)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
         second, first = np.sort(expected, axis=1)[:, -2:].T

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from defocus_edge.networks.edge.authors_weights import import_authors_weights
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.networks.preset_files import PresetError
 
 BLUR_LAYERS = [f"{group}_conv{number}" for group in ("b1", "b2", "b3", "blur_head") for number in (1, 2, 3, 4)]

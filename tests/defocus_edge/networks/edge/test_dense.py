@@ -13,29 +13,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from defocus_edge.networks.edge.dense import POINT_CHUNK, DenseEvaluator
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.keras_engine import KerasEngine
+from defocus_edge.networks.edge.networks import build_edge_networks
+from defocus_edge.networks.onnx.runtime import OnnxEngine
 from tests.defocus_edge.networks.edge.patch_oracle import PATCH_CHUNK, PatchEvaluator
 
 TOLERANCE = 1e-4
 SIZES = [(20, 20), (41, 41), (21, 67), (53, 37), (97, 130), (20, 150)]
 TILE_SIDES = [17, 32, 64, 100, 384]
+EVERY_ENGINE = pytest.mark.parametrize(
+    ("engine", "grid_step"), [("keras", 1), ("keras", 3), ("onnxruntime", 1), ("onnxruntime", 3)]
+)
 
 
 @cache
-def make_networks(crop_shift):
+def make_networks(crop_shift, grid_step=1):
     keras.utils.set_random_seed(3)
-    return build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 6), crop_shift=crop_shift))
+    config = EdgeNetworksConfig(filters=4, dense_units=(8, 6), crop_shift=crop_shift, grid_step=grid_step)
+    return build_edge_networks(config)
+
+
+def start(networks, engine):
+    return OnnxEngine(networks.weights) if engine == "onnxruntime" else KerasEngine(networks)
 
 
 @cache
-def make_dense(crop_shift, tile_side):
-    return DenseEvaluator(make_networks(crop_shift), tile_side=tile_side)
+def make_dense(crop_shift, tile_side, engine="keras", grid_step=1):
+    return DenseEvaluator(start(make_networks(crop_shift, grid_step), engine), tile_side=tile_side)
 
 
 @cache
-def make_slow(crop_shift):
-    return PatchEvaluator(make_networks(crop_shift))
+def make_slow(crop_shift, grid_step=1):
+    return PatchEvaluator(make_networks(crop_shift, grid_step))
 
 
 def draw_picture(height, width, count=40, *, seed=0):
@@ -80,7 +91,7 @@ def test_no_points_give_empty_predictions(evaluator):
 @pytest.mark.parametrize("tile_side", [0, -5])
 def test_tile_without_pixels_is_refused(tile_side):
     with pytest.raises(ValueError, match=r"tile_side must be a positive number of pixels\. Got: "):
-        DenseEvaluator(make_networks(0), tile_side=tile_side)
+        DenseEvaluator(KerasEngine(make_networks(0)), tile_side=tile_side)
 
 
 @pytest.mark.parametrize("point", [(-1, 0), (0, -1), (30, 0), (0, 40)])
@@ -91,19 +102,22 @@ def test_point_outside_the_image_is_refused(evaluator, point):
         chosen.predict(np.zeros((30, 40, 3), dtype=np.float32), np.array([[3, 3], point]))
 
 
+@EVERY_ENGINE
 @pytest.mark.parametrize("crop_shift", [0, 1])
 @pytest.mark.parametrize("tile_side", TILE_SIDES)
-def test_dense_equals_patches_for_all_sizes(tile_side, crop_shift):
+def test_dense_equals_patches_for_all_sizes(tile_side, crop_shift, engine, grid_step):
     # One evaluator sees pictures of all sizes, one after the other.
+    evaluator = make_dense(crop_shift, tile_side, engine, grid_step)
     for height, width in SIZES:
         image, points = draw_picture(height, width)
-        expected = make_slow(crop_shift).predict(image, points)
-        assert_same(make_dense(crop_shift, tile_side).predict(image, points), expected)
+        expected = make_slow(crop_shift, grid_step).predict(image, points)
+        assert_same(evaluator.predict(image, points), expected)
 
 
-def test_chunks_hold_each_point_once():
+@EVERY_ENGINE
+def test_chunks_hold_each_point_once(engine, grid_step):
     image, points = draw_picture(50, 90, count=4000)
-    dense = make_dense(0, 64)
+    dense = make_dense(0, 64, engine, grid_step)
     whole = dense.predict(image, points)
     seen = np.zeros(len(points), dtype=int)
     for rows, chunk in dense.predict_chunks(image, points):
@@ -113,22 +127,26 @@ def test_chunks_hold_each_point_once():
     assert (seen == 1).all()
 
 
+@EVERY_ENGINE
 @pytest.mark.parametrize("branch_sides", [(41,), (41, 27), (41, 15)])
-def test_dense_equals_patches_with_fewer_branches(branch_sides):
+def test_dense_equals_patches_with_fewer_branches(branch_sides, engine, grid_step):
     image, points = draw_picture(37, 90)
-    networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 6), branch_sides=branch_sides))
+    config = EdgeNetworksConfig(filters=4, dense_units=(8, 6), branch_sides=branch_sides, grid_step=grid_step)
+    networks = build_edge_networks(config)
     expected = PatchEvaluator(networks).predict(image, points)
-    assert_same(DenseEvaluator(networks, tile_side=40).predict(image, points), expected)
+    assert_same(DenseEvaluator(start(networks, engine), tile_side=40).predict(image, points), expected)
 
 
-@pytest.mark.parametrize("crop_shift", [0, 1])
-def test_dense_equals_patches_with_all_filters(crop_shift):
+@EVERY_ENGINE
+@pytest.mark.parametrize(("filters", "crop_shift"), [(64, 0), (64, 1), (32, 0), (24, 0), (16, 0)])
+def test_dense_equals_patches_with_many_filters(filters, crop_shift, engine, grid_step):
     keras.utils.set_random_seed(0)
-    networks = build_edge_networks(EdgeNetworksConfig(crop_shift=crop_shift))
+    config = EdgeNetworksConfig(filters=filters, crop_shift=crop_shift, grid_step=grid_step)
+    networks = build_edge_networks(config)
     image, points = draw_picture(67, 90, 100)
     expected = PatchEvaluator(networks).predict(image, points)
     assert np.ptp(expected.blur, axis=0).max() > 0.01
-    assert_same(DenseEvaluator(networks, tile_side=64).predict(image, points), expected)
+    assert_same(DenseEvaluator(start(networks, engine), tile_side=64).predict(image, points), expected)
 
 
 def test_one_column_of_edges():
@@ -137,11 +155,13 @@ def test_one_column_of_edges():
     assert_same(make_dense(0, 32).predict(image, points), make_slow(0).predict(image, points))
 
 
-def test_more_points_than_one_call_holds():
-    image, _ = draw_picture(50, 60)
-    points = np.argwhere(np.ones((50, 60), dtype=bool))
-    assert len(points) > POINT_CHUNK > PATCH_CHUNK
-    assert_same(make_dense(0, 384).predict(image, points), make_slow(0).predict(image, points))
+@EVERY_ENGINE
+def test_more_points_than_one_call_holds(engine, grid_step):
+    image, _ = draw_picture(50 * grid_step, 60 * grid_step)
+    points = np.argwhere(np.ones(image.shape[:2], dtype=bool))
+    assert len(points) > POINT_CHUNK * grid_step**2 > PATCH_CHUNK
+    expected = make_slow(0, grid_step).predict(image, points)
+    assert_same(make_dense(0, 384, engine, grid_step).predict(image, points), expected)
 
 
 def test_order_of_points_does_not_matter(rng):
@@ -229,9 +249,10 @@ def test_measured_receptive_field_is_the_patch(evaluator, axis):
     assert seen == [-20, -19, -18, 18, 19, 20]
 
 
-def test_two_threads_at_once_equal_one_after_the_other():
+@EVERY_ENGINE
+def test_two_threads_at_once_equal_one_after_the_other(engine, grid_step):
     pictures = [draw_picture(97, 130, 200, seed=seed) for seed in range(6)]
-    evaluator = make_dense(0, 64)
+    evaluator = make_dense(0, 64, engine, grid_step)
     alone = [evaluator.predict(*picture) for picture in pictures]
     with ThreadPoolExecutor(2) as executor:
         together = list(executor.map(lambda picture: evaluator.predict(*picture), pictures))
@@ -243,7 +264,7 @@ def test_weights_changed_later_are_seen():
     """The compiled functions read the layers, they do not hold copies."""
     keras.utils.set_random_seed(5)
     networks = build_edge_networks(EdgeNetworksConfig(filters=2, dense_units=(4,)))
-    evaluator = DenseEvaluator(networks, tile_side=64)
+    evaluator = DenseEvaluator(KerasEngine(networks), tile_side=64)
     image, points = draw_picture(40, 40, 5)
     evaluator.predict(image, points)
     networks.joint.set_weights([weight * np.float32(0.7) for weight in networks.joint.get_weights()])
@@ -262,11 +283,13 @@ def test_other_backends_give_the_same_numbers(backend, tmp_path, repository):
 import sys
 import numpy as np
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.keras_engine import KerasEngine
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+from defocus_edge.networks.edge.networks import build_edge_networks
 networks = build_edge_networks(EdgeNetworksConfig(filters=4, dense_units=(8, 6)))
 networks.joint.load_weights(sys.argv[1] + "/small.weights.h5")
 data = np.load(sys.argv[1] + "/in.npz")
-prediction = DenseEvaluator(networks, tile_side=32).predict(data["image"], data["points"])
+prediction = DenseEvaluator(KerasEngine(networks), tile_side=32).predict(data["image"], data["points"])
 np.savez(sys.argv[1] + "/out.npz", blur=prediction.blur, edge=prediction.edge)
 """
     subprocess.run(

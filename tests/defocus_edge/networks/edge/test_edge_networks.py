@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from defocus_edge.networks.edge.networks import EDGE_CLASSES, EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.architecture import EDGE_CLASSES, EdgeNetworksConfig
+from defocus_edge.networks.edge.networks import build_edge_networks
 
 SMALL = EdgeNetworksConfig(filters=4, dense_units=(8, 6))
 F1_CONVS = [f"{branch}_conv{number}" for branch in ("b1", "b2", "b3") for number in (1, 2, 3, 4)]

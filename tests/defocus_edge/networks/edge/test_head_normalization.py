@@ -6,9 +6,11 @@ import onnxruntime
 import pytest
 
 from defocus_edge.blur_levels import read_radius
+from defocus_edge.networks.edge.architecture import FIRST_CONVS, EdgeNetworksConfig
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.head_normalization import HeadNormalization, normalize_head
-from defocus_edge.networks.edge.networks import FIRST_CONVS, EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.keras_engine import KerasEngine
+from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.networks.onnx.export import export_onnx
 from defocus_edge.networks.presets import load_edge_networks, save_edge_preset
 from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator, pad_border
@@ -40,7 +42,7 @@ def assert_same(prediction, other, tolerance):
 @pytest.mark.parametrize("offset", [-0.3, 0.0, 0.4])
 def test_contrast_and_offset_change_no_radius(networks, picture, factor, offset):
     image, points = picture
-    evaluator = DenseEvaluator(networks)
+    evaluator = DenseEvaluator(KerasEngine(networks))
     prediction = evaluator.predict(image, points)
     changed = evaluator.predict((image - 0.5) / factor + 0.5 + offset, points)
     assert_same(changed, prediction, 1e-3)
@@ -51,7 +53,7 @@ def test_contrast_and_offset_change_no_radius(networks, picture, factor, offset)
 def test_without_it_contrast_changes_the_output(picture):
     keras.utils.set_random_seed(5)
     image, points = picture
-    evaluator = DenseEvaluator(build_edge_networks(EdgeNetworksConfig(filters=6, dense_units=(8, 6))))
+    evaluator = DenseEvaluator(KerasEngine(build_edge_networks(EdgeNetworksConfig(filters=6, dense_units=(8, 6)))))
     difference = evaluator.predict(image, points).blur - evaluator.predict(image / 16, points).blur
     assert np.abs(difference).max() > 1e-3
 
@@ -60,7 +62,7 @@ def test_dense_equals_patches(networks, picture):
     image, points = picture
     expected = PatchEvaluator(networks).predict(image, points)
     assert np.ptp(expected.blur, axis=0).max() > 0.01
-    assert_same(DenseEvaluator(networks, tile_side=32).predict(image, points), expected, 1e-4)
+    assert_same(DenseEvaluator(KerasEngine(networks), tile_side=32).predict(image, points), expected, 1e-4)
 
 
 def test_rows_have_mean_square_one_and_zeros_stay(rng):

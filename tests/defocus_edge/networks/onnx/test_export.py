@@ -14,11 +14,13 @@ from skimage.data import astronaut
 
 import defocus_edge
 from defocus_edge.blur_levels import BLUR_LEVELS
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from defocus_edge.networks.edge.dense import DenseEvaluator
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
-from defocus_edge.networks.onnx.dense import add_dense_model
-from defocus_edge.networks.onnx.export import OPSET, export_onnx
-from defocus_edge.networks.onnx.layers import GraphBuilder, add_layer
+from defocus_edge.networks.edge.keras_engine import KerasEngine
+from defocus_edge.networks.edge.networks import build_edge_networks
+from defocus_edge.networks.onnx.export import export_onnx
+from defocus_edge.networks.onnx.graph import OPSET, GraphBuilder
+from defocus_edge.networks.onnx.layers import add_layer
 from defocus_edge.networks.preset_files import WEIGHTS_FILE, PresetError, list_presets, read_metadata
 from defocus_edge.networks.presets import (
     SegmentationPreset,
@@ -146,7 +148,7 @@ def test_edge_presets_on_a_photo(rng, tmp_path, preset):
     export_onnx(preset, tmp_path / "x.onnx")
     image = np.float32(astronaut()[:96, 100:220] / 255)
     points = draw_points(rng, *image.shape[:2], 300)
-    expected = DenseEvaluator(load_edge_networks(preset)).predict(image, points)
+    expected = DenseEvaluator(KerasEngine(load_edge_networks(preset))).predict(image, points)
     blur, edge = run_dense(open_session(tmp_path / "x.onnx"), image, points)
     assert_same([blur, edge], expected, TRAINED_TOLERANCE)
     assert np.abs(blur - expected.blur).mean() < MEAN_TOLERANCE
@@ -309,10 +311,3 @@ def test_a_missing_package_is_said(small_preset, tmp_path, monkeypatch):
 def test_a_layer_without_a_form_is_refused():
     with pytest.raises(TypeError, match=r"layer must be one of \['Activation', .*Got: GroupNormalization\."):
         add_layer(GraphBuilder(), layers.GroupNormalization(), ["x"])
-
-
-def test_a_branch_of_another_kind_is_refused():
-    patch = keras.Input((41, 41, 3))
-    model = keras.Model(patch, {"blur": layers.Conv2D(2, 3, padding="same", name="b1_conv1")(patch)})
-    with pytest.raises(TypeError, match=r"layer b1_conv1 must be one that the dense evaluation knows\. Got: Conv2D\."):
-        add_dense_model(GraphBuilder(), model, "image", "points")

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+from defocus_edge.networks.edge.networks import build_edge_networks
 from training.edges.device.features import InterleavedFeatures
 from training.edges.model import PointModel
 from training.runs.checkpoints import load_network
@@ -39,7 +40,8 @@ import sys
 from pathlib import Path
 import keras
 import numpy as np
-from defocus_edge.networks.edge.networks import EdgeNetworksConfig, build_edge_networks
+from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+from defocus_edge.networks.edge.networks import build_edge_networks
 from training.data.sources import Cutout, Sources
 from training.edges.crops import CropSampler
 from training.edges.model import PointModel

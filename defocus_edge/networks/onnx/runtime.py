@@ -1,0 +1,71 @@
+"""B-NET and E-NET in onnxruntime. Needs the packages `onnx` and `onnxruntime`."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from defocus_edge.networks.edge.architecture import HEADS, EdgeNetworksConfig, EdgeWeights
+from defocus_edge.networks.onnx.dense import add_heads, add_maps
+from defocus_edge.networks.onnx.graph import FORMAT, OPSET, GraphBuilder
+
+#: Environment variable that says how many threads a session starts; all cores that the process may use unless set.
+THREADS_VARIABLE = "OMP_NUM_THREADS"
+_Ports = dict[str, tuple[int, tuple[int | str, ...]]]
+
+
+class OnnxEngine:
+    """Runs both networks on the CPU; any number of threads may use it. See `networks.edge.dense.Engine`."""
+
+    name = "onnxruntime"
+    device = "cpu:0"
+    takes_one_shape = False
+
+    def __init__(self, weights: EdgeWeights) -> None:
+        self.config: EdgeNetworksConfig = weights.config
+        channels = len(HEADS) * weights.config.filters
+        graph = GraphBuilder()
+        maps = add_maps(graph, weights, "image")
+        self._maps = _open(graph, {"image": (TensorProto.FLOAT, (1, "height", "width", 3))}, maps)
+        graph = GraphBuilder()
+        answers = add_heads(graph, weights, *maps, "points")
+        ports: _Ports = {name: (TensorProto.FLOAT, (1, f"{name}_h", f"{name}_w", channels)) for name in maps}
+        ports["points"] = (TensorProto.INT32, ("points", 3))
+        self._heads = _open(graph, ports, [answers[head] for head in HEADS])
+
+    def make_maps(self, tile: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Maps of a tile with its border, (1, T+40, T+40, 3)."""
+        return list(self._maps.run(None, {"image": tile}))
+
+    def predict(
+        self, maps: list[NDArray[np.float32]], points: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Softmax of both networks at (N, 3) points of the tile, see `add_heads`."""
+        coarse, fine = maps
+        blur, edge = self._heads.run(None, {"coarse": coarse, "fine": fine, "points": points})
+        return blur, edge
+
+
+def _open(graph: GraphBuilder, inputs: _Ports, outputs: list[str] | tuple[str, ...]) -> onnxruntime.InferenceSession:
+    """Make a session of a graph."""
+    ports = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+    drawn = helper.make_graph(graph.nodes, "edge", ports, ends, graph.constants)
+    model = helper.make_model(drawn, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=FORMAT)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _count_threads()
+    options.enable_mem_pattern = False  # plans of memory are kept for each shape, and tiles have many
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others use the cores between calls
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _count_threads() -> int:
+    """Threads of a session."""
+    wanted = os.environ.get(THREADS_VARIABLE, "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
