@@ -6,6 +6,7 @@ import typer
 
 from training.commands.context import measure_samples, train_context
 from training.commands.crops import render_crops
+from training.commands.distillation import ask_teacher, train_student
 from training.commands.edges import train_bnet, train_edges, train_enet
 from training.commands.evaluate import (
     evaluate_apertures,
@@ -31,6 +32,8 @@ app.command("edges")(train_edges)
 app.command("crops")(render_crops)
 app.command("samples")(measure_samples)
 app.command("context")(train_context)
+app.command("answers")(ask_teacher)
+app.command("student")(train_student)
 app.command("msdu")(make_mask_command("msdu", "MSDU-net"))
 app.command("defusion")(make_mask_command("defusion", "DeFusionNET"))
 app.command("maganet")(make_mask_command("maganet", "MA-GANet"))

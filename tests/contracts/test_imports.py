@@ -44,8 +44,9 @@ ROOMS = {
         "edges": {"data", "runs"},
         "masks": {"data", "runs"},
         "context": {"data", "runs"},
+        "distillation": {"data", "runs", "context", "edges"},
         "evaluation": {"data", "runs", "baselines", "masks"},
-        "commands": {"data", "runs", "edges", "masks", "context", "evaluation", "baselines"},
+        "commands": {"data", "runs", "edges", "masks", "context", "distillation", "evaluation", "baselines"},
         "__main__": {"commands"},
     },
 }

@@ -1,0 +1,1 @@
+"""Narrow networks that learn the answers of wide ones."""

@@ -1,0 +1,101 @@
+"""How a student is trained: on random windows of all pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from defocus_edge.blur_levels import BLUR_LEVELS, N_LEVELS
+from defocus_edge.networks.edge.networks import EdgeNetworks
+from training.distillation.answers import Answers
+from training.distillation.choices import STUDENT
+from training.distillation.model import StudentModel, measure_loss
+from training.distillation.settings import StudentSettings
+from training.distillation.windows import WindowBatch, WindowSampler
+from training.runs.checkpoints import list_variables
+from training.runs.optimizers import KernelMuon, make_rate
+from training.runs.training import Task
+
+# Seed and number of the held-back batches.
+_SEED, _HELD_BACK = 20_26, 8
+
+
+class StudentTask(Task[WindowBatch]):
+    """Trains both networks in place.
+
+    Parameters
+    ----------
+    pictures, development : sequence of Answers
+        Pictures that are learnt from, and pictures that never are.
+    """
+
+    settings: StudentSettings
+
+    def __init__(
+        self,
+        networks: EdgeNetworks,
+        settings: StudentSettings,
+        pictures: Sequence[Answers],
+        development: Sequence[Answers],
+    ) -> None:
+        super().__init__(STUDENT, settings, networks.config)
+        self._sampler = WindowSampler(pictures)
+        held_back = WindowSampler(development)
+        self._held_back = [
+            held_back.draw_batch(settings.windows, settings.squares, rng=np.random.default_rng((_SEED, number)))
+            for number in range(_HELD_BACK)
+        ]
+        self._model = StudentModel(networks)
+        optimizer = KernelMuon(learning_rate=make_rate(settings), weight_decay=0.0, adam_weight_decay=0.0)
+        weights = settings.truth_share, settings.edge_weight
+        loss = _StudentLoss(*weights)
+        self._model.compile(optimizer=optimizer, loss=loss, jit_compile=keras.backend.backend() == "jax")
+        optimizer.build(self._model.trainable_variables)
+
+    @property
+    def variables(self) -> list[Any]:
+        """See `Task`."""
+        return list_variables(self._model)
+
+    def draw(self, step: int, rng: np.random.Generator) -> WindowBatch:  # noqa: ARG002 - all steps are alike
+        """See `Task`."""
+        return self._sampler.draw_batch(self.settings.windows, self.settings.squares, rng=rng)
+
+    def take_step(self, batch: WindowBatch) -> float:
+        """See `Task`."""
+        inputs = {"images": batch.images, "squares": batch.squares}
+        return float(np.asarray(self._model.train_on_batch(inputs, batch.answers, sample_weight=batch.weights)))
+
+    def score(self) -> dict[str, float]:
+        """How far the student is from the teacher on held-back pictures: in px, and in the probability of an edge."""
+        off, edge_off, error = [], [], []
+        for batch in self._held_back:
+            output = self._model.predict_on_batch({"images": batch.images, "squares": batch.squares})
+            kept = batch.weights > 0
+            found, said = np.asarray(keras.ops.convert_to_numpy(output))[kept], batch.answers[kept]
+            radius, wanted = found[:, :N_LEVELS] @ BLUR_LEVELS, said[:, :N_LEVELS] @ BLUR_LEVELS
+            pattern = said[:, N_LEVELS] < 0.5
+            truth = np.clip(said[:, -1], BLUR_LEVELS[0], BLUR_LEVELS[-1])
+            off.append(np.abs(radius - wanted)[pattern])
+            edge_off.append(np.abs(found[:, -1] - said[:, N_LEVELS]))
+            error.append(np.abs(radius - truth)[pattern & ~np.isnan(truth)])
+        names = ("off_teacher_px", "off_teacher_depth", "mae_px")
+        return {
+            name: round(float(np.concatenate(values).mean()), 4)
+            for name, values in zip(names, (off, edge_off, error), strict=True)
+        }
+
+
+class _StudentLoss(keras.losses.Loss):
+    """`measure_loss` with its weights."""
+
+    def __init__(self, truth_share: float, edge_weight: float) -> None:
+        super().__init__()
+        self._weights = truth_share, edge_weight
+
+    def call(self, answers: Any, output: Any) -> Any:
+        """Loss of each square."""
+        return measure_loss(answers, output, *self._weights)

@@ -1,0 +1,108 @@
+"""Random windows of the pictures of a store, as batches for the student."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defocus_edge.blur_levels import N_LEVELS
+from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE
+from defocus_edge.networks.edge.point_tiles import read_padded_window
+from training.distillation.answers import GRID_STEP, Answers
+
+#: Squares along a side of a window, and the side in px of a window with its border.
+WINDOW_SQUARES = 20
+WINDOW_SIDE = WINDOW_SQUARES * GRID_STEP + PATCH_SIDE - 1
+
+
+@dataclass(frozen=True, eq=False)
+class WindowBatch:
+    """B windows with the answers at P of their squares; the rest of the room is padding.
+
+    Attributes
+    ----------
+    images : (B, 100, 100, 3) ndarray of float32
+        RGB in [0, 1].
+    squares : (P, 3) ndarray of int32
+        Number of the window, row and column of the square in it.
+    answers : (P, 25) ndarray of float32
+        The teacher's 23 probabilities of levels and its probability of a depth edge, and the true radius in px, NaN
+        where it is not known.
+    weights : (P,) ndarray of float32
+        1, or 0 for padding.
+    """
+
+    images: NDArray[np.float32]
+    squares: NDArray[np.int32]
+    answers: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+
+class WindowSampler:
+    """Draws windows without end, each in a random one of its eight turns and mirrorings.
+
+    A picture is drawn in proportion to the root of the number of its squares. Squares of a window are drawn so that
+    rare levels are not lost.
+    """
+
+    def __init__(self, pictures: Sequence[Answers]) -> None:
+        self._pictures = list(pictures)
+        shares = np.sqrt([len(picture.squares) for picture in self._pictures])
+        self._shares = shares / shares.sum()
+
+    def draw_batch(self, windows: int, squares: int, *, rng: np.random.Generator) -> WindowBatch:
+        """Draw `windows` windows with at most `squares` squares each."""
+        images = np.empty((windows, WINDOW_SIDE, WINDOW_SIDE, 3), dtype=np.float32)
+        places = np.zeros((windows, squares, 3), dtype=np.int32)
+        answers = np.full((windows, squares, N_LEVELS + 2), np.nan, dtype=np.float32)
+        answers[..., :-1] = 0
+        weights = np.zeros((windows, squares), dtype=np.float32)
+        for number in range(windows):
+            image, inside, said = self._draw_window(squares, rng)
+            images[number], count = image / np.float32(255), len(inside)
+            places[number, :count, 0], places[number, :count, 1:] = number, inside
+            answers[number, :count], weights[number, :count] = said, 1
+        return WindowBatch(images, places.reshape(-1, 3), answers.reshape(-1, N_LEVELS + 2), weights.reshape(-1))
+
+    def _draw_window(
+        self, most: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.integer], NDArray[np.float32]]:
+        """One window, its squares and what is known of them."""
+        picture = self._pictures[rng.choice(len(self._pictures), p=self._shares)]
+        squares = picture.squares.astype(np.int64)
+        # A window around some square, within the picture if it is large enough.
+        first = squares[rng.integers(len(squares))] - rng.integers(0, WINDOW_SQUARES, 2)
+        last = -(-np.array(picture.image.shape[:2]) // GRID_STEP) - WINDOW_SQUARES
+        first = np.clip(first, 0, np.maximum(last, 0))
+        image = read_padded_window(picture.image, first * GRID_STEP, np.array([WINDOW_SIDE, WINDOW_SIDE]))
+        members = np.flatnonzero(((squares >= first) & (squares < first + WINDOW_SQUARES)).all(axis=1))
+        if len(members) > most:
+            kind = picture.blur[members].argmax(axis=1) + N_LEVELS * (picture.depth[members] > 0.5)
+            shares = 1 / np.sqrt(np.bincount(kind)[kind])
+            members = rng.choice(members, most, replace=False, p=shares / shares.sum())
+        said = np.column_stack([picture.blur[members], picture.depth[members], picture.truth[members]])
+        image, inside = turn(image, squares[members] - first, int(rng.integers(4)), mirror=rng.random() < 0.5)
+        return image, inside, said.astype(np.float32)
+
+
+def turn(
+    image: NDArray[np.uint8], squares: NDArray[np.integer], quarters: int, *, mirror: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
+    """Turn a window and its squares by quarters, counter-clockwise, then mirror it; middles of squares stay such."""
+    last = WINDOW_SQUARES - 1
+    for _ in range(quarters):
+        squares = np.stack([last - squares[:, 1], squares[:, 0]], axis=1)
+    image = np.rot90(image, quarters)
+    if mirror:
+        return image[:, ::-1], np.stack([squares[:, 0], last - squares[:, 1]], axis=1)
+    return image, squares
+
+
+def cut_patches(batch: WindowBatch) -> NDArray[np.float32]:
+    """Patches of 41×41 px, (P, 41, 41, 3), in the middles of the squares of a batch without its padding."""
+    corners = batch.squares[batch.weights > 0] * np.array([1, GRID_STEP, GRID_STEP]) + np.array([0, 1, 1])
+    side = 2 * PATCH_RADIUS + 1
+    return np.stack([batch.images[n, row : row + side, col : col + side] for n, row, col in corners])
