@@ -47,11 +47,13 @@ def add_heads(graph: GraphBuilder, weights: EdgeWeights, coarse: str, fine: str,
         _gather(graph, fine, corners, grid_step, 1),
     ]
     first = graph.add("Relu", [graph.add("Add", grids, "heads/sum")], "heads/relu")
-    shape = graph.add_constant("heads/shape", np.array([-1, HEAD_SIDE**2 * filters], np.int64))
+    shape = graph.add_constant("heads/shape", np.array([-1, HEAD_SIDE, HEAD_SIDE, filters], np.int64))
     answers = {}
     for number, head in enumerate(HEADS):
         own = graph.add_slice(first, {2: (number * filters, (number + 1) * filters)}, f"{head}/channels")
-        answers[head] = _add_head(graph, weights, graph.add("Reshape", [own, shape], f"{head}/grid"), head)
+        grid = graph.add("Reshape", [own, shape], f"{head}/grid")
+        grid = graph.add("Transpose", [grid], f"{head}/channels_first", perm=CHANNELS_FIRST)
+        answers[head] = _add_head(graph, weights, grid, head)
     return answers
 
 
@@ -65,15 +67,16 @@ def _gather(graph: GraphBuilder, maps: str, corners: str, corner_step: int, step
     return graph.add("GatherND", [maps, graph.add("Add", [corners, offsets], f"{maps}/index")], f"{maps}/gathered")
 
 
-def _add_head(graph: GraphBuilder, weights: EdgeWeights, values: str, head: str) -> str:
-    """Add a head from its second convolution on, at (N, 25 F) values.
+def _add_head(graph: GraphBuilder, weights: EdgeWeights, grid: str, head: str) -> str:
+    """Add a head from its second convolution on, at (N, F, 5, 5) values.
 
-    On grids as small as 5×5 values, products of matrices are faster than convolutions.
+    Products of matrices in place of these small convolutions were measured: they take longer.
     """
     arrays = weights.arrays
-    for number, side in ((2, HEAD_SIDE), (3, HEAD_SIDE - 2), (4, 1)):
+    for number in (2, 3, 4):
         name = f"{head}_head_conv{number}"
-        values = graph.add_activation(_convolve_rows(graph, values, arrays[name][0], side, name), "relu")
+        grid = graph.add_activation(graph.add_convolution(grid, arrays[name][0], name), "relu")
+    values = graph.add("Flatten", [grid], f"{head}/values")
     if weights.config.head_normalization:
         values = graph.add_head_normalization(values, f"{head}/normalized")
     count = len(weights.config.dense_units) + 1
@@ -82,33 +85,6 @@ def _add_head(graph: GraphBuilder, weights: EdgeWeights, values: str, head: str)
         kernel, bias = arrays[name]
         values = graph.add_dense(values, kernel, bias, name, "relu" if number < count else "softmax")
     return values
-
-
-def _convolve_rows(graph: GraphBuilder, values: str, kernel: NDArray[np.float32], side: int, name: str) -> str:
-    """Add a valid convolution of grids, (N, side² · inputs): one product for each row of the result."""
-    size, _, inputs, _ = kernel.shape
-    left, length = side - size + 1, side * inputs
-    matrix = graph.add_constant(f"{name}/matrix", unfold_kernel(kernel, side))
-    rows = []
-    for row in range(left):
-        source = values
-        if left > 1:
-            source = graph.add_slice(values, {1: (row * length, (row + size) * length)}, f"{name}/rows{row}")
-        rows.append(graph.add("MatMul", [source, matrix], f"{name}/row{row}"))
-    return graph.add("Concat", rows, name, axis=1) if left > 1 else rows[0]
-
-
-def unfold_kernel(kernel: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Matrix that gives one row of the valid convolution of maps, `side` values wide, with a kernel (k, k, in, out).
-
-    The rows of the matrix are the values of k rows of a map, its columns are those of the row of the result.
-    """
-    size, _, inputs, outputs = kernel.shape
-    left = side - size + 1
-    matrix = np.zeros((size, side, inputs, left, outputs), np.float32)
-    for column in range(left):
-        matrix[:, column : column + size, :, column] = kernel
-    return matrix.reshape(size * side * inputs, left * outputs)
 
 
 class _Maps:
