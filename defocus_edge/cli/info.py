@@ -30,6 +30,7 @@ REPAIR_OPENCV = f"pip uninstall -y {' '.join(OPENCV_WHEELS)} && pip install open
 _DISTRIBUTIONS = {
     "tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly"),
     "keras": ("keras", "keras-nightly"),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "opencv": OPENCV_WHEELS,
     "numpy": ("numpy",),
     "numba": ("numba",),

@@ -36,6 +36,8 @@ def start_engine(
     if choose_engine(engine, precision=precision, device=device) == "onnxruntime":
         from defocus_edge.networks.onnx.runtime import OnnxEngine
 
+        if device != AUTO:
+            choose_device(device)  # "cpu:x" is refused
         weights = load_edge_weights(source) if isinstance(source, str | Path) else source.weights
         return OnnxEngine(_set_grid(weights, grid_step))
     from defocus_edge.networks.edge.keras_engine import KerasEngine

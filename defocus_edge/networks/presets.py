@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.networks.preset_files import (
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from defocus_edge.networks.edge.architecture import EdgeNetworksConfig, EdgeWeights
     from defocus_edge.networks.edge.networks import EdgeNetworks
     from defocus_edge.networks.weight_files import Arrays
+
+Architecture = TypeVar("Architecture")
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,31 +203,25 @@ def _read_context_config(path: Path) -> ContextConfig:
     """Read the architecture of the network that corrects points."""
     from defocus_edge.networks.context import ContextConfig
 
-    values = read_config(path)
-    if values.pop("network") != CONTEXT_NETWORK:
-        msg = f"{path} must be of a network {CONTEXT_NETWORK!r}; presets of it: {list_presets(CONTEXT_NETWORK)}."
-        raise PresetError(msg)
-    try:
-        values["units"] = tuple(values["units"])
-        return ContextConfig(**values)
-    except (TypeError, KeyError, ValueError) as error:
-        msg = f"{path} does not describe a network {CONTEXT_NETWORK!r}: {error}"
-        raise PresetError(msg) from error
+    return _read_architecture(path, CONTEXT_NETWORK, ContextConfig, needed="units")
 
 
 def _read_edge_config(path: Path) -> EdgeNetworksConfig:
     """Read the architecture of B-NET and E-NET."""
     from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 
+    return _read_architecture(path, EDGE_NETWORKS, EdgeNetworksConfig, needed="dense_units")
+
+
+def _read_architecture(path: Path, network: str, build: Callable[..., Architecture], *, needed: str) -> Architecture:
+    """Read the configuration of a kind of network; the key `needed` must be there, others may be missing."""
     values = read_config(path)
-    if values.pop("network") != EDGE_NETWORKS:
-        msg = f"{path} must be of the networks {EDGE_NETWORKS!r}; presets of them: {list_presets(EDGE_NETWORKS)}."
+    if values.pop("network") != network:
+        msg = f"{path} must be of a network {network!r}; presets of it: {list_presets(network)}."
         raise PresetError(msg)
     try:
-        values["dense_units"] = tuple(values["dense_units"])
-        if "branch_sides" in values:  # old presets lack it
-            values["branch_sides"] = tuple(values["branch_sides"])
-        return EdgeNetworksConfig(**values)
+        values = {needed: values[needed], **values}
+        return build(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
     except (TypeError, KeyError, ValueError) as error:
-        msg = f"{path} does not describe the edge networks: {error}"
+        msg = f"{path} does not describe a network {network!r}: {error}"
         raise PresetError(msg) from error

@@ -131,7 +131,7 @@ def test_presets_of_other_methods_are_refused(segmentation_presets, small_preset
         BlurDetector("msdu", preset=segmentation_presets / "defusion")
     with pytest.raises(PresetError, match=r"config\.json must be of msdu\. Got: 'edge'\."):
         BlurDetector("msdu", preset=small_preset)
-    with pytest.raises(PresetError, match=r"config\.json must be of the networks 'edge'"):
+    with pytest.raises(PresetError, match=r"config\.json must be of a network 'edge'"):
         BlurDetector("threshold", preset=segmentation_presets / "msdu")
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.estimation.stages import measure
-from defocus_edge.files.atomic import atomic_write, read_bytes
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from training.runs.records import read_record, store_record
 
 #: How the name of a file ends.
 SUFFIX = ".sample.npz"
@@ -62,24 +61,12 @@ def measure_sample(image: NDArray[np.float32], truth: NDArray[np.float32], evalu
 
 def store_sample(folder: Path, name: str, make: Callable[[], Sample | None]) -> bool:
     """Write a sample unless the folder has it; False if there is none to write."""
-    path = folder / f"{name}{SUFFIX}"
-    if path.is_file():
-        return True
-    sample = make()
-    if sample is None:
-        return False
-    folder.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    np.savez(buffer, **asdict(sample))
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
-    return True
+    return store_record(folder / f"{name}{SUFFIX}", make)
 
 
 def read_sample(path: Path) -> Sample:
-    """Read one sample; raises OSError or ValueError."""
-    with np.load(io.BytesIO(read_bytes(path))) as arrays:
-        return Sample(**{field.name: arrays[field.name] for field in fields(Sample)})
+    """Read one file; raises OSError or ValueError."""
+    return read_record(path, Sample)
 
 
 def list_samples(folder: Path) -> list[Path]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 
 from defocus_edge.estimation.edges import find_edges
 from defocus_edge.estimation.light_range import find_step, stretch_range
-from defocus_edge.files.atomic import atomic_write, read_bytes
 from defocus_edge.networks.edge.architecture import POOL_STRIDE
 from defocus_edge.networks.edge.dense import DenseEvaluator
+from training.runs.records import read_record, store_record
 
 #: How the name of a file ends.
 SUFFIX = ".answers.npz"
@@ -81,23 +80,12 @@ def find_squares(points: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDAr
 
 def store_answers(folder: Path, name: str, make: Callable[[], Answers | None]) -> bool:
     """Write the answers to a picture unless the folder has them; False if there are none to write."""
-    path = folder / f"{name}{SUFFIX}"
-    if path.is_file():
-        return True
-    answers = make()
-    if answers is None:
-        return False
-    buffer = io.BytesIO()
-    np.savez(buffer, **asdict(answers))
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
-    return True
+    return store_record(folder / f"{name}{SUFFIX}", make)
 
 
 def read_answers(path: Path) -> Answers:
     """Read one file; raises OSError or ValueError."""
-    with np.load(io.BytesIO(read_bytes(path))) as arrays:
-        return Answers(**{field.name: arrays[field.name] for field in fields(Answers)})
+    return read_record(path, Answers)
 
 
 def list_answers(folder: Path) -> list[Path]:

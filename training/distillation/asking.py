@@ -74,7 +74,6 @@ def _answer(lesson: Lesson, folder: str, kind: str, path: Path, number: int) -> 
     """Store the answers to one picture."""
     store, name = lesson.store / folder, f"{path.parent.name}-{path.name.split('.')[0]}"
     teacher = _load_teacher(lesson.teacher)
-    store.mkdir(parents=True, exist_ok=True)
     if kind == "photo":
         store_answers(store, name, lambda: ask(_cut_photo(path, number), None, teacher))
         return

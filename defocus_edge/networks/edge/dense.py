@@ -137,7 +137,7 @@ class DenseEvaluator:
 
 def _chunk(
     members: NDArray[np.int64], places: NDArray[np.integer]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.int64] | slice]]:
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.int64]]]:
     """Divide points by their places; several points may share one.
 
     Yields the points, up to `POINT_CHUNK` different places, and for each point which of these is its own.

@@ -60,8 +60,9 @@ def test_what_onnxruntime_cannot_do_is_refused(options):
 def test_unknown_engine_and_device_are_refused(small_preset):
     with pytest.raises(ValueError, match=r"engine must be one of \('auto', 'onnxruntime', 'keras'\)\. Got: 'torch'"):
         choose_engine("torch")
-    with pytest.raises(DeviceError, match="device must be 'auto', 'cpu' or 'gpu:0'"):
-        start_engine(small_preset, device="tpu")
+    for device in ("tpu", "cpu:x"):
+        with pytest.raises(DeviceError, match="device must be 'auto', 'cpu' or 'gpu:0'"):
+            start_engine(small_preset, device=device)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "keras"])

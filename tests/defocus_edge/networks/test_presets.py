@@ -149,7 +149,7 @@ def test_metadata_that_is_no_object_is_refused(preset, content):
 )
 def test_config_of_something_else_is_refused(preset, content):
     (preset / CONFIG_FILE).write_text(content, encoding="utf-8")
-    with pytest.raises(PresetError, match=r"config\.json does not describe the edge networks: "):
+    with pytest.raises(PresetError, match=r"config\.json does not describe a network 'edge': "):
         load_edge_networks(preset)
 
 
@@ -162,7 +162,7 @@ def test_config_that_names_no_network_is_refused(preset, content):
 
 def test_preset_of_another_network_is_refused(preset):
     edit_json(preset / CONFIG_FILE, network="msdu")
-    with pytest.raises(PresetError, match=r"config\.json must be of the networks 'edge'; presets of them: \["):
+    with pytest.raises(PresetError, match=r"config\.json must be of a network 'edge'; presets of it: \["):
         load_edge_networks(preset)
 
 
