@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ _NVIDIA_DEVICE = Path("/dev/nvidiactl")
 
 class DeviceError(ValueError):
     """A device that does not exist, or that the backend does not see."""
+
+
+def count_cores() -> int:
+    """How many cores of the processor this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_nvidia_gpu() -> bool:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.estimation.reduction import reduce_pictures
+from defocus_edge.files.atomic import atomic_write
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.engines import start_engine
+from defocus_edge.networks.preset_files import read_metadata
 from synth.workers import start_workers
 from training.context.measuring import DEVELOPMENT, SCENES
 from training.context.samples import list_samples, read_sample
@@ -23,6 +25,8 @@ from training.distillation.answers import GRID_STEP, Answers, ask, store_answers
 PHOTO_FOLDERS = (*SHARP_FOLDERS, "salient", "real/cuhk")
 #: Folders of the answers: about pictures that are learnt from, and about held-back ones.
 TRAINING, HELD_BACK = "training", "development"
+#: File of a store with the SHA-256 of the weights that answered.
+TEACHER_FILE = "teacher.sha256"
 #: Largest side in px of what is cut out of a photograph. Larger photographs are halved first while their shorter side
 #: stays above it.
 PHOTO_SIDE = 360
@@ -61,8 +65,22 @@ def list_work(lesson: Lesson) -> list[tuple[str, str, Path, int]]:
     return work
 
 
+def check_teacher(store: Path, teacher: str) -> None:
+    """Raise ValueError if a store says that another teacher filled it, by the checksum of its weights."""
+    path = store / TEACHER_FILE
+    if path.is_file() and path.read_text(encoding="utf-8") != read_metadata(teacher)["sha256"]:
+        msg = f"teacher must be the preset whose answers {store} holds. Got: {teacher}, whose weights are others."
+        raise ValueError(msg)
+
+
 def fill_answers(lesson: Lesson, *, jobs: int) -> Iterator[int]:
-    """Ask about what the store does not hold yet; yields how many of `list_work` are done."""
+    """Ask about what the store does not hold yet; yields how many of `list_work` are done.
+
+    ValueError if the store holds the answers of another teacher.
+    """
+    check_teacher(lesson.store, lesson.teacher)
+    with atomic_write(lesson.store / TEACHER_FILE) as temporary:
+        temporary.write_text(read_metadata(lesson.teacher)["sha256"], encoding="utf-8")
     with start_workers(jobs) as executor:
         waiting = [executor.submit(_answer, lesson, *work) for work in list_work(lesson)]
         for done, future in enumerate(waiting, start=1):

@@ -14,8 +14,11 @@ import numpy as np
 from defocus_edge.networks.edge.architecture import EdgeWeights
 from defocus_edge.networks.edge.networks import EdgeNetworks, build_edge_networks
 from defocus_edge.networks.presets import load_edge_networks, load_edge_weights, save_edge_preset
+from training.data.sources import DEVELOPMENT_STRIDE
 from training.distillation.answers import Answers, list_answers, read_answers
-from training.distillation.asking import HELD_BACK, TRAINING
+from training.distillation.asking import HELD_BACK, TRAINING, check_teacher
+from training.distillation.choices import STUDENT
+from training.distillation.model import StudentModel
 from training.distillation.pruning import prune
 from training.distillation.settings import StudentConfig, StudentSettings
 from training.distillation.training import StudentTask
@@ -41,7 +44,7 @@ class StudentRun(TrainingRun):
         (name,) = stages
         checkpoint = find_checkpoint(Path(given), name)
         if checkpoint.is_file():
-            load_network(checkpoint, StudentTask(self.networks, self.config.settings, *self._data).variables)
+            load_network(checkpoint, StudentModel(self.networks).variables)
             return
         networks = load_edge_networks(given)
         ours, theirs = self.config.architecture, networks.config
@@ -50,17 +53,13 @@ class StudentRun(TrainingRun):
             raise CheckpointError(msg)
         self.networks.joint.set_weights(networks.joint.get_weights())
 
-    @property
-    def _data(self) -> tuple[list[Answers], list[Answers]]:
-        return self.pictures, self.development
-
     def train_network(self) -> dict[str, float]:
         """Take all steps; return the scores on held-back pictures."""
         settings = self.config.settings
-        is_new = settings.start is None and not (self.resume and find_checkpoint(self.folder, "student").is_file())
+        is_new = settings.start is None and not (self.resume and find_checkpoint(self.folder, STUDENT).is_file())
         if is_new:
             fill(self.networks, self._begin(settings))
-        return self.train(StudentTask(self.networks, settings, *self._data))
+        return self.train(StudentTask(self.networks, settings, self.pictures, self.development))
 
     def _begin(self, settings: StudentSettings) -> EdgeWeights:
         """First weights: those of the teacher, pruned."""
@@ -80,7 +79,7 @@ class StudentRun(TrainingRun):
             "taught_by": Path(self.teacher).name,
             "development_windows": trained,
             "pictures": self.counts,
-            "development_split": f"every {settings.validation_stride}th file of each folder by sorted name",
+            "development_split": f"every {DEVELOPMENT_STRIDE}th file of each folder by sorted name",
         }
         config = replace(self.config.architecture, depth_threshold=teacher.depth_threshold, context=teacher.context)
         return save_edge_preset(replace(self.networks, config=config), self.folder / "preset", metadata | own)
@@ -97,8 +96,9 @@ def open_student_run(
 ) -> StudentRun:
     """Build the networks and read the answers of a store, which `fill_answers` has filled with those of the teacher.
 
-    Raises FileNotFoundError if the store has none.
+    Raises FileNotFoundError if the store has none, and ValueError if another teacher gave them.
     """
+    check_teacher(store, teacher)
     keras.utils.set_random_seed(config.settings.seed)
     paths = {name: list_answers(store / name) for name in (TRAINING, HELD_BACK)}
     if not all(paths.values()):

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLUR_LEVELS, N_LEVELS
 from defocus_edge.networks.edge.networks import EdgeNetworks
@@ -17,6 +18,7 @@ from training.distillation.settings import StudentSettings
 from training.distillation.windows import WindowBatch, WindowSampler
 from training.runs.checkpoints import list_variables
 from training.runs.optimizers import KernelMuon, make_rate
+from training.runs.tables import NAN
 from training.runs.training import Task
 
 # Seed and number of the held-back batches.
@@ -50,8 +52,7 @@ class StudentTask(Task[WindowBatch]):
         ]
         self._model = StudentModel(networks)
         optimizer = KernelMuon(learning_rate=make_rate(settings), weight_decay=0.0, adam_weight_decay=0.0)
-        weights = settings.truth_share, settings.edge_weight
-        loss = _StudentLoss(*weights)
+        loss = _StudentLoss(settings.truth_share, settings.edge_weight)
         self._model.compile(optimizer=optimizer, loss=loss, jit_compile=keras.backend.backend() == "jax")
         optimizer.build(self._model.trainable_variables)
 
@@ -84,9 +85,13 @@ class StudentTask(Task[WindowBatch]):
             error.append(np.abs(radius - truth)[pattern & ~np.isnan(truth)])
         names = ("off_teacher_px", "off_teacher_depth", "mae_px")
         return {
-            name: round(float(np.concatenate(values).mean()), 4)
-            for name, values in zip(names, (off, edge_off, error), strict=True)
+            name: _average(np.concatenate(values)) for name, values in zip(names, (off, edge_off, error), strict=True)
         }
+
+
+def _average(values: NDArray[np.floating]) -> float:
+    """Rounded mean; NaN of nothing, as where no true radius is known."""
+    return round(float(values.mean()), 4) if len(values) else NAN
 
 
 class _StudentLoss(keras.losses.Loss):

@@ -6,16 +6,19 @@ import io
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from defocus_edge.files.atomic import atomic_write, read_bytes
 
-Record = TypeVar("Record")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
 
 
-def store_record(path: Path, make: Callable[[], Any]) -> bool:
+def store_record(path: Path, make: Callable[[], DataclassInstance | None]) -> bool:
     """Write what `make` returns, a dataclass of arrays, unless the file is there; False if it returns None."""
     if path.is_file():
         return True
@@ -33,4 +36,4 @@ def store_record(path: Path, make: Callable[[], Any]) -> bool:
 def read_record(path: Path, kind: type[Record]) -> Record:
     """Read one file; raises OSError or ValueError."""
     with np.load(io.BytesIO(read_bytes(path))) as arrays:
-        return kind(**{field.name: arrays[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass
+        return kind(**{field.name: arrays[field.name] for field in fields(kind)})

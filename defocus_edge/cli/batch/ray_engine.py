@@ -13,8 +13,8 @@ from typing import Any
 
 from defocus_edge._extras import Extra
 from defocus_edge.cli.batch.records import MAX_DEATHS, EngineError, Item, Record, Work, end_process_on_error, give_up
-from defocus_edge.cli.batch.threads import count_cores
 from defocus_edge.cli.console import silence_stderr
+from defocus_edge.networks.devices import count_cores
 
 RAY = Extra("ray", "ray", "runs with --engine ray")
 # Largest number of blocks in Ray Data, which keeps count of them. Pictures of one block come back together.

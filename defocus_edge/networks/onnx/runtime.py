@@ -9,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from defocus_edge.networks.devices import count_cores
 from defocus_edge.networks.edge.architecture import HEADS, EdgeNetworksConfig, EdgeWeights
 from defocus_edge.networks.onnx.dense import add_heads, add_maps
 from defocus_edge.networks.onnx.graph import FORMAT, OPSET, GraphBuilder
@@ -66,6 +67,4 @@ def _open(graph: GraphBuilder, inputs: _Ports, outputs: list[str] | tuple[str, .
 def _count_threads() -> int:
     """Threads of a session."""
     wanted = os.environ.get(THREADS_VARIABLE, "")
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(wanted) if wanted.isdecimal() and int(wanted) else count_cores()

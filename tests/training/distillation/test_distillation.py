@@ -27,6 +27,7 @@ from training.distillation.model import StudentModel, measure_loss, share_truth
 from training.distillation.pruning import prune
 from training.distillation.settings import read_student_config
 from training.distillation.stages import fill
+from training.distillation.training import StudentTask
 from training.distillation.windows import WINDOW_SIDE, WindowSampler, cut_patches, turn
 
 WIDE = EdgeNetworksConfig(filters=6, dense_units=(10, 8), head_normalization=True, context="context-v1")
@@ -266,6 +267,31 @@ def test_a_student_from_the_command_line(data, teacher, tmp_path):
         assert begun.exit_code == 0, begun.output
         for path in sorted((tmp_path / "second").glob("student.*")):
             path.unlink()
+
+
+def test_a_store_keeps_to_its_teacher(data, teacher, tmp_path):
+    store = tmp_path / "answers"
+    asked = ("answers", "--samples", data / "samples", "--store", store, "--jobs", 1, "--teacher")
+    assert run(*asked, teacher).exit_code == 0
+    networks = build_edge_networks(WIDE)
+    fill_networks(networks, np.random.default_rng(9))
+    other = save_edge_preset(networks, tmp_path / "other", {"name": "other"})
+    config = tmp_path / "tiny.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    student = ("student", "--store", store, "--out", tmp_path / "run", "--config", config, "--teacher")
+    for command in (asked, student):
+        refused = run(*command, other)
+        assert refused.exit_code != 0
+        assert "teacher must be the preset whose answers" in " ".join(refused.output.split())
+
+
+def test_photographs_alone_have_no_error(answers, wide):
+    networks = build_edge_networks(replace(WIDE, grid_step=3))
+    networks.joint.set_weights(wide.joint.get_weights())
+    settings = replace(read_student_config("fast").settings, windows=1, squares=8)
+    scores = StudentTask(networks, settings, answers, answers[1:]).score()
+    assert np.isnan(scores["mae_px"])
+    assert scores["off_teacher_px"] < 0.5
 
 
 def test_wrong_folders_are_said_in_one_line(tmp_path):

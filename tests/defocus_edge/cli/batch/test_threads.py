@@ -3,7 +3,8 @@
 import pytest
 
 from defocus_edge.cli.batch import threads
-from defocus_edge.cli.batch.threads import THREAD_VARIABLES, count_cores, share_cores
+from defocus_edge.cli.batch.threads import THREAD_VARIABLES, share_cores
+from defocus_edge.networks.devices import count_cores
 
 
 @pytest.fixture(autouse=True)
