@@ -36,8 +36,8 @@ class StudentSettings(StageSettings):
 
     steps: Count
     #: Number of windows in one step, and of squares of one window at most.
-    windows: Count = 8
-    squares: Count = 128
+    windows: Count = 24
+    squares: Count = 40
     #: Patches to which the first weights are fitted, see `pruning`.
     patches: Count = 2000
     learning_rate: Share = 2e-3

@@ -13,9 +13,12 @@ from defocus_edge.networks.edge.patches import PATCH_RADIUS, PATCH_SIDE
 from defocus_edge.networks.edge.point_tiles import read_padded_window
 from training.distillation.answers import GRID_STEP, Answers
 
-#: Squares along a side of a window, and the side in px of a window with its border.
-WINDOW_SQUARES = 20
+#: Squares along a side of a window, and the side in px of a window with its border. Squares of a window are alike, so
+#: that many small windows teach more than few large ones that take as long.
+WINDOW_SQUARES = 8
 WINDOW_SIDE = WINDOW_SQUARES * GRID_STEP + PATCH_SIDE - 1
+#: Power of the number of squares of a kind by which kinds are drawn, and share of the windows around a depth edge.
+BALANCE, DEPTH_SHARE = 0.25, 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +27,7 @@ class WindowBatch:
 
     Attributes
     ----------
-    images : (B, 100, 100, 3) ndarray of float32
+    images : (B, 64, 64, 3) ndarray of float32
         RGB in [0, 1].
     squares : (P, 3) ndarray of int32
         Number of the window, row and column of the square in it.
@@ -44,13 +47,19 @@ class WindowBatch:
 class WindowSampler:
     """Draws windows without end, each in a random one of its eight turns and mirrorings.
 
-    A picture is drawn in proportion to the root of the number of its squares. Squares of a window are drawn so that
-    rare levels are not lost.
+    A window is drawn around a square of a kind: of one of the levels, or a depth edge, by the teacher's answer. Of most
+    photographs nearly all squares are of the first level. Kinds are therefore drawn by the fourth root of their number,
+    and a share of the windows, `DEPTH_SHARE`, is of depth edges.
     """
 
     def __init__(self, pictures: Sequence[Answers]) -> None:
         self._pictures = list(pictures)
-        shares = np.sqrt([len(picture.squares) for picture in self._pictures])
+        kinds = np.concatenate([find_kinds(picture) for picture in self._pictures])
+        counts = np.bincount(kinds, minlength=N_LEVELS + 1)
+        self._by_kind = np.split(np.argsort(kinds, kind="stable").astype(np.int32), np.cumsum(counts)[:-1])
+        self._firsts = np.cumsum([0, *(len(picture.squares) for picture in self._pictures)])
+        shares = counts**BALANCE
+        shares[N_LEVELS] = (counts[N_LEVELS] > 0) * DEPTH_SHARE / (1 - DEPTH_SHARE) * (shares[:N_LEVELS].sum() or 1)
         self._shares = shares / shares.sum()
 
     def draw_batch(self, windows: int, squares: int, *, rng: np.random.Generator) -> WindowBatch:
@@ -71,21 +80,28 @@ class WindowSampler:
         self, most: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.integer], NDArray[np.float32]]:
         """One window, its squares and what is known of them."""
-        picture = self._pictures[rng.choice(len(self._pictures), p=self._shares)]
+        chosen = rng.choice(self._by_kind[rng.choice(N_LEVELS + 1, p=self._shares)])
+        number = np.searchsorted(self._firsts, chosen, side="right") - 1
+        picture = self._pictures[number]
         squares = picture.squares.astype(np.int64)
-        # A window around some square, within the picture if it is large enough.
-        first = squares[rng.integers(len(squares))] - rng.integers(0, WINDOW_SQUARES, 2)
+        # The square lies anywhere in its window, and the window in the picture if that is large enough.
+        first = squares[chosen - self._firsts[number]] - rng.integers(0, WINDOW_SQUARES, 2)
         last = -(-np.array(picture.image.shape[:2]) // GRID_STEP) - WINDOW_SQUARES
         first = np.clip(first, 0, np.maximum(last, 0))
         image = read_padded_window(picture.image, first * GRID_STEP, np.array([WINDOW_SIDE, WINDOW_SIDE]))
         members = np.flatnonzero(((squares >= first) & (squares < first + WINDOW_SQUARES)).all(axis=1))
         if len(members) > most:
-            kind = picture.blur[members].argmax(axis=1) + N_LEVELS * (picture.depth[members] > 0.5)
-            shares = 1 / np.sqrt(np.bincount(kind)[kind])
+            kinds = find_kinds(picture)[members]
+            shares = 1 / np.sqrt(np.bincount(kinds)[kinds])
             members = rng.choice(members, most, replace=False, p=shares / shares.sum())
         said = np.column_stack([picture.blur[members], picture.depth[members], picture.truth[members]])
         image, inside = turn(image, squares[members] - first, int(rng.integers(4)), mirror=rng.random() < 0.5)
         return image, inside, said.astype(np.float32)
+
+
+def find_kinds(picture: Answers) -> NDArray[np.uint8]:
+    """Kind of each square: the teacher's likeliest level, 0 to 22, or 23 where it rather sees a depth edge."""
+    return np.where(picture.depth > 0.5, N_LEVELS, picture.blur.argmax(axis=1)).astype(np.uint8)
 
 
 def turn(

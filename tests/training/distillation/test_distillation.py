@@ -28,7 +28,7 @@ from training.distillation.pruning import prune
 from training.distillation.settings import read_student_config
 from training.distillation.stages import fill
 from training.distillation.training import StudentTask
-from training.distillation.windows import WINDOW_SIDE, WindowSampler, cut_patches, turn
+from training.distillation.windows import WINDOW_SIDE, WINDOW_SQUARES, WindowSampler, cut_patches, find_kinds, turn
 
 WIDE = EdgeNetworksConfig(filters=6, dense_units=(10, 8), head_normalization=True, context="context-v1")
 
@@ -90,7 +90,7 @@ def test_a_picture_without_edges_gives_no_answers(teacher):
 @pytest.mark.parametrize("quarters", range(4))
 def test_turned_squares_show_the_turned_patch(rng, quarters, mirror):
     image = rng.integers(0, 256, (WINDOW_SIDE, WINDOW_SIDE, 3), dtype=np.uint8)
-    squares = rng.integers(0, 20, (30, 2))
+    squares = rng.integers(0, WINDOW_SQUARES, (30, 2))
     turned, places = turn(image, squares, quarters, mirror=mirror)
     for (row, col), (y, x) in zip(squares * 3 + 1, places * 3 + 1, strict=True):
         patch = np.rot90(image[row : row + 41, col : col + 41], quarters)
@@ -99,13 +99,39 @@ def test_turned_squares_show_the_turned_patch(rng, quarters, mirror):
 
 def test_windows_hold_the_answers_of_their_squares(answers, wide, monkeypatch):
     monkeypatch.setattr("training.distillation.windows.turn", lambda image, squares, *_, **__: (image, squares))
-    batch = WindowSampler(answers).draw_batch(3, 50, rng=np.random.default_rng(1))
-    assert batch.images.shape == (3, 100, 100, 3)
+    batch = WindowSampler(answers).draw_batch(6, 25, rng=np.random.default_rng(1))
+    assert batch.images.shape == (6, 64, 64, 3)
     kept = batch.weights > 0
     assert 30 < kept.sum() <= 150
     found = wide.joint(cut_patches(batch))
     np.testing.assert_allclose(found["blur"], batch.answers[kept, :N_LEVELS], atol=1e-3)
     np.testing.assert_allclose(found["edge"][:, 1], batch.answers[kept, N_LEVELS], atol=1e-3)
+
+
+def make_answers(levels, *, depth=()):
+    """A picture of 400 squares, twenty in a row, of one level after the other; those at `depth` are depth edges."""
+    squares = np.stack(np.divmod(np.arange(400), 20), axis=1)
+    blur = np.eye(N_LEVELS, dtype=np.float16)[np.resize(levels, 400)]
+    edge = np.isin(np.arange(400), depth).astype(np.float16)
+    image = np.zeros((60, 60, 3), np.uint8)
+    return Answers(image, squares.astype(np.int16), blur, edge, np.full(400, np.nan, np.float16))
+
+
+def test_rare_levels_and_depth_edges_are_drawn_often(monkeypatch):
+    """625 times as many squares of one level as of another give five times as many windows."""
+    monkeypatch.setattr("training.distillation.windows.WINDOW_SQUARES", 1)
+    common = [make_answers([3]) for _ in range(25)]
+    rare = make_answers([7] * 16 + [3] * 384, depth=range(16, 20))
+    batch = WindowSampler([*common, rare]).draw_batch(3000, 1, rng=np.random.default_rng(0))
+    edges = batch.answers[:, N_LEVELS] > 0.5
+    level = batch.answers[:, :N_LEVELS].argmax(axis=1)[~edges]
+    assert edges.mean() == pytest.approx(0.15, abs=0.02)
+    assert (level == 3).sum() / (level == 7).sum() == pytest.approx((25 * 400 + 380) ** 0.25 / 16**0.25, rel=0.15)
+
+
+def test_kinds_are_the_likeliest_level_or_a_depth_edge():
+    kinds = find_kinds(make_answers([5, 22], depth=[1, 2]))
+    np.testing.assert_array_equal(kinds[:4], [5, N_LEVELS, N_LEVELS, 22])
 
 
 def test_the_model_gives_what_the_networks_give(answers, wide):
