@@ -18,7 +18,7 @@ from scipy.special import logit
 from defocus_edge.blur_levels import MIN_RADIUS
 from defocus_edge.estimation.point_blur import CONFIDENCE_REACH, LEAST_CONFIDENCE
 from defocus_edge.estimation.pyramid import PyramidBlur
-from defocus_edge.networks.context import ContextEvaluator
+from defocus_edge.networks.context import ANSWERS, ContextEvaluator
 
 FloatArray = NDArray[np.float32]
 
@@ -45,33 +45,40 @@ _LEAST_GRADIENT, _LEAST_DETAIL = 1e-3, 1e-4
 _NOTHING = np.float32(9.0)
 
 
-def judge_points(blur: PyramidBlur, pictures: Sequence[FloatArray], evaluator: ContextEvaluator) -> PyramidBlur:
+def judge_points(
+    blur: PyramidBlur, pictures: Sequence[FloatArray], evaluator: ContextEvaluator, *, grid_step: int = 1
+) -> PyramidBlur:
     """Correct points by what surrounds them: their radius and confidence, and which are no depth edges.
 
     `pictures` are the picture and its reductions by 2, 4, …, (H, W, 3) RGB in [0, 1]. The confidence becomes the
     probability that the radius is within 0.5 · s px at a point of the picture reduced by s, if errors have a Laplace
     distribution of the width that the network gives. Above 6 · s px a twelfth of the radius takes the place of 0.5 · s
-    px. The probability of a depth edge becomes 0 where the network finds one unlikely.
+    px. The probability of a depth edge becomes 0 where the network finds one unlikely. Points of one square of
+    `grid_step` px were measured as one, and are judged as one.
     """
     found = blur.found
-    radius, confidence, depth = found.radius.copy(), found.confidence.copy(), found.depth_probability.copy()
-    least_logit = logit(evaluator.config.least_depth)
+    deputies = _find_deputies(blur, grid_step) if grid_step > 1 else None
+    chosen = None if deputies is None else deputies == np.arange(len(found))
+    answer = np.zeros((len(found), ANSWERS), np.float32)
     for number, picture in enumerate(pictures):
-        scale = np.float32(2**number)
-        for rows, values in describe_points(blur, picture, int(scale)):
-            answer = evaluator.predict(values)
-            radius[rows] = np.maximum(found.radius[rows] * np.exp2(answer[:, 0]), MIN_RADIUS * scale)
-            confidence[rows] = -np.expm1(-CONFIDENCE_REACH * np.exp(-answer[:, 1]))
-            depth[rows[answer[:, 2] < least_logit]] = 0
+        for rows, values in describe_points(blur, picture, 2**number, chosen):
+            answer[rows] = evaluator.predict(values)
+    answer = answer if deputies is None else answer[deputies]
+    least = np.float32(MIN_RADIUS) * blur.scale.astype(np.float32)
+    radius = np.maximum(found.radius * np.exp2(answer[:, 0]), least)
+    confidence = -np.expm1(-CONFIDENCE_REACH * np.exp(-answer[:, 1]))
+    depth = np.where(answer[:, 2] < logit(evaluator.config.least_depth), np.float32(0), found.depth_probability)
     return replace(
         blur, found=replace(found, radius=radius, confidence=confidence, depth_probability=depth, softmax=None)
     )
 
 
 def describe_points(
-    blur: PyramidBlur, picture: FloatArray, scale: int
+    blur: PyramidBlur, picture: FloatArray, scale: int, chosen: NDArray[np.bool_] | None = None
 ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
     """Describe the points that were measured in one picture, which is the given one reduced by `scale`.
+
+    Of these only the `chosen` ones are described, if given; all points count as surroundings.
 
     Yields, strip by strip, the numbers of the points in `blur` and their values, (n, `POINT_VALUES`), in this order:
 
@@ -88,6 +95,7 @@ def describe_points(
     """
     at = np.minimum(blur.found.points // scale, np.array(picture.shape[:2]) - 1)
     measured_here = blur.scale == scale
+    measured_here = measured_here if chosen is None else measured_here & chosen
     height = max(STRIP_PIXELS // picture.shape[1], 1)
     for top in range(0, picture.shape[0], height):
         inside = measured_here & (at[:, 0] >= top) & (at[:, 0] < top + height)
@@ -96,6 +104,18 @@ def describe_points(
             near = np.flatnonzero((at[:, 0] >= first) & (at[:, 0] < last))
             strip = _Strip(blur, near, at[near] - np.array([first, 0]), picture[first:last], scale)
             yield np.flatnonzero(inside), strip.describe(inside[near])
+
+
+def _find_deputies(blur: PyramidBlur, grid_step: int) -> NDArray[np.int64]:
+    """For each point, the number of the one that stands for all points of its square of `grid_step` · scale px.
+
+    That is the middle one in reading order.
+    """
+    scale = blur.scale.astype(np.int64)
+    rows, columns = (blur.found.points // (grid_step * scale)[:, None]).T.astype(np.int64)
+    _, square, counts = np.unique((scale << 48) + (rows << 24) + columns, return_inverse=True, return_counts=True)
+    order = np.argsort(square, kind="stable")
+    return order[np.cumsum(counts) - counts + counts // 2][square]
 
 
 class _Strip:

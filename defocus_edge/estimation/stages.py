@@ -85,7 +85,9 @@ def measure(
     if not any(len(part) for part in found):  # an unproven radius is better than none
         found = measured
     merged = merge_scales(pictures, scales, found, close=close_boundaries)
-    return merged if context is None else judge_points(merged, pictures, context)
+    if context is None:
+        return merged
+    return judge_points(merged, pictures, context, grid_step=evaluator.config.grid_step)
 
 
 def trust_depth_edges(blur: PyramidBlur) -> PyramidBlur:

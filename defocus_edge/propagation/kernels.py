@@ -1,18 +1,15 @@
 """Numba kernels of the domain-transform recursive filter.
 
-Every kernel releases the GIL and works on a block of rows or columns, so that plain Python threads share the work.
-``parallel=True`` is not used: Numba's workqueue layer aborts the process when two threads enter it at once.
+Every kernel works on a block of rows or columns, so that plain Python threads share the work.
 """
-
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from defocus_edge._compiling import compile_kernel
+
 FloatArray = npt.NDArray[np.float32]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 ROWS_TOGETHER = 4  # independent chains that hide the latency of the recursion; eight rows run out of registers
 ZERO = np.float32(0.0)
@@ -36,17 +33,6 @@ EXP2_7 = np.float32(1.5252733804059841e-05)
 def count_threads() -> int:
     """Number of threads of a filter call: all usable cores, or what the environment variable NUMBA_NUM_THREADS says."""
     return int(numba.config.NUMBA_NUM_THREADS)
-
-
-def compile_kernel(function: Kernel) -> Kernel:
-    """Compile for use without the GIL, and keep the result on disk if there is a writable place for it."""
-    # No fastmath: with {"contract"}, fresh code and the same code from the cache fused other products into sums, and
-    # their results differed in the last bit.
-    try:
-        compiled: Kernel = numba.njit(function, cache=True, nogil=True)
-    except RuntimeError:  # read-only installation and no home folder: "no locator available" (numba#4908)
-        compiled = numba.njit(function, nogil=True)
-    return compiled
 
 
 @compile_kernel

@@ -7,7 +7,7 @@ result depends only on the levels and the order of the rows. The kernel takes 8 
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge.propagation.kernels import compile_kernel
+from defocus_edge._compiling import compile_kernel
 
 # Index that stands for no pixel.
 NOTHING = -1

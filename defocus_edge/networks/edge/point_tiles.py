@@ -19,6 +19,8 @@ _TILE_STEP = 12
 CUT_STEP = 36
 # Parts with sides of at most this many px are not divided further.
 _LEAST_CUT = 64
+# Side in px of the blocks that are divided as a whole: much fewer than points.
+_BLOCK = 12
 # A part costs as much time as if each side were longer by this many px, since most maps reach into the border.
 _CUT_MARGIN = 25
 
@@ -52,37 +54,69 @@ def cut_tiles(
     """
     tile_side, cut_step = (-(-length // grid) * grid for length in (tile_side, cut_step))
     sides = np.array([_choose_side(size, tile_side) for size in image.shape[:2]])
-    columns = int(image.shape[1] // sides[1] + 1)
-    numbers = (points[:, 0] // sides[0] * columns + points[:, 1] // sides[1]).astype(np.int32)
-    order = np.argsort(numbers, kind="stable")
-    starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-    for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
-        for members in _divide(points, order[start:stop], sides, cut_step, grid):
-            corner, shape = _find_box(points[members], sides, cut_step, grid)
+    points = points.astype(np.int64)
+    order, starts = _sort_into_blocks(points, sides, image.shape[1])
+    boxes = _bound(points[order], starts)
+    counts = np.diff(starts, append=len(order))
+    tiles = boxes[:, :2] // sides
+    firsts = np.flatnonzero(np.any(np.diff(tiles, axis=0, prepend=-1), axis=1))
+    for first, stop in zip(firsts, [*firsts[1:], len(boxes)], strict=True):
+        parts, _ = _divide(boxes, np.arange(first, stop), sides, cut_step, grid)
+        for part in parts:
+            corner, shape = _find_box(boxes[part], sides, cut_step, grid)
+            members = order[_list_ranges(starts[part], counts[part])]
             yield read_padded_window(image, corner, shape + PATCH_SIDE - 1)[None], corner, members
 
 
-def _find_box(
-    points: NDArray[np.integer], largest: NDArray[np.int64], step: int, grid: int
+def _sort_into_blocks(
+    points: NDArray[np.int64], sides: NDArray[np.int64], width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Corner and sides of the box around points; the sides are multiples of `step`, up to the largest."""
-    corner, last = (choose(points, axis=0).astype(np.int64) for choose in (np.min, np.max))
+    """Order of points by tile and block of it, and where in that order each block starts."""
+    key = np.zeros(len(points), np.int64)
+    for step in (sides, np.array([_BLOCK, _BLOCK])):
+        rows, columns = (points // step).T
+        key = (key * (int(points[:, 0].max(initial=0)) // step[0] + 1) + rows) * (width // step[1] + 1) + columns
+    order = np.argsort(key, kind="stable")
+    return order, np.flatnonzero(np.diff(key[order], prepend=-1))
+
+
+def _bound(points: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """First and last row and column of the points of each block: top, left, bottom, right."""
+    sides = [choose.reduceat(points, starts, axis=0) for choose in (np.minimum, np.maximum)] if len(starts) else []
+    return np.hstack(sides) if sides else np.empty((0, 4), np.int64)
+
+
+def _list_ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers from each start on, as many as its count."""
+    before = np.cumsum(counts) - counts
+    return np.arange(counts.sum()) + np.repeat(starts - before, counts)
+
+
+def _find_box(
+    boxes: NDArray[np.int64], largest: NDArray[np.int64], step: int, grid: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Corner and sides of the box around boxes; the sides are multiples of `step`, up to the largest."""
+    corner, last = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     corner -= corner % grid
     return corner, np.minimum(((last - corner) // step + 1) * step, largest)
 
 
 def _divide(
-    points: NDArray[np.integer], members: NDArray[np.int64], largest: NDArray[np.int64], step: int, grid: int
-) -> list[NDArray[np.int64]]:
-    """Halve the box around some of the points as long as the boxes around both halves together cost less."""
-    corner, shape = _find_box(points[members], largest, step, grid)
+    boxes: NDArray[np.int64], members: NDArray[np.int64], largest: NDArray[np.int64], step: int, grid: int
+) -> tuple[list[NDArray[np.int64]], int]:
+    """Halve the box around some of the blocks as long as the boxes around both halves together cost less.
+
+    Returns the parts and their cost.
+    """
+    corner, shape = _find_box(boxes[members], largest, step, grid)
+    cost = int(np.prod(shape + _CUT_MARGIN))
     axis = int(shape.argmax())
-    if shape[axis] <= max(_LEAST_CUT, step):
-        return [members]
-    first = points[members, axis] < corner[axis] + shape[axis] // 2
-    parts = [part for half in (members[first], members[~first]) for part in _divide(points, half, largest, step, grid)]
-    costs = [np.prod(_find_box(points[part], largest, step, grid)[1] + _CUT_MARGIN) for part in parts]
-    return parts if sum(costs) < np.prod(shape + _CUT_MARGIN) else [members]
+    is_first = boxes[members, axis] < corner[axis] + shape[axis] // 2
+    if shape[axis] <= max(_LEAST_CUT, step) or is_first.all():
+        return [members], cost
+    halves = [_divide(boxes, half, largest, step, grid) for half in (members[is_first], members[~is_first])]
+    divided = sum(cost for _, cost in halves)
+    return ([part for parts, _ in halves for part in parts], divided) if divided < cost else ([members], cost)
 
 
 def _choose_side(size: int, largest: int) -> int:

@@ -1,7 +1,8 @@
 """Dense evaluation of B-NET and E-NET as ONNX graphs: what `networks.edge.features` does with Keras.
 
 `add_maps` turns tiles into the maps ``coarse`` and ``fine``; `add_heads` gathers their values at points and gives the
-answers. With a grid of 3 px the poolings have their stride, and ``coarse`` is a third as high and wide.
+answers, by `add_head` for each head. With a grid of 3 px the poolings have their stride, and ``coarse`` is a third as
+high and wide.
 """
 
 from __future__ import annotations
@@ -51,28 +52,17 @@ def add_heads(graph: GraphBuilder, weights: EdgeWeights, coarse: str, fine: str,
     answers = {}
     for number, head in enumerate(HEADS):
         own = graph.add_slice(first, {2: (number * filters, (number + 1) * filters)}, f"{head}/channels")
-        grid = graph.add("Reshape", [own, shape], f"{head}/grid")
-        grid = graph.add("Transpose", [grid], f"{head}/channels_first", perm=CHANNELS_FIRST)
-        answers[head] = _add_head(graph, weights, grid, head)
+        answers[head] = add_head(graph, weights, graph.add("Reshape", [own, shape], f"{head}/grid"), head)
     return answers
 
 
-def _gather(graph: GraphBuilder, maps: str, corners: str, corner_step: int, step: int) -> str:
-    """Gather values (N, 25, C) of a map at corner_step · corner + step · d, d in {0…4}²."""
-    rows, cols = np.indices((HEAD_SIDE, HEAD_SIDE)).reshape(2, -1) * step
-    offsets = graph.add_constant(f"{maps}/offsets", np.stack([np.zeros_like(rows), rows, cols], axis=1))
-    if corner_step > 1:
-        factors = graph.add_constant(f"{maps}/factors", np.array([1, corner_step, corner_step], np.int64))
-        corners = graph.add("Mul", [corners, factors], f"{maps}/corners")
-    return graph.add("GatherND", [maps, graph.add("Add", [corners, offsets], f"{maps}/index")], f"{maps}/gathered")
-
-
-def _add_head(graph: GraphBuilder, weights: EdgeWeights, grid: str, head: str) -> str:
-    """Add a head from its second convolution on, at (N, F, 5, 5) values.
+def add_head(graph: GraphBuilder, weights: EdgeWeights, grid: str, head: str) -> str:
+    """Add a head from its second convolution on, at (N, 5, 5, filters) values; return the name of its output.
 
     Products of matrices in place of these small convolutions were measured: they take longer.
     """
     arrays = weights.arrays
+    grid = graph.add("Transpose", [grid], f"{head}/channels_first", perm=CHANNELS_FIRST)
     for number in (2, 3, 4):
         name = f"{head}_head_conv{number}"
         grid = graph.add_activation(graph.add_convolution(grid, arrays[name][0], name), "relu")
@@ -85,6 +75,16 @@ def _add_head(graph: GraphBuilder, weights: EdgeWeights, grid: str, head: str) -
         kernel, bias = arrays[name]
         values = graph.add_dense(values, kernel, bias, name, "relu" if number < count else "softmax")
     return values
+
+
+def _gather(graph: GraphBuilder, maps: str, corners: str, corner_step: int, step: int) -> str:
+    """Gather values (N, 25, C) of a map at corner_step · corner + step · d, d in {0…4}²."""
+    rows, cols = np.indices((HEAD_SIDE, HEAD_SIDE)).reshape(2, -1) * step
+    offsets = graph.add_constant(f"{maps}/offsets", np.stack([np.zeros_like(rows), rows, cols], axis=1))
+    if corner_step > 1:
+        factors = graph.add_constant(f"{maps}/factors", np.array([1, corner_step, corner_step], np.int64))
+        corners = graph.add("Mul", [corners, factors], f"{maps}/corners")
+    return graph.add("GatherND", [maps, graph.add("Add", [corners, offsets], f"{maps}/index")], f"{maps}/gathered")
 
 
 class _Maps:

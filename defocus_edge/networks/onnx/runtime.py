@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from defocus_edge.networks.devices import count_cores
-from defocus_edge.networks.edge.architecture import HEADS, EdgeNetworksConfig, EdgeWeights
-from defocus_edge.networks.onnx.dense import add_heads, add_maps
+from defocus_edge.networks.edge.architecture import HEAD_SIDE, HEADS, EdgeNetworksConfig, EdgeWeights
+from defocus_edge.networks.edge.gathering import gather_grids
+from defocus_edge.networks.onnx.dense import add_head, add_maps
 from defocus_edge.networks.onnx.graph import FORMAT, OPSET, GraphBuilder
 
 #: Environment variable that says how many threads a session starts; all cores that the process may use unless set.
@@ -28,15 +29,13 @@ class OnnxEngine:
 
     def __init__(self, weights: EdgeWeights) -> None:
         self.config: EdgeNetworksConfig = weights.config
-        channels = len(HEADS) * weights.config.filters
         graph = GraphBuilder()
         maps = add_maps(graph, weights, "image")
         self._maps = _open(graph, {"image": (TensorProto.FLOAT, (1, "height", "width", 3))}, maps)
         graph = GraphBuilder()
-        answers = add_heads(graph, weights, *maps, "points")
-        ports: _Ports = {name: (TensorProto.FLOAT, (1, f"{name}_h", f"{name}_w", channels)) for name in maps}
-        ports["points"] = (TensorProto.INT32, ("points", 3))
-        self._heads = _open(graph, ports, [answers[head] for head in HEADS])
+        answers = [add_head(graph, weights, f"{head}/grids", head) for head in HEADS]
+        shape = ("points", HEAD_SIDE, HEAD_SIDE, weights.config.filters)
+        self._heads = _open(graph, {f"{head}/grids": (TensorProto.FLOAT, shape) for head in HEADS}, answers)
 
     def make_maps(self, tile: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Maps of a tile with its border, (1, T+40, T+40, 3)."""
@@ -45,9 +44,10 @@ class OnnxEngine:
     def predict(
         self, maps: list[NDArray[np.float32]], points: NDArray[np.int32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Softmax of both networks at (N, 3) points of the tile, see `add_heads`."""
-        coarse, fine = maps
-        blur, edge = self._heads.run(None, {"coarse": coarse, "fine": fine, "points": points})
+        """Softmax of both networks at (N, 3) points of the tile, see `Engine`."""
+        grids = gather_grids(*maps, points, self.config.grid_step)
+        named = {f"{head}/grids": grid for head, grid in zip(HEADS, grids, strict=True)}
+        blur, edge = self._heads.run(None, named)
         return blur, edge
 
 

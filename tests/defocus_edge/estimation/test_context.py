@@ -169,3 +169,28 @@ def test_a_darker_picture_of_the_same_range_is_judged_alike(texture):
     off = BlurEstimator("edge-v2", max_radius=6, context=False)
     assert off.settings.context is None
     assert (off.estimate(bright).radius != first.radius).any()
+
+
+def test_points_of_a_square_are_judged_as_its_middle_one(rng, picture):
+    """The slow way: each point alone takes the answer for the middle point of its square at its scale."""
+    blur = make_blur(rng)
+    pictures = reduce_pictures(picture, [1, 2])
+
+    class Own(Answers):
+        def predict(self, values):
+            return np.stack([values[:, 0] / 8, values[:, 1], values[:, 4]], axis=1)
+
+    each = judge_points(blur, pictures, Own(None)).found
+    squares = judge_points(blur, pictures, Own(None), grid_step=3).found
+    members = {}
+    for number, (point, scale) in enumerate(zip(blur.found.points, blur.scale, strict=True)):
+        members.setdefault((scale, *(point // (3 * scale))), []).append(number)
+    shared = 0
+    for own in members.values():
+        middle = own[len(own) // 2]
+        factor = each.radius[middle] / blur.found.radius[middle]
+        expected = np.maximum(blur.found.radius[own] * factor, MIN_RADIUS * blur.scale[own])
+        np.testing.assert_allclose(squares.radius[own], expected, rtol=1e-5)
+        np.testing.assert_allclose(squares.confidence[own], each.confidence[middle], rtol=1e-5)
+        shared += len(own) > 1
+    assert shared > 20

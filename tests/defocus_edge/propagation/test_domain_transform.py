@@ -198,12 +198,6 @@ def test_may_be_called_from_several_threads_at_once():
         np.testing.assert_array_equal(result, expected[i % len(cases)])
 
 
-def test_kernels_compile_without_a_place_for_the_cache():
-    namespace = {}
-    exec("def double(x):\n    return 2 * x", namespace)  # no source file: Numba finds no place for its cache
-    assert _kernels.compile_kernel(namespace["double"])(21) == 42
-
-
 def test_importing_the_modules_loads_no_heavy_library():
     program = (
         "import sys; from defocus_edge.propagation import domain_transform, propagate, settings;"
