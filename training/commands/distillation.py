@@ -26,6 +26,9 @@ def ask_teacher(
         Path | None, typer.Option(help="Folder as for training: its photographs, and real/cuhk, are asked about, too.")
     ] = None,
     teacher: Teacher = TEACHER,
+    broad: Annotated[
+        int, typer.Option(min=0, help="Scenes of each family of the broad set to render from pictures of the root.")
+    ] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Store what a wide pair of networks says of rendered scenes and of photographs.
@@ -39,7 +42,7 @@ def ask_teacher(
     from training.distillation.asking import Lesson, fill_answers, list_work
 
     make_folder(store)
-    lesson = Lesson(root, samples, store, teacher)
+    lesson = Lesson(root, samples, store, teacher, broad)
     with refuse_faults(OSError, ImageReadError, PresetError, ValueError), Progress() as progress:
         count = len(list_work(lesson))
         if not count:

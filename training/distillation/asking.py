@@ -18,6 +18,7 @@ from defocus_edge.networks.preset_files import read_metadata
 from synth.workers import start_workers
 from training.context.measuring import DEVELOPMENT, SCENES
 from training.context.samples import list_samples, read_sample
+from training.data.broad_scenes import FAMILY_SCENES, Pictures, load_pictures, render_broad_scene
 from training.data.sources import SHARP_FOLDERS, list_pictures, read_8_bit, split_paths
 from training.distillation.answers import GRID_STEP, Answers, ask, store_answers
 
@@ -46,10 +47,15 @@ class Lesson:
     store: Path
     #: Weights that answer.
     teacher: str
+    #: Scenes of each family of the broad development set to render from the pictures of `root` that are learnt from.
+    broad: int = 0
 
 
 def list_work(lesson: Lesson) -> list[tuple[str, str, Path, int]]:
-    """Folder of the answers, kind (scene or photo), path and number of everything that the teacher is asked about."""
+    """Folder of the answers, kind, path and number of everything that the teacher is asked about.
+
+    Kinds are ``"scene"``, ``"photo"`` and ``"broad"``; the path of the last one is the name of a family.
+    """
     work = [
         (folder, "scene", path, number)
         for folder, own in ((TRAINING, SCENES), (HELD_BACK, DEVELOPMENT))
@@ -62,7 +68,7 @@ def list_work(lesson: Lesson) -> list[tuple[str, str, Path, int]]:
         for folder, is_held_back in ((TRAINING, False), (HELD_BACK, True)):
             chosen = split_paths(pictures, development=is_held_back)
             work += [(folder, "photo", path, number) for number, path in enumerate(chosen)]
-    return work
+    return work + [(TRAINING, "broad", Path(name), number) for number in range(lesson.broad) for name in FAMILY_SCENES]
 
 
 def check_teacher(store: Path, teacher: str) -> None:
@@ -76,9 +82,12 @@ def check_teacher(store: Path, teacher: str) -> None:
 def fill_answers(lesson: Lesson, *, jobs: int) -> Iterator[int]:
     """Ask about what the store does not hold yet; yields how many of `list_work` are done.
 
-    ValueError if the store holds the answers of another teacher.
+    ValueError if the store holds the answers of another teacher, or scenes are to be rendered of no pictures.
     """
     check_teacher(lesson.store, lesson.teacher)
+    if lesson.broad and lesson.root is None:
+        msg = f"root must be given to render scenes of the broad set. Got: broad={lesson.broad}."
+        raise ValueError(msg)
     with atomic_write(lesson.store / TEACHER_FILE) as temporary:
         temporary.write_text(read_metadata(lesson.teacher)["sha256"], encoding="utf-8")
     with start_workers(jobs) as executor:
@@ -95,6 +104,9 @@ def _answer(lesson: Lesson, folder: str, kind: str, path: Path, number: int) -> 
     if kind == "photo":
         store_answers(store, name, lambda: ask(_cut_photo(path, number), None, teacher))
         return
+    if kind == "broad":
+        store_answers(store, f"broad-{path}-{number:04}", lambda: _ask_about_family(lesson, str(path), number, teacher))
+        return
     for halvings in range(2 if number % HALVED == 0 else 1):
         store_answers(store, f"{name}-{halvings}", partial(_ask_about_scene, path, halvings, teacher))
 
@@ -109,6 +121,11 @@ def _ask_about_scene(path: Path, halvings: int, teacher: DenseEvaluator) -> Answ
     return ask(image[: truth.shape[0], : truth.shape[1]], truth, teacher)
 
 
+def _ask_about_family(lesson: Lesson, family: str, number: int, teacher: DenseEvaluator) -> Answers | None:
+    scene = render_broad_scene(_load_pictures(str(lesson.root)), family, number)
+    return ask(scene.image, scene.radius, teacher)
+
+
 def _cut_photo(path: Path, number: int) -> NDArray[np.float32]:
     """A part of a photograph, the same one each time."""
     photo = np.divide(read_8_bit(path), 255, dtype=np.float32)
@@ -117,6 +134,12 @@ def _cut_photo(path: Path, number: int) -> NDArray[np.float32]:
     rng = np.random.default_rng((_SEED, number))
     top, left = (int(rng.integers(0, max(length - PHOTO_SIDE, 0) + 1)) for length in photo.shape[:2])
     return np.ascontiguousarray(photo[top : top + PHOTO_SIDE, left : left + PHOTO_SIDE])
+
+
+@cache
+def _load_pictures(root: str) -> Pictures:
+    """The pictures that are learnt from, once in each process."""
+    return load_pictures(root, development=False)
 
 
 @cache

@@ -54,9 +54,9 @@ def cut_tiles(
     """
     tile_side, cut_step = (-(-length // grid) * grid for length in (tile_side, cut_step))
     sides = np.array([_choose_side(size, tile_side) for size in image.shape[:2]])
-    points = points.astype(np.int64)
-    order, starts = _sort_into_blocks(points, sides, image.shape[1])
-    boxes = _bound(points[order], starts)
+    located = points.astype(np.int64)
+    order, starts = _sort_into_blocks(located, sides, image.shape[1])
+    boxes = _bound(located[order], starts)
     counts = np.diff(starts, append=len(order))
     tiles = boxes[:, :2] // sides
     firsts = np.flatnonzero(np.any(np.diff(tiles, axis=0, prepend=-1), axis=1))

@@ -45,7 +45,8 @@ class OnnxEngine:
         self, maps: list[NDArray[np.float32]], points: NDArray[np.int32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Softmax of both networks at (N, 3) points of the tile, see `Engine`."""
-        grids = gather_grids(*maps, points, self.config.grid_step)
+        coarse, fine = maps
+        grids = gather_grids(coarse, fine, points, self.config.grid_step)
         named = {f"{head}/grids": grid for head, grid in zip(HEADS, grids, strict=True)}
         blur, edge = self._heads.run(None, named)
         return blur, edge

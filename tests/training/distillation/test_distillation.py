@@ -21,8 +21,9 @@ from tests.conftest import fill_networks, make_texture
 from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator
 from training.__main__ import app
 from training.context.samples import Sample, store_sample
+from training.data.broad_scenes import FAMILY_SCENES, load_pictures, render_broad_scene
 from training.distillation.answers import Answers, ask, find_squares, list_answers, read_answers
-from training.distillation.asking import HELD_BACK, TRAINING, Lesson, fill_answers, list_work
+from training.distillation.asking import HELD_BACK, TRAINING, Lesson, _answer, fill_answers, list_work
 from training.distillation.model import StudentModel, measure_loss, share_truth
 from training.distillation.pruning import prune
 from training.distillation.settings import read_student_config
@@ -244,6 +245,30 @@ def test_asking_goes_on_where_it_stopped(data, teacher, tmp_path):
     times = {path: path.stat().st_mtime_ns for found in paths.values() for path in found}
     list(fill_answers(lesson, jobs=1))
     assert times == {path: path.stat().st_mtime_ns for path in times}
+
+
+def test_scenes_of_the_broad_set_are_rendered_of_training_pictures(training_root, teacher, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.data.broad_scenes.LEAST_SIDE", 100)
+    (tmp_path / "store").mkdir()
+    lesson = Lesson(training_root, tmp_path, tmp_path / "store", str(teacher), broad=3)
+    work = [each for each in list_work(lesson) if each[1] == "broad"]
+    assert [(str(path), number) for _, _, path, number in work] == [
+        (name, n) for n in range(3) for name in FAMILY_SCENES
+    ]
+    chosen = next(each for each in work if each[2:] == (Path("uniform"), 2))
+    _answer(lesson, *chosen)
+    said = read_answers(tmp_path / "store" / TRAINING / "broad-uniform-0002.answers.npz")
+    scene = render_broad_scene(load_pictures(training_root, development=False), "uniform", 2)
+    assert said.image.shape == scene.image.shape
+    assert (said.truth == BLUR_LEVELS[2]).all()
+
+
+def test_scenes_of_the_broad_set_need_pictures(data, teacher, tmp_path):
+    refused = run(
+        "answers", "--samples", data / "samples", "--store", tmp_path, "--teacher", teacher, "--broad", 1, "--jobs", 1
+    )
+    assert refused.exit_code != 0
+    assert "root must be given" in refused.output
 
 
 CONFIG = """
