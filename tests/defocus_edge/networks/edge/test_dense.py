@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from defocus_edge.networks.edge import keras_engine
 from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from defocus_edge.networks.edge.dense import POINT_CHUNK, DenseEvaluator
+from defocus_edge.networks.edge.features import DenseFeatures
 from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.networks.onnx.runtime import OnnxEngine
@@ -258,6 +260,24 @@ def test_two_threads_at_once_equal_one_after_the_other(engine, grid_step):
         together = list(executor.map(lambda picture: evaluator.predict(*picture), pictures))
     for one, other in zip(alone, together, strict=True):
         assert_same(one, other, 1e-6)
+
+
+def test_each_function_is_compiled_once_for_pictures_of_all_sizes(monkeypatch):
+    """TensorFlow runs the Python code of a function while it traces it, and not again."""
+    traced = []
+    gather = keras_engine.gather_head_input
+    monkeypatch.setattr(keras_engine, "gather_head_input", lambda *args: traced.append("heads") or gather(*args))
+    call = DenseFeatures.call
+    monkeypatch.setattr(DenseFeatures, "call", lambda self, tiles: traced.append("maps") or call(self, tiles))
+    keras.utils.set_random_seed(5)
+    evaluator = DenseEvaluator(KerasEngine(build_edge_networks(EdgeNetworksConfig(filters=2, dense_units=(4,)))))
+    image, points = draw_picture(45, 40, 5)
+    evaluator.predict(image, points)
+    first = traced.copy()
+    assert set(first) == {"maps", "heads"}
+    for number, (height, width) in enumerate(SIZES):
+        evaluator.predict(*draw_picture(height, width, 100 * number))
+    assert traced == first
 
 
 def test_weights_changed_later_are_seen():
