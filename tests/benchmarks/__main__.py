@@ -11,6 +11,7 @@ from tests.benchmarks import (
     bench_estimate,
     bench_filter,
     bench_masks,
+    bench_peers,
     bench_training,
 )
 from tests.benchmarks.measuring import describe_machine, print_table
@@ -21,10 +22,9 @@ if __name__ == "__main__":
     print_table("Engines of the edge networks, default preset, warm", bench_engines.run())
     print_table("defocus-edge estimate from a cold process", bench_engines.run_cold())
     print_table("Recursive filter, 3 iterations, RGB guide, float32", bench_filter.run())
-    print_table(
-        "BlurEstimator.estimate, default preset; the first call, of 360×360 px, loads and compiles",
-        bench_estimate.run(),
-    )
+    print_table("BlurEstimator.estimate; the first call, of 360×360 px, loads and compiles", bench_estimate.run())
+    print_table("BlurEstimator.estimate of strong blur, default preset", bench_estimate.run_strong_blur())
+    print_table("Our estimate and other methods", bench_peers.run())
     print_table("Crops for the training, rendered in one process and read from a store", bench_crops.run())
     print_table("Training steps of B-NET on dense crops and on patches", bench_training.run())
     print_table("Each method of detect_blur", bench_masks.run())

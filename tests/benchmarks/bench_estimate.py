@@ -1,10 +1,16 @@
 """Time and peak memory of a whole estimate at several picture sizes, each in a process of its own; run as a script."""
 
+import importlib
 import json
 import math
+import re
 import subprocess
 import sys
 import tempfile
+import time
+import timeit
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +19,8 @@ import numpy as np
 import skimage.data
 from numpy.typing import NDArray
 
+from defocus_edge import BlurEstimator
+from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.psf import decode_srgb
 from synth.camera import Sensor, take_picture
 from synth.scenes import Layer, render_layers
@@ -31,22 +39,55 @@ ENLARGEMENT = 10
 #: Standard deviation of a sensor's noise, 8-bit steps.
 NOISE = 1.0
 
+#: Weights that are compared.
+PRESETS = ("edge-v2",)
+#: Functions of the package whose time is counted, by the name of the stage.
+STAGES = {
+    "maps": ("defocus_edge.networks.onnx.runtime", "OnnxEngine.make_maps"),
+    "heads": ("defocus_edge.networks.onnx.runtime", "OnnxEngine.predict"),
+    "context": ("defocus_edge.estimation.stages", "judge_points"),
+    "propagation": ("defocus_edge.pipeline", "spread"),
+}
+
 _CHILD = """
-import json, re, sys, time
-import numpy, skimage.data
-from defocus_edge import BlurEstimator
-photo, max_radius = numpy.load(sys.argv[1]), sys.argv[2]
-start = time.perf_counter()
-estimator = BlurEstimator(max_radius="auto" if max_radius == "auto" else float(max_radius))
-estimator.estimate(skimage.data.coffee()[:360, :360])
-first = time.perf_counter() - start
-start = time.perf_counter()
-estimate = estimator.estimate(photo)
-seconds = time.perf_counter() - start
-with open("/proc/self/status") as status:
-    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1])
-print(json.dumps({"first": first, "seconds": seconds, "points": len(estimate.points), "kib": peak}))
+import json, sys, numpy
+from tests.benchmarks.bench_estimate import time_estimate
+print(json.dumps(time_estimate(numpy.load(sys.argv[1]), *sys.argv[2:])))
 """
+
+
+def time_estimate(photo: NDArray[np.uint8], preset: str, max_radius: str) -> dict[str, Any]:
+    """Seconds, peak memory and share of each stage of an estimate; Linux only: `VmHWM` is the process's own peak."""
+    start = time.perf_counter()
+    estimator = BlurEstimator(preset, max_radius="auto" if max_radius == "auto" else float(max_radius))
+    small = skimage.data.coffee()[:360, :360]
+    estimator.estimate(small)
+    first = time.perf_counter() - start
+    second = min(timeit.repeat(lambda: estimator.estimate(small), number=1, repeat=3))
+    spent = {stage: _count_time(*place) for stage, place in STAGES.items()}
+    start = time.perf_counter()
+    points = len(estimator.estimate(photo).points)
+    seconds = time.perf_counter() - start
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))[1])
+    shares = {stage: total[0] / seconds for stage, total in spent.items()}
+    return {"first": first, "second": second, "seconds": seconds, "points": points, "kib": peak, "shares": shares}
+
+
+def _count_time(module: str, name: str) -> list[float]:
+    """Replace a function by one that adds up its seconds in the list that is returned."""
+    *path, last = name.split(".")
+    holder = reduce(getattr, path, importlib.import_module(module))
+    function, total = getattr(holder, last), [0.0]
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            total[0] += time.perf_counter() - start
+
+    setattr(holder, last, timed)
+    return total
 
 
 def tile_photo(height: int, width: int) -> NDArray[np.uint8]:
@@ -75,38 +116,45 @@ def photograph_subject(height: int, width: int, radius: float) -> NDArray[np.uin
     return take_picture(scene.light, Sensor(noise=NOISE), rng=np.random.default_rng(0))
 
 
-def measure(name: str, photo: NDArray[np.uint8]) -> list[dict[str, Any]]:
-    """One row for a single scale and one for the pyramid. Linux only: `VmHWM` is the process's own peak."""
-    rows = []
+def measure(name: str, photo: NDArray[np.uint8], preset: str, max_radius: str) -> dict[str, Any]:
+    """One row, measured in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "photo.npy")
         np.save(path, photo)
-        for max_radius in ("6", "auto"):
-            command = [sys.executable, "-c", _CHILD, str(path), max_radius]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            megapixels = photo.shape[0] * photo.shape[1] / 1e6
-            rows.append(
-                {
-                    "picture": f"{name}, {photo.shape[0]}×{photo.shape[1]}",
-                    "max_radius": max_radius,
-                    "edge points": found["points"],
-                    "first call s": round(found["first"], 2),
-                    "s": round(found["seconds"], 2),
-                    "s per megapixel": round(found["seconds"] / megapixels, 2),
-                    "peak memory MB": round(found["kib"] * 1024 / 1e6),
-                }
-            )
-    return rows
+        command = [sys.executable, "-c", _CHILD, str(path), preset, max_radius]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    megapixels = photo.shape[0] * photo.shape[1] / 1e6
+    return {
+        "picture": f"{name}, {photo.shape[0]}×{photo.shape[1]}",
+        "preset": preset,
+        "max_radius": max_radius,
+        "edge points": found["points"],
+        "first call s": round(found["first"], 2),
+        "second call s": round(found["second"], 2),
+        "s": round(found["seconds"], 2),
+        "s per megapixel": round(found["seconds"] / megapixels, 2),
+        "peak memory MB": round(found["kib"] * 1024 / 1e6),
+        "share of time": ", ".join(f"{stage} {share:.0%}" for stage, share in found["shares"].items()),
+    }
 
 
-def run() -> list[dict[str, Any]]:
-    """One row for each picture and range of radii."""
-    rows = [row for size in SIZES for row in measure("tiled", tile_photo(*size))]
-    for radius in BACKGROUND_RADII:
-        rows += measure(f"background {radius:g} px", photograph_subject(*STRONG_SIZE, radius))
-    return rows + measure("enlarged", enlarge_photo(*STRONG_SIZE))
+def run(sizes: Sequence[tuple[int, int]] = SIZES) -> list[dict[str, Any]]:
+    """One row for each size and preset."""
+    return [measure("tiled", tile_photo(*size), preset, "auto") for size in sizes for preset in PRESETS]
+
+
+def run_strong_blur() -> list[dict[str, Any]]:
+    """One row for each picture with strong blur, for a single scale and the pyramid."""
+    pictures = {f"background {radius:g} px": photograph_subject(*STRONG_SIZE, radius) for radius in BACKGROUND_RADII}
+    pictures["enlarged"] = enlarge_photo(*STRONG_SIZE)
+    return [
+        measure(name, photo, DEFAULT_PRESET, max_radius)
+        for name, photo in pictures.items()
+        for max_radius in ("6", "auto")
+    ]
 
 
 if __name__ == "__main__":
-    print_table("BlurEstimator.estimate, default preset; the first call, of 360×360 px, loads and compiles", run())
+    print_table("BlurEstimator.estimate; the first call, of 360×360 px, loads and compiles", run())
+    print_table("BlurEstimator.estimate of strong blur, default preset", run_strong_blur())
