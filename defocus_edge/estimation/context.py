@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from defocus_edge._ahead import map_ahead
 from defocus_edge.blur_levels import MIN_RADIUS
 from defocus_edge.estimation.point_blur import CONFIDENCE_REACH, LEAST_CONFIDENCE
 from defocus_edge.estimation.pyramid import PyramidBlur
@@ -60,9 +61,11 @@ def judge_points(
     deputies = _find_deputies(blur, grid_step) if grid_step > 1 else None
     chosen = None if deputies is None else deputies == np.arange(len(found))
     answer = np.zeros((len(found), ANSWERS), np.float32)
-    for number, picture in enumerate(pictures):
-        for rows, values in describe_points(blur, picture, 2**number, chosen):
-            answer[rows] = evaluator.predict(values)
+    strips = (
+        strip for number, picture in enumerate(pictures) for strip in _list_strips(blur, picture, 2**number, chosen)
+    )
+    for rows, said in map_ahead(lambda rows, strip: (rows, evaluator.predict(strip.describe())), strips, threads=2):
+        answer[rows] = said
     answer = answer if deputies is None else answer[deputies]
     least = np.float32(MIN_RADIUS) * blur.scale.astype(np.float32)
     radius = np.maximum(found.radius * np.exp2(answer[:, 0]), least)
@@ -93,17 +96,28 @@ def describe_points(
 
     Points weigh as their confidence squared times the probability that they are no depth edge.
     """
-    at = np.minimum(blur.found.points // scale, np.array(picture.shape[:2]) - 1)
+    for rows, strip in _list_strips(blur, picture, scale, chosen):
+        yield rows, strip.describe()
+
+
+def _list_strips(
+    blur: PyramidBlur, picture: FloatArray, scale: int, chosen: NDArray[np.bool_] | None
+) -> Iterator[tuple[NDArray[np.int64], _Strip]]:
+    """Strips of a picture that hold points to describe, and the numbers of these."""
+    shift = scale.bit_length() - 1  # shifting is much faster than dividing
+    rows, columns = (
+        np.minimum(blur.found.points[:, axis] >> shift, size - 1) for axis, size in enumerate(picture.shape[:2])
+    )
     measured_here = blur.scale == scale
     measured_here = measured_here if chosen is None else measured_here & chosen
     height = max(STRIP_PIXELS // picture.shape[1], 1)
     for top in range(0, picture.shape[0], height):
-        inside = measured_here & (at[:, 0] >= top) & (at[:, 0] < top + height)
+        inside = measured_here & (rows >= top) & (rows < top + height)
         if inside.any():
             first, last = max(top - BORDER, 0), min(top + height + BORDER, picture.shape[0])
-            near = np.flatnonzero((at[:, 0] >= first) & (at[:, 0] < last))
-            strip = _Strip(blur, near, at[near] - np.array([first, 0]), picture[first:last], scale)
-            yield np.flatnonzero(inside), strip.describe(inside[near])
+            near = np.flatnonzero((rows >= first) & (rows < last))
+            places = np.stack([rows[near] - first, columns[near]], axis=1).astype(np.int64)
+            yield np.flatnonzero(inside), _Strip(blur, near, places, picture[first:last], scale, inside[near])
 
 
 def _find_deputies(blur: PyramidBlur, grid_step: int) -> NDArray[np.int64]:
@@ -112,20 +126,32 @@ def _find_deputies(blur: PyramidBlur, grid_step: int) -> NDArray[np.int64]:
     That is the middle one in reading order.
     """
     scale = blur.scale.astype(np.int64)
-    rows, columns = (blur.found.points // (grid_step * scale)[:, None]).T.astype(np.int64)
-    _, square, counts = np.unique((scale << 48) + (rows << 24) + columns, return_inverse=True, return_counts=True)
+    rows, columns = (blur.found.points[:, axis] // (grid_step * scale) for axis in (0, 1))
+    square = (scale << 48) + (rows << 24) + columns
     order = np.argsort(square, kind="stable")
-    return order[np.cumsum(counts) - counts + counts // 2][square]
+    starts = np.flatnonzero(np.diff(square[order], prepend=-1))
+    counts = np.diff(starts, append=len(order))
+    deputies = np.empty(len(order), np.int64)
+    deputies[order] = np.repeat(order[starts + counts // 2], counts)
+    return deputies
 
 
 class _Strip:
-    """Some rows of a picture with the points in them."""
+    """Some rows of a picture with the points in them, of which those `inside` are described."""
 
     def __init__(
-        self, blur: PyramidBlur, numbers: NDArray[np.int64], places: NDArray[np.int64], picture: FloatArray, scale: int
+        self,
+        blur: PyramidBlur,
+        numbers: NDArray[np.int64],
+        places: NDArray[np.int64],
+        picture: FloatArray,
+        scale: int,
+        inside: NDArray[np.bool_],
     ) -> None:
         found = blur.found
+        self.inside = inside
         self.places, self.shape = places, picture.shape[:2]
+        self.flat = places[:, 0] * self.shape[1] + places[:, 1]  # one index is much faster than two
         self.log_radius = np.log2(np.maximum(found.radius[numbers] / scale, MIN_RADIUS / 2)).astype(np.float32)
         self.confidence = np.maximum(found.confidence[numbers], LEAST_CONFIDENCE)
         self.depth = found.depth_probability[numbers].astype(np.float32)
@@ -134,10 +160,10 @@ class _Strip:
         self.is_reduced = scale > 1
         self.picture = picture
 
-    def describe(self, inside: NDArray[np.bool_]) -> FloatArray:
-        """Values of the points `inside`."""
-        at = tuple(self.places[inside].T)
-        own = self.log_radius[inside]
+    def describe(self) -> FloatArray:
+        """Values of the points."""
+        inside = self.inside
+        at, own = self.flat[inside], self.log_radius[inside]
         values = [own, self.confidence[inside], self.depth[inside], np.full(len(own), self.is_reduced, np.float32)]
         weight = self.count * self.confidence**2 * (1 - self.depth) + np.float32(_LEAST_WEIGHT)
         drawn = {
@@ -153,14 +179,14 @@ class _Strip:
         steepest = np.maximum(np.hypot(along_x, along_y), _LEAST_DETAIL)
         values += self._look_around(drawn, own, inside, np.stack([along_y, along_x], axis=1) / steepest[:, None])
         values += self._find_smallest(own, at)
-        values += [np.log(np.hypot(*each)[at] + _LEAST_GRADIENT) for each in gradients]
+        values += [np.log(np.hypot(*(part[at] for part in each)) + _LEAST_GRADIENT) for each in gradients]
         values += _measure_light(light, at)
         return np.stack(values, axis=1).astype(np.float32)
 
     def _draw(self, values: FloatArray) -> FloatArray:
         """Add up values at the places of their points."""
         drawn = np.zeros(self.shape, np.float32)
-        np.add.at(drawn, tuple(self.places.T), values)
+        np.add.at(drawn.reshape(-1), self.flat, values)
         return drawn
 
     def _look_around(
@@ -174,7 +200,7 @@ class _Strip:
 
         `directions`, (n, 2) rows and columns, are unit vectors across the edges.
         """
-        at = tuple(self.places[inside].T)
+        at = self.flat[inside]
         sides = {reach: distance for distance, reach in SIDES.items()}
         around: list[FloatArray] = []
         across: list[FloatArray] = []
@@ -206,7 +232,8 @@ class _Strip:
         found = []
         for sign in (1, -1):
             moved = np.rint(self.places[inside] + sign * offset).astype(np.int64)
-            at = tuple(np.clip(moved, 0, np.array(self.shape) - 1).T)
+            rows, columns = np.clip(moved, 0, np.array(self.shape) - 1).T
+            at = rows * self.shape[1] + columns
             found.append((_cut(_average(sums, own, at) - own), np.log2(sums["weight"][at] + _NO_WEIGHT) - area))
         (one, its_weight), (other, other_weight) = found
         is_first = one <= other
@@ -214,20 +241,20 @@ class _Strip:
         weights = [np.where(is_first, its_weight, other_weight), np.where(is_first, other_weight, its_weight)]
         return [low, high, high - low, *weights]
 
-    def _find_smallest(self, own: FloatArray, at: tuple[NDArray[np.int64], ...]) -> list[FloatArray]:
+    def _find_smallest(self, own: FloatArray, at: NDArray[np.int64]) -> list[FloatArray]:
         """Smallest radius of sure points in windows around."""
         sure = (self.confidence > SURE_CONFIDENCE) & (self.depth < SURE_DEPTH)
         drawn = np.full(self.shape, _NOTHING, np.float32)
-        np.minimum.at(drawn, tuple(self.places[sure].T), self.log_radius[sure])
+        np.minimum.at(drawn.reshape(-1), self.flat[sure], self.log_radius[sure])
         found = []
         for reach in REACHES[1:]:
             side = 2 * reach + 1
-            smallest = cv2.erode(drawn, np.ones((side, side), np.uint8))[at]
+            smallest = cv2.erode(drawn, np.ones((side, side), np.uint8)).ravel()[at]
             found.append(_cut(smallest - own))
         return found
 
 
-def _average(sums: dict[str, FloatArray], own: FloatArray, at: tuple[NDArray[np.int64], ...]) -> FloatArray:
+def _average(sums: dict[str, FloatArray], own: FloatArray, at: NDArray[np.int64]) -> FloatArray:
     """Mean log2 radius of windows; that of the point itself where there is none."""
     weight = sums["weight"][at]
     return np.where(weight > _NO_WEIGHT, sums["mean"][at] / np.maximum(weight, _NO_WEIGHT), own)
@@ -239,21 +266,21 @@ def _cut(difference: FloatArray) -> FloatArray:
 
 
 def _sum_window(values: FloatArray, reach: int) -> FloatArray:
-    """Sum the values in the square around each pixel."""
+    """Sum the values in the square around each pixel; the pixels of all rows in one axis."""
     side = (2 * reach + 1, 2 * reach + 1)
-    return np.asarray(cv2.boxFilter(values, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT))
+    return np.asarray(cv2.boxFilter(values, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT)).ravel()
 
 
 def _measure_gradient(light: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray]:
-    """Derivatives of smoothed light along x and y, per px."""
+    """Derivatives of smoothed light along x and y, per px; the pixels of all rows in one axis."""
     smooth = cv2.GaussianBlur(light, (0, 0), sigma)
     along_x, along_y = (cv2.Sobel(smooth, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
-    return np.asarray(along_x), np.asarray(along_y)
+    return np.asarray(along_x).ravel(), np.asarray(along_y).ravel()
 
 
-def _measure_light(light: FloatArray, at: tuple[NDArray[np.int64], ...]) -> list[FloatArray]:
+def _measure_light(light: FloatArray, at: NDArray[np.int64]) -> list[FloatArray]:
     """Local contrast, light, and logarithm of the detail that a Gaussian of 1 px takes away."""
     window = np.ones((CONTRAST_SIDE, CONTRAST_SIDE), np.uint8)
-    contrast = cv2.dilate(light, window)[at] - cv2.erode(light, window)[at]
+    contrast = cv2.dilate(light, window).ravel()[at] - cv2.erode(light, window).ravel()[at]
     detail = _sum_window(np.abs(light - cv2.GaussianBlur(light, (0, 0), 1.0)), DETAIL_REACH)[at]
-    return [contrast, light[at], np.log(detail / (2 * DETAIL_REACH + 1) ** 2 + _LEAST_DETAIL)]
+    return [contrast, light.ravel()[at], np.log(detail / (2 * DETAIL_REACH + 1) ** 2 + _LEAST_DETAIL)]

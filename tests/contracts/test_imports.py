@@ -15,10 +15,11 @@ PACKAGES = ("defocus_edge", "synth", "training")
 # What each room of a package may import of the package; a room is a folder or a module of its top.
 # `test_the_floors_are_floors` checks that the arrows have an order.
 GROUND = {"choices", "blur_levels", "psf", "arrays", "thresholds"}
-GROUND |= {"_compiling", "_extras", "_progress", "_quiet", "_version"}
+GROUND |= {"_ahead", "_compiling", "_extras", "_progress", "_quiet", "_version"}
 ROOMS = {
     "defocus_edge": {
         "_version": set(),
+        "_ahead": set(),
         "_compiling": set(),
         "_extras": set(),
         "_progress": set(),

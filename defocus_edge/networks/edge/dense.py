@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge._ahead import map_ahead
 from defocus_edge.blur_levels import N_LEVELS
 from defocus_edge.networks.edge.architecture import EDGE_CLASSES, EdgeNetworksConfig
 from defocus_edge.networks.edge.patches import check_points
@@ -51,6 +52,10 @@ class Engine(Protocol):
     @property
     def takes_one_shape(self) -> bool:
         """Whether a new shape of tiles takes longer than the empty parts of tiles of one shape."""
+
+    @property
+    def tiles_at_once(self) -> int:
+        """Number of tiles that are computed side by side."""
 
     def make_maps(self, tile: NDArray[np.float32]) -> Any:
         """Maps of a tile with its border, (1, T+40, T+40, 3)."""
@@ -123,14 +128,23 @@ class DenseEvaluator:
             return
         step, done = self.config.grid_step, 0
         cut_step = self.tile_side if self.engine.takes_one_shape else CUT_STEP
-        for tile, corner, members in cut_tiles(image, points, tile_side=self.tile_side, cut_step=cut_step, grid=step):
+
+        def predict_tile(
+            tile: NDArray[np.float32], corner: NDArray[np.int64], members: NDArray[np.int64]
+        ) -> list[tuple[NDArray[np.int64], EdgePrediction]]:
             maps = self.engine.make_maps(tile)
+            pieces = []
             for rows, places, answer in _chunk(members, (points[members] - corner) // step):
                 located = np.zeros((len(places), 3), dtype=np.int32)
                 located[:, 1:] = places
                 blur, edge = self.engine.predict(maps, located)
-                yield rows, EdgePrediction(blur[answer], edge[answer])
-            done += len(members)
+                pieces.append((rows, EdgePrediction(blur[answer], edge[answer])))
+            return pieces
+
+        tiles = cut_tiles(image, points, tile_side=self.tile_side, cut_step=cut_step, grid=step)
+        for pieces in map_ahead(predict_tile, tiles, threads=self.engine.tiles_at_once):
+            yield from pieces
+            done += sum(len(rows) for rows, _ in pieces)
             if progress is not None:
                 progress(done, len(points))
 

@@ -35,6 +35,7 @@ class KerasEngine:
     """
 
     name = "keras"
+    tiles_at_once = 1
 
     def __init__(self, networks: EdgeNetworks, *, precision: Precision = "float32", device: str = AUTO) -> None:
         if precision not in PRECISIONS:

@@ -19,8 +19,9 @@ _TILE_STEP = 12
 CUT_STEP = 36
 # Parts with sides of at most this many px are not divided further.
 _LEAST_CUT = 64
-# Side in px of the blocks that are divided as a whole: much fewer than points.
-_BLOCK = 12
+# Side in px of the blocks that are divided as a whole: much fewer than points. A box is not divided if blocks with
+# points take more than the second number of its area: little could be left out.
+_BLOCK, _FULL = 12, 0.6
 # A part costs as much time as if each side were longer by this many px, since most maps reach into the border.
 _CUT_MARGIN = 25
 
@@ -112,7 +113,8 @@ def _divide(
     cost = int(np.prod(shape + _CUT_MARGIN))
     axis = int(shape.argmax())
     is_first = boxes[members, axis] < corner[axis] + shape[axis] // 2
-    if shape[axis] <= max(_LEAST_CUT, step) or is_first.all():
+    is_full = len(members) * _BLOCK**2 > _FULL * np.prod(shape)
+    if shape[axis] <= max(_LEAST_CUT, step) or is_full or is_first.all():
         return [members], cost
     halves = [_divide(boxes, half, largest, step, grid) for half in (members[is_first], members[~is_first])]
     divided = sum(cost for _, cost in halves)

@@ -17,6 +17,8 @@ from defocus_edge.networks.onnx.graph import FORMAT, OPSET, GraphBuilder
 
 #: Environment variable that says how many threads a session starts; all cores that the process may use unless set.
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+#: While one tile waits for Python, the other one keeps the cores busy.
+TILES_AT_ONCE = 2
 _Ports = dict[str, tuple[int, tuple[int | str, ...]]]
 
 
@@ -26,6 +28,7 @@ class OnnxEngine:
     name = "onnxruntime"
     device = "cpu:0"
     takes_one_shape = False
+    tiles_at_once = TILES_AT_ONCE
 
     def __init__(self, weights: EdgeWeights) -> None:
         self.config: EdgeNetworksConfig = weights.config
