@@ -24,6 +24,10 @@ def measure_samples(
     root: Root,
     store: Store,
     preset: EdgePreset = EDGE_PRESET,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="Another store, whose pictures are measured again in place of rendering scenes."),
+    ] = None,
     scenes: Annotated[int, typer.Option(min=1, help="Rendered scenes to learn from.")] = 3000,
     development: Annotated[int, typer.Option(min=1, help="Rendered scenes of held-back pictures.")] = 100,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
@@ -39,7 +43,7 @@ def measure_samples(
     from training.context.measuring import Plan, count_samples, fill_store
 
     make_folder(store)
-    plan = Plan(root, store, preset, scenes, development)
+    plan = Plan(root, store, preset, scenes, development, pictures)
     with refuse_faults(OSError, ImageReadError, PresetError), Progress() as progress:
         task = progress.add_task("samples", total=count_samples(plan))
         for done in fill_store(plan, jobs=jobs):

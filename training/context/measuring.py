@@ -15,7 +15,7 @@ from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.engines import start_engine
 from synth.workers import start_workers
 from training.context.points import restore_blur
-from training.context.samples import Sample, measure_sample, store_sample
+from training.context.samples import SUFFIX, Sample, list_samples, measure_sample, read_sample, store_sample
 from training.context.scenes import draw_scene
 from training.data.apertures import APERTURES, find_known, find_radius, fit_focus, list_scenes, read_scene
 from training.data.broad_scenes import Pictures, load_pictures
@@ -41,6 +41,8 @@ class Plan:
     preset: str
     scenes: int
     development: int
+    #: Another store, whose pictures are measured again in place of rendering scenes and reading photographs.
+    pictures: Path | None = None
 
 
 def fill_store(plan: Plan, *, jobs: int) -> Iterator[int]:
@@ -48,6 +50,9 @@ def fill_store(plan: Plan, *, jobs: int) -> Iterator[int]:
 
     Yields the number of samples that are done. Raises what `load_pictures` and `load_edge_networks` raise.
     """
+    if plan.pictures is not None:
+        yield from _fill_from(plan, plan.pictures, jobs)
+        return
     numbers = {SCENES: plan.scenes, DEVELOPMENT: plan.development}
     chunks = [
         (folder, range(first, min(first + _CHUNK, count)))
@@ -66,7 +71,35 @@ def fill_store(plan: Plan, *, jobs: int) -> Iterator[int]:
 
 def count_samples(plan: Plan) -> int:
     """Number of samples that `fill_store` deals with."""
+    if plan.pictures is not None:
+        return len(_list_measured(plan.pictures))
     return plan.scenes + plan.development + len(APERTURES) * len(_list_photos(plan.root))
+
+
+def _list_measured(store: Path) -> list[Path]:
+    return [path for folder in (SCENES, PHOTOS, DEVELOPMENT) for path in list_samples(store / folder)]
+
+
+def _fill_from(plan: Plan, store: Path, jobs: int) -> Iterator[int]:
+    """Measure the pictures of another store; their truth stays."""
+    paths = _list_measured(store)
+    if not paths:
+        msg = f"pictures must be a store that python -m training samples has filled. Got: {store}."
+        raise FileNotFoundError(msg)
+    with start_workers(jobs) as executor:
+        waiting = [executor.submit(_measure_again, plan, path) for path in paths]
+        for done, future in enumerate(waiting, start=1):
+            future.result()
+            yield done
+
+
+def _measure_again(plan: Plan, path: Path) -> None:
+    def make() -> Sample | None:
+        sample = read_sample(path)
+        image = np.divide(sample.image, 255, dtype=np.float32)
+        return measure_sample(image, sample.truth.astype(np.float32), _load_evaluator(plan.preset))
+
+    store_sample(plan.store / path.parent.name, path.name.removesuffix(SUFFIX), make)
 
 
 def _list_photos(root: Path) -> list[str]:

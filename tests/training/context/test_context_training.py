@@ -1,15 +1,20 @@
 """Samples, the truth about their points, the loss, and a whole training from the command line."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from defocus_edge.estimation.stages import measure
 from defocus_edge.networks.context import POINT_VALUES, ContextConfig
 from defocus_edge.networks.context_network import build_context_network
+from defocus_edge.networks.edge.dense import DenseEvaluator
+from defocus_edge.networks.engines import start_engine
 from defocus_edge.networks.presets import load_context_network
+from tests.conftest import make_texture
 from training.__main__ import app
 from training.context import measuring
 from training.context.points import PointTable, describe_sample
@@ -165,6 +170,29 @@ def test_a_photograph_with_depth_edges_only_is_left_out(with_apertures, tmp_path
     plan = measuring.Plan(with_apertures, tmp_path / "store", "any", scenes=0, development=0)
     assert list(measuring.fill_store(plan, jobs=1)) == [2]
     assert list_samples(tmp_path / "store" / "photos") == []
+
+
+def test_pictures_of_a_store_are_measured_again(rng, small_preset, tmp_path):
+    old = replace(make_sample(rng), image=make_texture(rng, 64, 96))
+    for folder in ("scenes", "photos", "development"):
+        store_sample(tmp_path / "old" / folder, "one", lambda: old)
+    words = ("samples", "--root", str(tmp_path), "--store", str(tmp_path / "new"), "--preset", str(small_preset))
+    again = [*words, "--jobs", "1", "--pictures"]
+    measured = CliRunner().invoke(app, [*again, str(tmp_path / "old")], catch_exceptions=False)
+    assert measured.exit_code == 0, measured.output
+    for folder in ("scenes", "photos", "development"):
+        (path,) = list_samples(tmp_path / "new" / folder)
+        assert path.name == list_samples(tmp_path / "old" / folder)[0].name
+        new = read_sample(path)
+        np.testing.assert_array_equal(new.image, old.image)
+        np.testing.assert_array_equal(new.truth, old.truth)
+        evaluator = DenseEvaluator(start_engine(small_preset))
+        expected = measure(old.image / np.float32(255), evaluator).found
+        np.testing.assert_array_equal(new.points, expected.points)
+        np.testing.assert_allclose(new.point_radius, expected.radius, atol=0.01)
+    refused = CliRunner().invoke(app, [*again, str(tmp_path / "nothing")])
+    assert refused.exit_code != 0
+    assert "must be a store" in refused.output
 
 
 def test_an_empty_store_is_refused(tmp_path):
