@@ -64,7 +64,7 @@ def time_estimate(photo: NDArray[np.uint8], preset: str, max_radius: str) -> dic
     estimator.estimate(small)
     first = time.perf_counter() - start
     second = min(timeit.repeat(lambda: estimator.estimate(small), number=1, repeat=3))
-    spent = {stage: _count_time(*place) for stage, place in STAGES.items()}
+    spent = {stage: count_time(*place) for stage, place in STAGES.items()}
     start = time.perf_counter()
     points = len(estimator.estimate(photo).points)
     seconds = time.perf_counter() - start
@@ -73,7 +73,7 @@ def time_estimate(photo: NDArray[np.uint8], preset: str, max_radius: str) -> dic
     return {"first": first, "second": second, "seconds": seconds, "points": points, "kib": peak, "shares": shares}
 
 
-def _count_time(module: str, name: str) -> list[float]:
+def count_time(module: str, name: str) -> list[float]:
     """Replace a function by one that adds up its seconds in the list that is returned."""
     *path, last = name.split(".")
     holder = reduce(getattr, path, importlib.import_module(module))

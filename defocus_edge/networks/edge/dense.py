@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +20,8 @@ from defocus_edge.networks.edge.point_tiles import CUT_STEP, cut_tiles
 TILE_VALUES = 1 << 22
 #: Tiles have at least this side in px, and at most `LARGEST_TILE_SIDE`, unless it is given.
 LEAST_TILE_SIDE, LARGEST_TILE_SIDE = 192, 384
-#: Largest number of edge points whose heads are computed in one call.
-POINT_CHUNK = 2048
+#: Tile with its border, (1, h, w, 3); its corner in the picture; numbers of its points: see `cut_tiles`.
+Tile = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,22 @@ class Engine(Protocol):
         """Whether a new shape of tiles takes longer than the empty parts of tiles of one shape."""
 
     @property
-    def tiles_at_once(self) -> int:
-        """Number of tiles that are computed side by side."""
+    def calls_at_once(self) -> int:
+        """Number of threads that call the engine side by side."""
 
-    def make_maps(self, tile: NDArray[np.float32]) -> Any:
-        """Maps of a tile with its border, (1, T+40, T+40, 3)."""
+    @property
+    def tiles_in_call(self) -> int:
+        """Number of tiles in one call; above 1, `takes_one_shape` is True."""
+
+    @property
+    def points_in_call(self) -> int:
+        """Largest number of edge points, or squares, whose heads are computed in one call."""
+
+    def make_maps(self, tiles: NDArray[np.float32]) -> Any:
+        """Maps of tiles with their border, (B, h, w, 3)."""
 
     def predict(self, maps: Any, points: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Softmax of both networks, (N, 23) and (N, 2), at (N, 3) points of the tile: 0, row and column.
+        """Softmax of both networks, (N, 23) and (N, 2), at (N, 3) points: number of the tile, row and column in it.
 
         With a grid these are the row and column of its square.
         """
@@ -120,47 +129,62 @@ class DenseEvaluator:
     ) -> Iterator[tuple[NDArray[np.int64], EdgePrediction]]:
         """Predict piece by piece: the softmax takes 100 bytes a point, which a large picture has no room for.
 
-        Yields the numbers of the points in the piece and the prediction at them. A piece has at most `POINT_CHUNK`
+        Yields the numbers of the points in the piece and the prediction at them. A piece has at most `points_in_call`
         points, or those of as many squares of the grid. Each point comes once.
         """
         points = check_points(points, image.shape)
         if not len(points):
             return
-        step, done = self.config.grid_step, 0
-        cut_step = self.tile_side if self.engine.takes_one_shape else CUT_STEP
-
-        def predict_tile(
-            tile: NDArray[np.float32], corner: NDArray[np.int64], members: NDArray[np.int64]
-        ) -> list[tuple[NDArray[np.int64], EdgePrediction]]:
-            maps = self.engine.make_maps(tile)
-            pieces = []
-            for rows, places, answer in _chunk(members, (points[members] - corner) // step):
-                located = np.zeros((len(places), 3), dtype=np.int32)
-                located[:, 1:] = places
-                blur, edge = self.engine.predict(maps, located)
-                pieces.append((rows, EdgePrediction(blur[answer], edge[answer])))
-            return pieces
-
-        tiles = cut_tiles(image, points, tile_side=self.tile_side, cut_step=cut_step, grid=step)
-        for pieces in map_ahead(predict_tile, tiles, threads=self.engine.tiles_at_once):
+        engine, done = self.engine, 0
+        cut_step = self.tile_side if engine.takes_one_shape else CUT_STEP
+        tiles = cut_tiles(image, points, tile_side=self.tile_side, cut_step=cut_step, grid=self.config.grid_step)
+        calls = ((points, batch) for batch in _batch(tiles, engine.tiles_in_call))
+        for pieces in map_ahead(self._predict_tiles, calls, threads=engine.calls_at_once):
             yield from pieces
             done += sum(len(rows) for rows, _ in pieces)
             if progress is not None:
                 progress(done, len(points))
 
+    def _predict_tiles(
+        self, points: NDArray[np.integer], tiles: list[Tile]
+    ) -> list[tuple[NDArray[np.int64], EdgePrediction]]:
+        """Pieces of some tiles, which are one call of the engine."""
+        engine, step = self.engine, self.config.grid_step
+        stacked = tiles[0][0]
+        if engine.tiles_in_call > 1:  # a call with fewer tiles is filled up: one shape
+            stacked = np.zeros((engine.tiles_in_call, *stacked.shape[1:]), np.float32)
+            for number, (tile, _, _) in enumerate(tiles):
+                stacked[number] = tile[0]
+        maps = engine.make_maps(stacked)
+        numbers = np.concatenate([members for _, _, members in tiles])
+        places = np.empty((len(numbers), 3), np.int32)
+        places[:, 0] = np.repeat(np.arange(len(tiles)), [len(members) for _, _, members in tiles])
+        places[:, 1:] = np.concatenate([(points[members] - corner) // step for _, corner, members in tiles])
+        pieces = []
+        for rows, different, answer in _chunk(numbers, places, engine.points_in_call):
+            blur, edge = engine.predict(maps, different)
+            pieces.append((rows, EdgePrediction(blur[answer], edge[answer])))
+        return pieces
+
+
+def _batch(tiles: Iterator[Tile], count: int) -> Iterator[list[Tile]]:
+    """So many tiles together, at the end fewer."""
+    while batch := list(islice(tiles, count)):
+        yield batch
+
 
 def _chunk(
-    members: NDArray[np.int64], places: NDArray[np.integer]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.int64]]]:
-    """Divide points by their places; several points may share one.
+    members: NDArray[np.int64], places: NDArray[np.int32], most: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]]:
+    """Divide points by their places: number of the tile, row and column. Several points may share one.
 
-    Yields the points, up to `POINT_CHUNK` different places, and for each point which of these is its own.
+    Yields the points, up to `most` different places, and for each point which of these is its own.
     """
-    keys = places[:, 0].astype(np.int64) << 32 | places[:, 1].astype(np.int64)
-    _, first, shared = np.unique(keys, return_index=True, return_inverse=True)
+    tile, row, column = places.T.astype(np.int64)
+    _, first, shared = np.unique(tile << 48 | row << 24 | column, return_index=True, return_inverse=True)
     order = np.argsort(shared, kind="stable")
-    ends = np.searchsorted(shared[order], np.arange(POINT_CHUNK, len(first) + POINT_CHUNK, POINT_CHUNK))
+    ends = np.searchsorted(shared[order], np.arange(most, len(first) + most, most))
     for number, (start, stop) in enumerate(zip([0, *ends], ends, strict=False)):
         rows = order[start:stop]
-        before = number * POINT_CHUNK
-        yield members[rows], places[first[before : before + POINT_CHUNK]], shared[rows] - before
+        before = number * most
+        yield members[rows], places[first[before : before + most]], shared[rows] - before

@@ -15,6 +15,8 @@ from defocus_edge.networks.edge.features import DenseFeatures, PointHead, gather
 from defocus_edge.networks.edge.networks import EdgeNetworks
 from defocus_edge.networks.inference import compile_inference
 
+# Numbers of tiles and of points in one call. A GPU has room for more, and idles with less.
+_CPU_CALL, _GPU_CALL = (1, 2048), (16, 16384)
 # A call with fewer points is filled up to a power of 2, at least this one, so that there are few shapes to compile.
 _LEAST_CHUNK = 128
 
@@ -35,7 +37,7 @@ class KerasEngine:
     """
 
     name = "keras"
-    tiles_at_once = 1
+    calls_at_once = 1
 
     def __init__(self, networks: EdgeNetworks, *, precision: Precision = "float32", device: str = AUTO) -> None:
         if precision not in PRECISIONS:
@@ -44,7 +46,9 @@ class KerasEngine:
         self.config = networks.config
         self.device = choose_device(device)
         # JAX compiles, and GPUs choose their kernels, for each shape anew.
-        self.takes_one_shape = keras.backend.backend() == "jax" or not self.device.startswith("cpu")
+        is_cpu = self.device.startswith("cpu")
+        self.takes_one_shape = keras.backend.backend() == "jax" or not is_cpu
+        self.tiles_in_call, self.points_in_call = _CPU_CALL if is_cpu else _GPU_CALL
         features = DenseFeatures(networks, dtype="mixed_bfloat16" if precision == "bfloat16" else "float32")
         heads = [PointHead(networks, head) for head in features.heads]
         filters, step = networks.config.filters, networks.config.grid_step
@@ -53,17 +57,18 @@ class KerasEngine:
             grid = ops.cast(gather_head_input(coarse, fine, points, step), "float32")
             return [head(grid[..., number * filters : (number + 1) * filters]) for number, head in enumerate(heads)]
 
-        maps = ((1, None, None, len(heads) * filters), precision)
-        self._features = compile_inference(lambda tile: features(tile), [((1, None, None, 3), "float32")])
+        maps = ((self.tiles_in_call, None, None, len(heads) * filters), precision)
+        tiles = ((self.tiles_in_call, None, None, 3), "float32")
+        self._features = compile_inference(lambda given: features(given), [tiles])
         self._heads = compile_inference(predict_points, [maps, maps, ((None, 3), "int32")])
 
-    def make_maps(self, tile: NDArray[np.float32]) -> Any:
-        """Maps of a tile with its border, on the device."""
+    def make_maps(self, tiles: NDArray[np.float32]) -> Any:
+        """Maps of tiles with their border, on the device."""
         with use_device(self.device):
-            return self._features(tile)
+            return self._features(tiles)
 
     def predict(self, maps: Any, points: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Softmax of both networks at points of the tile."""
+        """Softmax of both networks at points of the tiles."""
         padded = np.zeros((max(_LEAST_CHUNK, 1 << (len(points) - 1).bit_length()), 3), dtype=np.int32)
         padded[: len(points)] = points
         with use_device(self.device):

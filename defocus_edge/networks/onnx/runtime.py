@@ -17,8 +17,10 @@ from defocus_edge.networks.onnx.graph import FORMAT, OPSET, GraphBuilder
 
 #: Environment variable that says how many threads a session starts; all cores that the process may use unless set.
 THREADS_VARIABLE = "OMP_NUM_THREADS"
-#: While one tile waits for Python, the other one keeps the cores busy.
-TILES_AT_ONCE = 2
+#: Threads that call the engine: while one tile waits for Python, the other one keeps the cores busy.
+CALLS_AT_ONCE = 2
+#: Largest number of points in one call.
+POINTS_IN_CALL = 2048
 _Ports = dict[str, tuple[int, tuple[int | str, ...]]]
 
 
@@ -28,7 +30,9 @@ class OnnxEngine:
     name = "onnxruntime"
     device = "cpu:0"
     takes_one_shape = False
-    tiles_at_once = TILES_AT_ONCE
+    calls_at_once = CALLS_AT_ONCE
+    tiles_in_call = 1
+    points_in_call = POINTS_IN_CALL
 
     def __init__(self, weights: EdgeWeights) -> None:
         self.config: EdgeNetworksConfig = weights.config
@@ -40,9 +44,9 @@ class OnnxEngine:
         shape = ("points", HEAD_SIDE, HEAD_SIDE, weights.config.filters)
         self._heads = _open(graph, {f"{head}/grids": (TensorProto.FLOAT, shape) for head in HEADS}, answers)
 
-    def make_maps(self, tile: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def make_maps(self, tiles: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Maps of a tile with its border, (1, T+40, T+40, 3)."""
-        return list(self._maps.run(None, {"image": tile}))
+        return list(self._maps.run(None, {"image": tiles}))
 
     def predict(
         self, maps: list[NDArray[np.float32]], points: NDArray[np.int32]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from defocus_edge.networks.edge import keras_engine
 from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
-from defocus_edge.networks.edge.dense import POINT_CHUNK, DenseEvaluator
+from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.features import DenseFeatures
 from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.networks.edge.networks import build_edge_networks
@@ -161,9 +161,24 @@ def test_one_column_of_edges():
 def test_more_points_than_one_call_holds(engine, grid_step):
     image, _ = draw_picture(50 * grid_step, 60 * grid_step)
     points = np.argwhere(np.ones(image.shape[:2], dtype=bool))
-    assert len(points) > POINT_CHUNK * grid_step**2 > PATCH_CHUNK
-    expected = make_slow(0, grid_step).predict(image, points)
-    assert_same(make_dense(0, 384, engine, grid_step).predict(image, points), expected)
+    evaluator = make_dense(0, 384, engine, grid_step)
+    assert len(points) > evaluator.engine.points_in_call * grid_step**2 > PATCH_CHUNK
+    assert_same(evaluator.predict(image, points), make_slow(0, grid_step).predict(image, points))
+
+
+@pytest.mark.parametrize("grid_step", [1, 3])
+def test_many_tiles_in_one_call_change_nothing(grid_step, monkeypatch):
+    """As on a GPU: tiles of one shape in calls of 4, the last one filled up, and pieces of 50 points."""
+    monkeypatch.setattr(keras_engine, "_CPU_CALL", (4, 50))
+    engine = KerasEngine(make_networks(0, grid_step))
+    engine.takes_one_shape = True
+    shapes, make_maps = [], engine.make_maps
+    monkeypatch.setattr(engine, "make_maps", lambda tiles: shapes.append(tiles.shape) or make_maps(tiles))
+    image, points = draw_picture(80, 250, 300)
+    found = DenseEvaluator(engine, tile_side=36).predict(image, points)
+    assert_same(found, make_slow(0, grid_step).predict(image, points))
+    assert len(shapes) > 2
+    assert set(shapes) == {(4, 76, 76, 3)}
 
 
 def test_order_of_points_does_not_matter(rng):
