@@ -36,6 +36,8 @@ GRADIENT_SIGMAS = (0.7, 1.5, 3.0, 6.0)
 CONTRAST_SIDE, DETAIL_REACH = 41, 8
 #: Pixels of a strip of rows that is described at once, and rows of the border that its windows need.
 STRIP_PIXELS, BORDER = 1 << 21, 96
+#: Strips that are described side by side: while one waits for Python, the other one keeps the cores busy.
+STRIPS_AT_ONCE = 2
 #: Differences of log2 of radii are cut off at this.
 LARGEST_DIFFERENCE = 4.0
 # Added to weights, so that points of no confidence count a little; weights below the second number are none.
@@ -64,7 +66,9 @@ def judge_points(
     strips = (
         strip for number, picture in enumerate(pictures) for strip in _list_strips(blur, picture, 2**number, chosen)
     )
-    for rows, said in map_ahead(lambda rows, strip: (rows, evaluator.predict(strip.describe())), strips, threads=2):
+    for rows, said in map_ahead(
+        lambda rows, strip: (rows, evaluator.predict(strip.describe())), strips, threads=STRIPS_AT_ONCE
+    ):
         answer[rows] = said
     answer = answer if deputies is None else answer[deputies]
     least = np.float32(MIN_RADIUS) * blur.scale.astype(np.float32)
