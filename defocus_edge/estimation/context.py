@@ -34,10 +34,10 @@ SURE_CONFIDENCE, SURE_DEPTH = 0.6, 0.5
 GRADIENT_SIGMAS = (0.7, 1.5, 3.0, 6.0)
 #: Side of the window whose range of light is the local contrast, and reach of the one for fine detail.
 CONTRAST_SIDE, DETAIL_REACH = 41, 8
-#: Pixels of a strip of rows that is described at once, and rows of the border that its windows need.
-STRIP_PIXELS, BORDER = 1 << 21, 96
-#: Strips that are described side by side: while one waits for Python, the other one keeps the cores busy.
-STRIPS_AT_ONCE = 2
+#: Longest side of a piece of the picture that is described at once, and width of the border that its windows need.
+PIECE_SIDE, BORDER = 1024, 96
+#: Pieces that are described side by side: while one waits for Python, the other one keeps the cores busy.
+PIECES_AT_ONCE = 2
 #: Differences of log2 of radii are cut off at this.
 LARGEST_DIFFERENCE = 4.0
 # Added to weights, so that points of no confidence count a little; weights below the second number are none.
@@ -63,11 +63,11 @@ def judge_points(
     deputies = _find_deputies(blur, grid_step) if grid_step > 1 else None
     chosen = None if deputies is None else deputies == np.arange(len(found))
     answer = np.zeros((len(found), ANSWERS), np.float32)
-    strips = (
-        strip for number, picture in enumerate(pictures) for strip in _list_strips(blur, picture, 2**number, chosen)
+    pieces = (
+        piece for number, picture in enumerate(pictures) for piece in _list_pieces(blur, picture, 2**number, chosen)
     )
     for rows, said in map_ahead(
-        lambda rows, strip: (rows, evaluator.predict(strip.describe())), strips, threads=STRIPS_AT_ONCE
+        lambda rows, piece: (rows, evaluator.predict(piece.describe())), pieces, threads=PIECES_AT_ONCE
     ):
         answer[rows] = said
     answer = answer if deputies is None else answer[deputies]
@@ -87,7 +87,7 @@ def describe_points(
 
     Of these only the `chosen` ones are described, if given; all points count as surroundings.
 
-    Yields, strip by strip, the numbers of the points in `blur` and their values, (n, `POINT_VALUES`), in this order:
+    Yields, piece by piece, the numbers of the points in `blur` and their values, (n, `POINT_VALUES`), in this order:
 
     - log2 of the radius, confidence, probability of a depth edge, 1 in a reduced picture and 0 in the picture itself;
     - for each of `REACHES`: mean of log2 of the radii less that of the point, their standard deviation, log2 of their
@@ -100,28 +100,38 @@ def describe_points(
 
     Points weigh as their confidence squared times the probability that they are no depth edge.
     """
-    for rows, strip in _list_strips(blur, picture, scale, chosen):
-        yield rows, strip.describe()
+    for rows, piece in _list_pieces(blur, picture, scale, chosen):
+        yield rows, piece.describe()
 
 
-def _list_strips(
+def _list_pieces(
     blur: PyramidBlur, picture: FloatArray, scale: int, chosen: NDArray[np.bool_] | None
-) -> Iterator[tuple[NDArray[np.int64], _Strip]]:
-    """Strips of a picture that hold points to describe, and the numbers of these."""
+) -> Iterator[tuple[NDArray[np.int64], _Piece]]:
+    """Pieces of a picture that hold points to describe, and the numbers of these."""
     shift = scale.bit_length() - 1  # shifting is much faster than dividing
     rows, columns = (
         np.minimum(blur.found.points[:, axis] >> shift, size - 1) for axis, size in enumerate(picture.shape[:2])
     )
     measured_here = blur.scale == scale
     measured_here = measured_here if chosen is None else measured_here & chosen
-    height = max(STRIP_PIXELS // picture.shape[1], 1)
-    for top in range(0, picture.shape[0], height):
-        inside = measured_here & (rows >= top) & (rows < top + height)
-        if inside.any():
-            first, last = max(top - BORDER, 0), min(top + height + BORDER, picture.shape[0])
-            near = np.flatnonzero((rows >= first) & (rows < last))
-            places = np.stack([rows[near] - first, columns[near]], axis=1).astype(np.int64)
-            yield np.flatnonzero(inside), _Strip(blur, near, places, picture[first:last], scale, inside[near])
+    for band, top in _cut_axis(picture.shape[0]):
+        in_band = np.flatnonzero((rows >= top.start) & (rows < top.stop))
+        for part, left in _cut_axis(picture.shape[1]):
+            near = in_band[(columns[in_band] >= left.start) & (columns[in_band] < left.stop)]
+            row, column = rows[near], columns[near]
+            inside = measured_here[near] & (row >= band.start) & (row < band.stop)
+            inside &= (column >= part.start) & (column < part.stop)
+            if inside.any():
+                places = np.stack([row - top.start, column - left.start], axis=1).astype(np.int64)
+                yield near[inside], _Piece(blur, near, places, picture[top, left], scale, inside)
+
+
+def _cut_axis(size: int) -> Iterator[tuple[slice, slice]]:
+    """Parts of an axis of equal length, and the same parts with their border as far as the axis goes."""
+    length = -(-size // -(-size // PIECE_SIDE))
+    for first in range(0, size, length):
+        last = min(first + length, size)
+        yield slice(first, last), slice(max(first - BORDER, 0), min(last + BORDER, size))
 
 
 def _find_deputies(blur: PyramidBlur, grid_step: int) -> NDArray[np.int64]:
@@ -140,8 +150,8 @@ def _find_deputies(blur: PyramidBlur, grid_step: int) -> NDArray[np.int64]:
     return deputies
 
 
-class _Strip:
-    """Some rows of a picture with the points in them, of which those `inside` are described."""
+class _Piece:
+    """A part of a picture with the points in it, of which those `inside` are described."""
 
     def __init__(
         self,

@@ -96,10 +96,10 @@ def test_both_sides_of_an_edge_are_seen():
     assert (low, high, difference) == pytest.approx((-1, 1, 2), abs=1e-4)
 
 
-def test_strips_change_nothing(rng, picture, monkeypatch):
+def test_pieces_change_nothing(rng, picture, monkeypatch):
     blur = make_blur(rng)
     whole = describe_all(blur, picture, 1)
-    monkeypatch.setattr(context, "STRIP_PIXELS", 16 * picture.shape[1])
+    monkeypatch.setattr(context, "PIECE_SIDE", 16)
     parts = describe_all(blur, picture, 1)
     assert sorted(whole) == sorted(parts)
     for row, values in whole.items():
