@@ -35,7 +35,7 @@ GRADIENT_SIGMAS = (0.7, 1.5, 3.0, 6.0)
 #: Side of the window whose range of light is the local contrast, and reach of the one for fine detail.
 CONTRAST_SIDE, DETAIL_REACH = 41, 8
 #: Longest side of a piece of the picture that is described at once, and width of the border that its windows need.
-PIECE_SIDE, BORDER = 1024, 96
+PIECE_SIDE, BORDER = 768, 96
 #: Pieces that are described side by side: while one waits for Python, the other one keeps the cores busy.
 PIECES_AT_ONCE = 2
 #: Differences of log2 of radii are cut off at this.
@@ -134,18 +134,20 @@ def _cut_axis(size: int) -> Iterator[tuple[slice, slice]]:
         yield slice(first, last), slice(max(first - BORDER, 0), min(last + BORDER, size))
 
 
-def _find_deputies(blur: PyramidBlur, grid_step: int) -> NDArray[np.int64]:
+def _find_deputies(blur: PyramidBlur, grid_step: int) -> NDArray[np.int32]:
     """For each point, the number of the one that stands for all points of its square of `grid_step` · scale px.
 
     That is the middle one in reading order.
     """
-    scale = blur.scale.astype(np.int64)
-    rows, columns = (blur.found.points[:, axis] // (grid_step * scale) for axis in (0, 1))
-    square = (scale << 48) + (rows << 24) + columns
+    square = blur.scale.astype(np.int64)
+    side = square * grid_step
+    square <<= 48
+    for axis, shift in ((0, 24), (1, 0)):
+        square += blur.found.points[:, axis] // side << shift
     order = np.argsort(square, kind="stable")
     starts = np.flatnonzero(np.diff(square[order], prepend=-1))
     counts = np.diff(starts, append=len(order))
-    deputies = np.empty(len(order), np.int64)
+    deputies = np.empty(len(order), np.int32)
     deputies[order] = np.repeat(order[starts + counts // 2], counts)
     return deputies
 
@@ -188,12 +190,12 @@ class _Piece:
             "depth": self._draw(self.count * self.depth),
         }
         light = self.picture.mean(axis=-1)
-        gradients = [_measure_gradient(light, sigma) for sigma in GRADIENT_SIGMAS]
-        along_x, along_y = (each[at] for each in gradients[1])
+        gradients = [_measure_gradient(light, sigma, at) for sigma in GRADIENT_SIGMAS]
+        along_x, along_y = gradients[1]
         steepest = np.maximum(np.hypot(along_x, along_y), _LEAST_DETAIL)
         values += self._look_around(drawn, own, inside, np.stack([along_y, along_x], axis=1) / steepest[:, None])
         values += self._find_smallest(own, at)
-        values += [np.log(np.hypot(*(part[at] for part in each)) + _LEAST_GRADIENT) for each in gradients]
+        values += [np.log(np.hypot(*each) + _LEAST_GRADIENT) for each in gradients]
         values += _measure_light(light, at)
         return np.stack(values, axis=1).astype(np.float32)
 
@@ -285,11 +287,11 @@ def _sum_window(values: FloatArray, reach: int) -> FloatArray:
     return np.asarray(cv2.boxFilter(values, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT)).ravel()
 
 
-def _measure_gradient(light: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray]:
-    """Derivatives of smoothed light along x and y, per px; the pixels of all rows in one axis."""
+def _measure_gradient(light: FloatArray, sigma: float, at: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """Derivatives of smoothed light along x and y at points, per px."""
     smooth = cv2.GaussianBlur(light, (0, 0), sigma)
-    along_x, along_y = (cv2.Sobel(smooth, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
-    return np.asarray(along_x).ravel(), np.asarray(along_y).ravel()
+    along_x, along_y = (cv2.Sobel(smooth, cv2.CV_32F, *order, scale=1 / 8).ravel()[at] for order in ((1, 0), (0, 1)))
+    return along_x, along_y
 
 
 def _measure_light(light: FloatArray, at: NDArray[np.int64]) -> list[FloatArray]:
