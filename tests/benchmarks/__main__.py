@@ -19,7 +19,7 @@ from tests.benchmarks.measuring import describe_machine, print_table
 if __name__ == "__main__":
     Console().print(describe_machine())
     print_table("Both networks at the edge points of one picture", bench_dense.run())
-    print_table("Engines of the edge networks, default preset, warm", bench_engines.run())
+    print_table("Engines of the edge networks, default preset unless named, warm", bench_engines.run())
     print_table("defocus-edge estimate from a cold process", bench_engines.run_cold())
     print_table("Recursive filter, 3 iterations, RGB guide, float32", bench_filter.run())
     print_table("BlurEstimator.estimate; the first call, of 360×360 px, loads and compiles", bench_estimate.run())

@@ -22,6 +22,7 @@ SIDES: dict[str, dict[str, Any]] = {
     "keras": {"engine": "keras"},
     "onnxruntime": {"engine": "onnxruntime"},
     "onnxruntime, squares": {"engine": "onnxruntime", "grid_step": 3},
+    "onnxruntime, edge-fast": {"engine": "onnxruntime", "preset": "edge-fast"},
 }
 _COLD = "import sys; from defocus_edge.cli.app import main; sys.exit(main(sys.argv[1:]))"
 
@@ -68,5 +69,5 @@ def run_cold() -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    print_table("Engines of the edge networks, default preset, warm", run())
+    print_table("Engines of the edge networks, default preset unless named, warm", run())
     print_table("defocus-edge estimate from a cold process", run_cold())

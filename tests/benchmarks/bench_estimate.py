@@ -40,7 +40,7 @@ ENLARGEMENT = 10
 NOISE = 1.0
 
 #: Weights that are compared.
-PRESETS = ("edge-v2",)
+PRESETS = ("edge-fast", "edge-v2")
 #: Functions of the package whose time is counted, by the name of the stage.
 STAGES = {
     "maps": ("defocus_edge.networks.onnx.runtime", "OnnxEngine.make_maps"),
