@@ -96,7 +96,8 @@ def open_student_run(
 ) -> StudentRun:
     """Build the networks and read the answers of a store, which `fill_answers` has filled with those of the teacher.
 
-    Raises FileNotFoundError if the store has none, and ValueError if another teacher gave them.
+    Raises FileNotFoundError if the store has none, and ValueError if another teacher gave them or a picture is both
+    learnt from and held back.
     """
     check_teacher(store, teacher)
     keras.utils.set_random_seed(config.settings.seed)
@@ -104,6 +105,10 @@ def open_student_run(
     if not all(paths.values()):
         msg = f"store must have answers in {TRAINING} and {HELD_BACK}. Got: {store}, which has none."
         raise FileNotFoundError(msg)
+    learnt, held_back = ({path.name for path in paths[name]} for name in (TRAINING, HELD_BACK))
+    if both := sorted(learnt & held_back):
+        msg = f"store must not hold back what is learnt from. Got: {store}, which has {both[0]} in both folders."
+        raise ValueError(msg)
     pictures, development = ([read_answers(path) for path in paths[name]] for name in (TRAINING, HELD_BACK))
     counts = dict(sorted(Counter(path.name.split("-")[0] for path in paths[TRAINING]).items()))
     networks = build_edge_networks(config.architecture)

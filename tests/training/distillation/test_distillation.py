@@ -1,6 +1,7 @@
 """A narrow pair of networks: what it is asked, how it begins, what it learns, and a training from the command line."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -334,6 +335,20 @@ def test_a_store_keeps_to_its_teacher(data, teacher, tmp_path):
         refused = run(*command, other)
         assert refused.exit_code != 0
         assert "teacher must be the preset whose answers" in " ".join(refused.output.split())
+
+
+def test_a_picture_is_learnt_from_or_held_back(data, teacher, tmp_path):
+    store, config = tmp_path / "answers", tmp_path / "tiny.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    assert (
+        run("answers", "--samples", data / "samples", "--store", store, "--teacher", teacher, "--jobs", 1).exit_code
+        == 0
+    )
+    leaked = list_answers(store / HELD_BACK)[0]
+    shutil.copy(leaked, store / TRAINING / leaked.name)
+    refused = run("student", "--store", store, "--out", tmp_path / "run", "--config", config, "--teacher", teacher)
+    assert refused.exit_code != 0
+    assert f"which has {leaked.name} in both folders" in " ".join(refused.output.split())
 
 
 def test_photographs_alone_have_no_error(answers, wide):
