@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from training.commands.scoring import refuse_faults
-from training.commands.tools import make_folder
+from training.commands.tools import check_package, make_folder
 from training.commands.training import Call, Out, Resume, Seed, Start, Steps
 from training.distillation.choices import STUDENT, TEACHER
 
@@ -54,17 +54,24 @@ def ask_teacher(
 
 
 def train_student(
-    store: Store,
     out: Out,
-    config: Annotated[str, typer.Option(help="fast, or a TOML file.")] = "fast",
+    store: Annotated[Path | None, typer.Option(help="Folder of the answers.", show_default=False)] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of the pictures, with the sampler 'device'.", show_default=False)
+    ] = None,
+    config: Annotated[str, typer.Option(help="fast, gpu, or a TOML file.")] = "fast",
     teacher: Teacher = TEACHER,
     start: Start = None,
     steps: Steps = None,
     seed: Seed = None,
     resume: Resume = False,
 ) -> None:
-    """Train a narrow pair of networks on the answers of a wide one, and write its preset."""
-    options = {"config": config, "store": store, "out": out, "teacher": teacher, "start": start, "steps": steps}
+    """Train a narrow pair of networks on the answers of a wide one, and write its preset.
+
+    The answers are those of STORE, or, with the sampler 'device', asked for on the accelerator.
+    """
+    given = {"root": root} if store is None else {"store": store}
+    options = {"config": config, **given, "out": out, "teacher": teacher, "start": start, "steps": steps}
     call = Call("student", options | {"seed": seed, "resume": resume})
     with call.explain_faults():
         run = _open_run(call)
@@ -76,13 +83,19 @@ def _open_run(call: Call) -> StudentRun:
     from training.distillation.settings import read_student_config
 
     config, options = call.read_config(read_student_config), call.options
+    source, other = ("root", "store") if config.settings.sampler == "device" else ("store", "root")
+    if options.get(source) is None or options.get(other) is not None:
+        msg = f"--{source} must be given, and no --{other}, with the sampler {config.settings.sampler!r}."
+        raise typer.BadParameter(msg)
+    if source == "root":
+        check_package("jax", "jax", "The sampler 'device'")
 
     def open_run() -> StudentRun:
         from training.distillation.stages import open_student_run
 
         folder, resume = options["out"], options["resume"]
         return open_student_run(
-            config, store=options["store"], teacher=options["teacher"], folder=folder, resume=resume
+            config, source=options[source], teacher=options["teacher"], folder=folder, resume=resume
         )
 
     return call.open_run(config, [STUDENT], open_run)

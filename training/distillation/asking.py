@@ -61,14 +61,19 @@ def list_work(lesson: Lesson) -> list[tuple[str, str, Path, int]]:
         for folder, own in ((TRAINING, SCENES), (HELD_BACK, DEVELOPMENT))
         for number, path in enumerate(list_samples(lesson.samples / own))
     ]
-    root = lesson.root
-    there = [root / name for name in PHOTO_FOLDERS if (root / name).is_dir()] if root is not None else []
-    for photos in there:
-        pictures = [path for path in list_pictures(photos) if not path.stem.endswith("_mask")]
-        for folder, is_held_back in ((TRAINING, False), (HELD_BACK, True)):
-            chosen = split_paths(pictures, development=is_held_back)
-            work += [(folder, "photo", path, number) for number, path in enumerate(chosen)]
+    for folder, is_held_back in ((TRAINING, False), (HELD_BACK, True)):
+        photos = list_photographs(lesson.root, development=is_held_back) if lesson.root is not None else []
+        work += [(folder, "photo", path, number) for number, path in enumerate(photos)]
     return work + [(TRAINING, "broad", Path(name), number) for number in range(lesson.broad) for name in FAMILY_SCENES]
+
+
+def list_photographs(root: Path, *, development: bool) -> list[Path]:
+    """Photographs below a root, on one side of the split of each folder."""
+    chosen: list[Path] = []
+    for photos in (root / name for name in PHOTO_FOLDERS if (root / name).is_dir()):
+        pictures = [path for path in list_pictures(photos) if not path.stem.endswith("_mask")]
+        chosen += split_paths(pictures, development=development)
+    return chosen
 
 
 def check_teacher(store: Path, teacher: str) -> None:

@@ -25,13 +25,24 @@ class StudentModel(keras.Model):
     """B-NET and E-NET over the maps of a batch of windows; all layers are trained together.
 
     With ``head_normalization`` the first convolutions are kept without a mean.
+
+    Parameters
+    ----------
+    networks : EdgeNetworks
+        Their layer objects are trained.
+    precision : {'float32', 'mixed_bfloat16'}
+        Precision of the convolutions over the windows; weights and heads stay float32.
+    features : type, optional
+        What computes the maps, `DenseFeatures` or a faster class with the same numbers.
     """
 
-    def __init__(self, networks: EdgeNetworks) -> None:
+    def __init__(
+        self, networks: EdgeNetworks, *, precision: str = "float32", features: type[DenseFeatures] | None = None
+    ) -> None:
         super().__init__(name="student")
         config = networks.config
         self.filters, self.grid_step = config.filters, config.grid_step
-        self.features = DenseFeatures(networks)
+        self.features = (features or DenseFeatures)(networks, dtype=precision)
         self.heads = [PointHead(networks, head) for head in HEADS]
         if config.head_normalization:
             for first, *_ in self.features.branches.values():
@@ -41,7 +52,7 @@ class StudentModel(keras.Model):
     def call(self, inputs: dict[str, Any]) -> Any:
         """``images`` (B, S, S, 3) and ``squares`` (P, 3) to (P, 25) probabilities: of the levels, of both edges."""
         coarse, fine = self.features(inputs["images"])
-        grid = gather_head_input(coarse, fine, inputs["squares"], self.grid_step)
+        grid = ops.cast(gather_head_input(coarse, fine, inputs["squares"], self.grid_step), "float32")
         parts = [grid[..., n * self.filters : (n + 1) * self.filters] for n in range(len(self.heads))]
         return ops.concatenate([head(part) for head, part in zip(self.heads, parts, strict=True)], axis=-1)
 

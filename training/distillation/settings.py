@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from training.data.camera import LEVEL_SHARE
 from training.data.sources import DEVELOPMENT_STRIDE
 from training.distillation.choices import STUDENT
+from training.edges.settings import Families
 from training.runs.config import (
     OneStageConfig,
     OneStageFile,
@@ -28,6 +34,12 @@ from training.runs.settings import (
     ValidationStride,
     Weight,
 )
+
+#: ``store``: windows of pictures whose answers `python -m training answers` has stored. ``device``: windows are drawn,
+#: rendered and answered on the accelerator, without end.
+SamplerName = Literal["store", "device"]
+# What the sampler ``device`` alone has settings for.
+_DRAWN = ("families", "level_share", "photo_share")
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -53,6 +65,14 @@ class StudentSettings(StageSettings):
     seed: Seed = 0
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
     start: str | None = None
+    sampler: SamplerName = "store"
+    #: Family of rendered windows to how often it occurs, and share of the uniform ones that have the radius of a level.
+    families: Families = field(default_factory=lambda: {"uniform": 0.4, "gradual": 0.1, "composite": 0.5})
+    level_share: Share = LEVEL_SHARE
+    #: Share of the windows that are cut out of photographs as they are.
+    photo_share: Share = 0.2
+    #: Seconds after which the training ends if its steps have not ended before; the rate then follows the clock.
+    seconds: Annotated[float, Field(gt=0)] | None = None
 
 
 #: The training of a student, in one stage.
@@ -68,8 +88,10 @@ def _build_config(name: str, tables: Table) -> StudentConfig:
     """Build a configuration from the tables of a file."""
     file = build_table(OneStageFile, tables)
     fixed = {"seed": file.seed, "validation_stride": file.validation_stride}
+    is_drawn = file.training.get("sampler") == "device"
     with name_place("training."):
-        settings = build_stage(StudentSettings, file.training, fixed)
+        unused = () if is_drawn else _DRAWN
+        settings = build_stage(StudentSettings, file.training, fixed, unused=unused)
     from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 
     with name_place("network."):

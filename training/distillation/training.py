@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,12 +10,12 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLUR_LEVELS, N_LEVELS
 from defocus_edge.networks.edge.networks import EdgeNetworks
-from training.distillation.answers import Answers
 from training.distillation.choices import STUDENT
 from training.distillation.model import StudentModel, measure_loss
 from training.distillation.settings import StudentSettings
-from training.distillation.windows import WindowBatch, WindowSampler
+from training.distillation.windows import WindowBatch, WindowSource
 from training.runs.checkpoints import list_variables
+from training.runs.clock import Clock
 from training.runs.optimizers import KernelMuon, make_rate
 from training.runs.tables import NAN
 from training.runs.training import Task
@@ -30,36 +29,36 @@ class StudentTask(Task[WindowBatch]):
 
     Parameters
     ----------
-    pictures, development : sequence of Answers
-        Pictures that are learnt from, and pictures that never are.
+    sampler, held_back : WindowSource
+        Windows of pictures that are learnt from, and of pictures that never are.
     """
 
     settings: StudentSettings
 
     def __init__(
-        self,
-        networks: EdgeNetworks,
-        settings: StudentSettings,
-        pictures: Sequence[Answers],
-        development: Sequence[Answers],
+        self, networks: EdgeNetworks, settings: StudentSettings, sampler: WindowSource, held_back: WindowSource
     ) -> None:
         super().__init__(STUDENT, settings, networks.config)
-        self._sampler = WindowSampler(pictures)
-        held_back = WindowSampler(development)
-        self._held_back = [
-            held_back.draw_batch(settings.windows, settings.squares, rng=np.random.default_rng((_SEED, number)))
-            for number in range(_HELD_BACK)
-        ]
-        self._model = StudentModel(networks)
+        self._sampler = sampler
+        size = settings.windows, settings.squares
+        drawn = (held_back.draw_batch(*size, rng=np.random.default_rng((_SEED, n))) for n in range(_HELD_BACK))
+        self._held_back = [batch.fetch() for batch in drawn]
+        self._model = build_model(networks, settings)
         optimizer = KernelMuon(learning_rate=make_rate(settings), weight_decay=0.0, adam_weight_decay=0.0)
         loss = _StudentLoss(settings.truth_share, settings.edge_weight)
         self._model.compile(optimizer=optimizer, loss=loss, jit_compile=keras.backend.backend() == "jax")
         optimizer.build(self._model.trainable_variables)
+        self._clock = Clock(settings)
 
     @property
     def variables(self) -> list[Any]:
         """See `Task`."""
-        return list_variables(self._model)
+        return [*list_variables(self._model), *self._clock.variables]
+
+    @property
+    def progress(self) -> float:
+        """See `Task`."""
+        return self._clock.progress
 
     def draw(self, step: int, rng: np.random.Generator) -> WindowBatch:  # noqa: ARG002 - all steps are alike
         """See `Task`."""
@@ -67,11 +66,13 @@ class StudentTask(Task[WindowBatch]):
 
     def take_step(self, batch: WindowBatch) -> float:
         """See `Task`."""
+        self._clock.tick(self._model.optimizer)
         inputs = {"images": batch.images, "squares": batch.squares}
         return float(np.asarray(self._model.train_on_batch(inputs, batch.answers, sample_weight=batch.weights)))
 
     def score(self) -> dict[str, float]:
         """How far the student is from the teacher on held-back pictures: in px, and in the probability of an edge."""
+        self._clock.pause()  # the first scoring compiles
         off, edge_off, error = [], [], []
         for batch in self._held_back:
             output = self._model.predict_on_batch({"images": batch.images, "squares": batch.squares})
@@ -87,6 +88,16 @@ class StudentTask(Task[WindowBatch]):
         return {
             name: _average(np.concatenate(values)) for name, values in zip(names, (off, edge_off, error), strict=True)
         }
+
+
+def build_model(networks: EdgeNetworks, settings: StudentSettings) -> StudentModel:
+    """The model that is trained."""
+    features = None
+    if settings.sampler == "device":
+        from training.edges.device.features import SquareFeatures  # here, since few trainings need it
+
+        features = SquareFeatures
+    return StudentModel(networks, precision=settings.precision, features=features)
 
 
 def _average(values: NDArray[np.floating]) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,17 @@ class WindowBatch:
     answers: NDArray[np.float32]
     weights: NDArray[np.float32]
 
+    def fetch(self) -> WindowBatch:
+        """The same batch in NumPy, if it lies in the memory of an accelerator."""
+        return WindowBatch(*(np.asarray(getattr(self, field.name)) for field in fields(self)))
+
+
+class WindowSource(Protocol):
+    """Draws windows without end."""
+
+    def draw_batch(self, windows: int, squares: int, *, rng: np.random.Generator) -> WindowBatch:
+        """Draw `windows` windows with at most `squares` squares each."""
+
 
 class WindowSampler:
     """Draws windows without end, each in a random one of its eight turns and mirrorings.
@@ -63,7 +75,7 @@ class WindowSampler:
         self._shares = shares / shares.sum()
 
     def draw_batch(self, windows: int, squares: int, *, rng: np.random.Generator) -> WindowBatch:
-        """Draw `windows` windows with at most `squares` squares each."""
+        """See `WindowSource`."""
         images = np.empty((windows, WINDOW_SIDE, WINDOW_SIDE, 3), dtype=np.float32)
         places = np.zeros((windows, squares, 3), dtype=np.int32)
         answers = np.full((windows, squares, N_LEVELS + 2), np.nan, dtype=np.float32)

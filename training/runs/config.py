@@ -152,16 +152,18 @@ def build_architecture(config_class: type[T], table: Table, *, without: Iterable
     return config_class(**{name: getattr(checked, name) for name in names})
 
 
-def build_stage(schema: type[Settings], table: Table, fixed: Table, *, more_keys: Iterable[str] = ()) -> Settings:
+def build_stage(
+    schema: type[Settings], table: Table, fixed: Table, *, more_keys: Iterable[str] = (), unused: Iterable[str] = ()
+) -> Settings:
     """Build the settings of a stage from its table, which may count in epochs.
 
-    `fixed` are settings that the table may not hold. `more_keys` are keys that the table may hold and that are no
-    settings.
+    `fixed` are settings that the table may not hold, nor may it hold `unused` ones, which keep their defaults.
+    `more_keys` are keys that the table may hold and that are no settings.
     """
     names = {field.name for field in fields(schema)}  # type: ignore[arg-type]  # a dataclass
     every_schedule = set().union(*_SCHEDULE_KEYS.values())
     of_schedule = _SCHEDULE_KEYS.get(str(table.get("schedule", "stable-decay")), every_schedule)
-    _check_keys(table, (names - _NO_KEYS - set(fixed)) | _LENGTH_KEYS | of_schedule | set(more_keys))
+    _check_keys(table, (names - _NO_KEYS - set(fixed) - set(unused)) | _LENGTH_KEYS | of_schedule | set(more_keys))
     direct = {key: value for key, value in table.items() if key in names}
     return build_checked(schema, {**direct, **fixed, **_count_steps(table)})
 

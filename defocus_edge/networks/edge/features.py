@@ -72,12 +72,12 @@ class DenseFeatures(keras.layers.Layer):
             inputs = [*([] if head == "blur" else [large["f2"]]), large["b1"], *middle]
             split = len(inputs) * config.filters
             joined = ops.concatenate(inputs, axis=-1)
-            coarse.append(ops.conv(joined, kernel[:, :, :split], padding="valid", dilation_rate=self.dilation))
+            coarse.append(self._convolve(joined, kernel[:, :, :split], self.dilation))
             if small is None:
                 seen = self._crop(scaled, HEAD_SIDE)  # one value for each pixel that the branch would have
                 fine.append(ops.zeros((*ops.shape(seen)[:3], config.filters), seen.dtype))
             else:
-                fine.append(ops.conv(small, kernel[:, :, split:], padding="valid"))
+                fine.append(self._convolve(small, kernel[:, :, split:]))
         return ops.concatenate(coarse, axis=-1), ops.concatenate(fine, axis=-1)
 
     def _crop(self, scaled: Any, branch_side: int) -> Any:
@@ -90,10 +90,18 @@ class DenseFeatures(keras.layers.Layer):
     def _apply_large(self, tensor: Any, name: str) -> Any:
         """Branch 1 or f2: conv, pool, three convolutions."""
         first, *others = self.branches[name]
-        tensor = self._pool(_convolve(tensor, first.kernel))
+        tensor = self._pool(self._apply(first, tensor))
         for layer in others:
-            tensor = _convolve(tensor, layer.kernel, self.dilation)
+            tensor = self._apply(layer, tensor, self.dilation)
         return tensor
+
+    def _apply(self, layer: Any, tensor: Any, dilation: int = 1) -> Any:
+        """A convolution with ReLU."""
+        return ops.relu(self._convolve(tensor, layer.kernel, dilation))
+
+    def _convolve(self, tensor: Any, kernel: Any, dilation: int = 1) -> Any:
+        """Valid convolution without bias."""
+        return ops.conv(tensor, kernel, padding="valid", dilation_rate=dilation)
 
     def _pool(self, tensor: Any) -> Any:
         """Maxima of squares, one for each pixel or for each square of the grid."""
@@ -103,13 +111,13 @@ class DenseFeatures(keras.layers.Layer):
         """Branch 2: three convolutions, pool, conv 1×1."""
         *first, last = self.branches["b2"]
         for layer in first:
-            tensor = _convolve(tensor, layer.kernel)
-        return _convolve(self._pool(tensor), last.kernel)
+            tensor = self._apply(layer, tensor)
+        return self._apply(last, self._pool(tensor))
 
     def _apply_small(self, tensor: Any) -> Any:
         """Branch 3: four convolutions."""
         for layer in self.branches["b3"]:
-            tensor = _convolve(tensor, layer.kernel)
+            tensor = self._apply(layer, tensor)
         return tensor
 
 
@@ -143,11 +151,6 @@ def gather_head_input(coarse: Any, fine: Any, points: Any, grid_step: int = 1) -
     """
     corners = points * np.array([1, grid_step, grid_step], dtype=np.int32)
     return ops.relu(_gather_grid(coarse, points, POOL_STRIDE // grid_step) + _gather_grid(fine, corners, 1))
-
-
-def _convolve(tensor: Any, kernel: Any, dilation: int = 1) -> Any:
-    """Valid convolution without bias, with ReLU."""
-    return ops.relu(ops.conv(tensor, kernel, padding="valid", dilation_rate=dilation))
 
 
 def _gather_grid(maps: Any, points: Any, step: int) -> Any:

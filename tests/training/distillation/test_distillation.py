@@ -355,7 +355,7 @@ def test_photographs_alone_have_no_error(answers, wide):
     networks = build_edge_networks(replace(WIDE, grid_step=3))
     networks.joint.set_weights(wide.joint.get_weights())
     settings = replace(read_student_config("fast").settings, windows=1, squares=8)
-    scores = StudentTask(networks, settings, answers, answers[1:]).score()
+    scores = StudentTask(networks, settings, WindowSampler(answers), WindowSampler(answers[1:])).score()
     assert np.isnan(scores["mae_px"])
     assert scores["off_teacher_px"] < 0.5
 

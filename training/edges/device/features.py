@@ -12,13 +12,39 @@ from defocus_edge.networks.edge.features import DenseFeatures
 _STRIDE = 3
 
 
-class InterleavedFeatures(DenseFeatures):
-    """`DenseFeatures` for crops of a fixed size; `suits` says for which networks.
+class ProductFeatures(DenseFeatures):
+    """`DenseFeatures` for crops of a fixed size, whose convolutions are products of matrices.
 
-    Three things suit a GPU better. What follows a pooling with stride 3 is computed on nine interleaved pictures of a
-    third of the size instead of with dilated kernels. Poolings are maxima of shifted maps, whose gradient is quick.
-    Convolutions are products of matrices: choosing among a library's kernels for some hundred convolutions took minutes
-    before the first step, and products need no choice.
+    Choosing among a library's kernels for some hundred convolutions took minutes before the first step; products need
+    no choice. There is no dilation.
+    """
+
+    def _convolve(self, tensor: Any, kernel: Any, dilation: int = 1) -> Any:  # noqa: ARG002 - it is 1
+        """Valid convolution in the precision of the tensor."""
+        rows, cols, _, filters = kernel.shape
+        height, width = tensor.shape[1] - rows + 1, tensor.shape[2] - cols + 1
+        patches = [tensor[:, row : row + height, col : col + width] for row in range(rows) for col in range(cols)]
+        joined = ops.concatenate(patches, axis=-1)
+        flat = ops.cast(ops.reshape(kernel, (-1, filters)), tensor.dtype)
+        return ops.reshape(ops.matmul(ops.reshape(joined, (-1, joined.shape[-1])), flat), (-1, height, width, filters))
+
+
+class SquareFeatures(ProductFeatures):
+    """The maps of networks that look at squares of 3×3 px."""
+
+    def _pool(self, tensor: Any) -> Any:
+        """Maximum of each square."""
+        _, height, width, channels = tensor.shape
+        rows, cols = height // _STRIDE, width // _STRIDE
+        tensor = tensor[:, : rows * _STRIDE, : cols * _STRIDE]
+        return ops.max(ops.reshape(tensor, (-1, rows, _STRIDE, cols, _STRIDE, channels)), axis=(2, 4))
+
+
+class InterleavedFeatures(ProductFeatures):
+    """The maps of one head at all pixels; `suits` says for which networks.
+
+    Two more things suit a GPU better. What follows a pooling with stride 3 is computed on nine interleaved pictures of
+    a third of the size instead of with dilated kernels. Poolings are maxima of shifted maps, whose gradient is quick.
     """
 
     def call(self, tiles: Any) -> tuple[Any, Any]:
@@ -28,48 +54,32 @@ class InterleavedFeatures(DenseFeatures):
         middle, small = (self._crop(scaled, side) for side in BRANCH_SIDES[1:])
         *before, last = self.branches["b2"]
         for layer in before:
-            middle = _apply(layer, middle)
+            middle = self._apply(layer, middle)
         for layer in self.branches["b3"]:
-            small = _apply(layer, small)
+            small = self._apply(layer, small)
         large = [self._apply_large(scaled, name) for name in ("f2", "b1") if name in self.branches]
-        joined = ops.concatenate([*large, _apply(last, _part(_pool(middle)))], axis=-1)
+        joined = ops.concatenate([*large, self._apply(last, _part(self._pool(middle)))], axis=-1)
         kernel, split = self.head_convs[head].kernel, joined.shape[-1]
-        return _weave(_convolve(joined, kernel[:, :, :split])), _convolve(small, kernel[:, :, split:])
+        return _weave(self._convolve(joined, kernel[:, :, :split])), self._convolve(small, kernel[:, :, split:])
 
     def _apply_large(self, tensor: Any, name: str) -> Any:
         """A branch of 41 px, in nine interleaved pictures."""
         first, *others = self.branches[name]
-        tensor = _part(_pool(_apply(first, tensor)))
+        tensor = _part(self._pool(self._apply(first, tensor)))
         for layer in others:
-            tensor = _apply(layer, tensor)
+            tensor = self._apply(layer, tensor)
         return tensor
+
+    def _pool(self, tensor: Any) -> Any:
+        """Maximum over 3×3 px around each."""
+        height, width = tensor.shape[1] - 2, tensor.shape[2] - 2
+        tall = ops.maximum(ops.maximum(tensor[:, :height], tensor[:, 1:-1]), tensor[:, 2:])
+        return ops.maximum(ops.maximum(tall[:, :, :width], tall[:, :, 1:-1]), tall[:, :, 2:])
 
     @staticmethod
     def suits(config: Any) -> bool:
         """Whether networks have the three centred patches that this needs."""
         return config.branch_sides == BRANCH_SIDES and not config.crop_shift
-
-
-def _apply(layer: Any, tensor: Any) -> Any:
-    """A convolution with ReLU."""
-    return ops.relu(_convolve(tensor, layer.kernel))
-
-
-def _convolve(tensor: Any, kernel: Any) -> Any:
-    """Valid convolution in the precision of the tensor, as one product of matrices."""
-    rows, cols, _, filters = kernel.shape
-    height, width = tensor.shape[1] - rows + 1, tensor.shape[2] - cols + 1
-    patches = [tensor[:, row : row + height, col : col + width] for row in range(rows) for col in range(cols)]
-    joined = ops.concatenate(patches, axis=-1)
-    flat = ops.cast(ops.reshape(kernel, (-1, filters)), tensor.dtype)
-    return ops.reshape(ops.matmul(ops.reshape(joined, (-1, joined.shape[-1])), flat), (-1, height, width, filters))
-
-
-def _pool(tensor: Any) -> Any:
-    """Maximum over 3×3 px around each."""
-    height, width = tensor.shape[1] - 2, tensor.shape[2] - 2
-    tall = ops.maximum(ops.maximum(tensor[:, :height], tensor[:, 1:-1]), tensor[:, 2:])
-    return ops.maximum(ops.maximum(tall[:, :, :width], tall[:, :, 1:-1]), tall[:, :, 2:])
 
 
 def _part(tensor: Any) -> Any:

@@ -80,6 +80,19 @@ class PhotoBatch(NamedTuple):
     valid: Any
 
 
+class CropMaps(NamedTuple):
+    """Crops with what is known of each of their inner pixels; maps are (B, 24, 24)."""
+
+    #: (B, 64, 64, 3) float32.
+    images: Any
+    #: Bool: edge points, and pixels whose gradient is that of the content rather than of the light.
+    edges: Any
+    is_content: Any
+    #: Float32: radius in px, within the levels, and label as in `PhotoBatch.is_depth`.
+    radius: Any
+    label: Any
+
+
 class _Layer(NamedTuple):
     """What lies at one depth: light, matte, and the row of its aperture in the table."""
 
@@ -102,8 +115,13 @@ class PhotoSampler:
 
     def draw(self, key: Any, atlas: Atlas, optics: Optics) -> PhotoBatch:
         """Draw a batch from a key of `jax.random.key`."""
-        crops = sum(self.mix)
-        chance = Chance(key, crops)
+        chance = Chance(key, sum(self.mix))
+        maps = self.draw_maps(chance, atlas, optics)
+        order = chance.uniform(CROP_SIDE**2)
+        return self._choose(maps.edges & maps.is_content, maps.radius, maps.label, maps.images, order)
+
+    def draw_maps(self, chance: Chance, atlas: Atlas, optics: Optics) -> CropMaps:
+        """Draw crops with all their pixels."""
         light, radius, layers = self._draw_scene(chance, atlas, optics)
         is_shaded = chance.toss(SHADE_SHARE)[:, None, None]
         factor, glow = (
@@ -111,14 +129,13 @@ class PhotoSampler:
             for shade, none in zip(draw_shade(chance), (1.0, 0.0), strict=True)
         )
         shaded = light * factor[..., None] + glow[..., None]
-        number = np.arange(crops)
+        number = np.arange(sum(self.mix))
         may_resize = (number < self.mix.uniform) | (number >= self.mix.uniform + self.mix.gradual)
         shot = shoot(shaded, chance, may_resize=may_resize)
         is_content = apply_resize(find_content(light, factor, shaded).astype(jnp.float32)[..., None], shot.resize)
         edges = _trim(find_edges(shot.images, chance.draw(*EDGE_QUANTILES)), PATCH_RADIUS)
-        edges &= _trim(is_content[..., 0], BORDER + PATCH_RADIUS) >= 0.5
-        order = chance.uniform(CROP_SIDE**2)
-        return self._choose(edges, *self._label(radius, layers, optics, shot), shot.images, order)
+        is_content = _trim(is_content[..., 0], BORDER + PATCH_RADIUS) >= 0.5
+        return CropMaps(shot.images, edges, is_content, *self._label(radius, layers, optics, shot))
 
     def _draw_scene(self, chance: Chance, atlas: Atlas, optics: Optics) -> tuple[Any, Any, list[_Layer]]:
         """Light, radius of the background in px, and the layers over it in the composites, far to near."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import MIN_RADIUS
 from training.data.camera import CROP_SIDE, FAMILIES, LEVEL_SHARE
@@ -111,5 +112,10 @@ class DeviceCropSampler:
 
     def count_families(self, crops: int) -> Mix:
         """Number of crops of each family in a batch."""
-        bounds = np.rint(np.cumsum(self._shares) * crops).astype(int)
-        return Mix(*np.diff(bounds, prepend=0).tolist())
+        return split_crops(self._shares, crops)
+
+
+def split_crops(shares: NDArray[np.floating], crops: int) -> Mix:
+    """Split a number of crops by the shares of the families, whose sum is 1."""
+    bounds = np.rint(np.cumsum(shares) * crops).astype(int)
+    return Mix(*np.diff(bounds, prepend=0).tolist())
