@@ -37,17 +37,17 @@ def run(device: str, sizes: tuple[tuple[int, int], ...]) -> list[dict[str, Any]]
             estimator.estimate(photo)
             seconds = time.perf_counter() - start
             shares = {stage: (total[0] - before[stage]) / seconds for stage, total in spent.items()}
-            rows.append(
-                {
-                    "device": device,
-                    "preset": preset,
-                    "picture": f"{height}×{width}",
-                    "s": round(seconds, 2),
-                    "s per megapixel": round(seconds / (height * width / 1e6), 2),
-                    "peak memory of the GPU MB": _find_peak(),
-                    "share of time": ", ".join(f"{stage} {share:.0%}" for stage, share in shares.items()),
-                }
-            )
+            row = {
+                "device": device,
+                "preset": preset,
+                "picture": f"{height}×{width}",
+                "s": round(seconds, 2),
+                "s per megapixel": round(seconds / (height * width / 1e6), 2),
+                "peak memory of the GPU MB": _find_peak(),
+                "share of time": ", ".join(f"{stage} {share:.0%}" for stage, share in shares.items()),
+            }
+            sys.stderr.write(f"{row}\n")  # what is measured is said at once: the machine may be lent for minutes
+            rows.append(row)
     return rows
 
 

@@ -24,7 +24,7 @@ from training.edges.device.edges import find_edges
 from training.edges.device.features import SquareFeatures
 from training.edges.device.lazy_jax import jax, jnp
 from training.edges.device.photos import Mix, PhotoSampler
-from training.edges.device.sampler import FACTORS, split_crops
+from training.edges.device.sampler import FACTORS, check_layers, split_crops
 
 #: Factors of the sizes of photographs: as they are, and halved as the estimator does.
 PHOTO_FACTORS = (1.0, 0.5)
@@ -48,8 +48,9 @@ class _Pictures(NamedTuple):
 class DeviceWindows:
     """Draws windows without end on the accelerator that JAX sees, and asks the teacher about them.
 
-    The rendered ones are the crops of `DeviceCropSampler`. ValueError if a family cannot be drawn here, or if there are
-    no photographs and `StudentSettings.photo_share` is not 0; else as `build_atlas`.
+    The rendered ones are the crops of `DeviceCropSampler`. ValueError if a family cannot be drawn here, if there is no
+    photograph of 96×96 px and `StudentSettings.photo_share` is not 0, or if a window shall have more than its 64
+    squares; else as `DeviceCropSampler`.
     """
 
     def __init__(
@@ -62,7 +63,11 @@ class DeviceWindows:
         if others := sorted(set(settings.families) - set(Mix._fields)):
             msg = f"families must be of {', '.join(Mix._fields)} with the sampler 'device'. Got: {', '.join(others)}."
             raise ValueError(msg)
+        if settings.squares > WINDOW_SQUARES**2:
+            msg = f"squares must be at most {WINDOW_SQUARES**2} with the sampler 'device'. Got: {settings.squares}."
+            raise ValueError(msg)
         rendered, self._kinds = build_atlas(sources, FACTORS)
+        check_layers(settings.families, self._kinds, FACTORS)
         shown: Atlas | None = None
         self._shown: Kinds = {}
         if settings.photo_share:
@@ -92,23 +97,20 @@ class DeviceWindows:
 
         def draw(key: Any, pictures: _Pictures, weights: Any) -> tuple[Any, ...]:
             rendering, showing, choosing = jax.random.split(key, 3)
-            maps = sampler.draw_maps(Chance(rendering, sum(mix)), pictures.rendered, pictures.optics)
-            known = maps.is_content & (maps.label != 1)
-            images, edges, truth = [maps.images], [maps.edges], [jnp.where(known, maps.radius, jnp.nan)]
+            drawn = _render(sampler, Chance(rendering, sum(mix)), pictures)
             if photos:
-                image, edge = _show(Chance(showing, photos), pictures.photographs, self._shown)
-                images, edges = [*images, image], [*edges, edge]
-                truth.append(jnp.full(edge.shape, jnp.nan))
-            joined = jnp.concatenate(images)
-            has_edge, radius = find_squares(jnp.concatenate(edges), jnp.concatenate(truth))
+                shown = _show(Chance(showing, photos), pictures.photographs, self._shown)
+                drawn = [jnp.concatenate(pair) for pair in zip(drawn, shown, strict=True)]
+            images, edges, truth = drawn
+            has_edge, radius = find_squares(edges, truth)
             chosen, valid = _choose(has_edge, squares, jax.random.uniform(choosing, has_edge.shape))
             number = jnp.broadcast_to(jnp.arange(windows)[:, None], chosen.shape)
             places = jnp.stack([number, chosen // WINDOW_SQUARES, chosen % WINDOW_SQUARES], axis=-1)
             places = places.reshape(-1, 3).astype(jnp.int32)
-            said = self._teacher.say(weights, joined, places)
+            said = self._teacher.say(weights, images, places)
             radius = jnp.take_along_axis(radius, chosen, axis=1).reshape(-1, 1)
             answers = jnp.concatenate([said[:, :N_LEVELS], said[:, -1:], radius], axis=1)
-            return joined, places, answers, valid.reshape(-1).astype(jnp.float32)
+            return images, places, answers, valid.reshape(-1).astype(jnp.float32)
 
         return draw
 
@@ -152,8 +154,14 @@ def _choose(has_edge: Any, count: int, chance: Any) -> tuple[Any, Any]:
     return chosen, jnp.take_along_axis(has_edge, chosen, axis=1)
 
 
-def _show(chance: Chance, atlas: Any, kinds: Any) -> tuple[Any, Any]:
-    """Windows of photographs, and their edge points, (B, 24, 24)."""
+def _render(sampler: PhotoSampler, chance: Chance, pictures: _Pictures) -> list[Any]:
+    """Rendered windows, their edge points and the true radii, NaN at depth edges and where light makes the edge."""
+    maps = sampler.draw_maps(chance, pictures.rendered, pictures.optics)
+    return [maps.images, maps.edges, jnp.where(maps.is_content & (maps.label != 1), maps.radius, jnp.nan)]
+
+
+def _show(chance: Chance, atlas: Any, kinds: Kinds) -> list[Any]:
+    """Windows of photographs, their edge points, and NaN as radii."""
     images = cut_pixels(atlas.pixels, draw_cut(atlas, kinds, "sharp", chance))[:, MARGIN:-MARGIN, MARGIN:-MARGIN, :3]
-    edges = find_edges(images, chance.draw(*EDGE_QUANTILES))
-    return images, edges[:, PATCH_RADIUS:-PATCH_RADIUS, PATCH_RADIUS:-PATCH_RADIUS]
+    edges = find_edges(images, chance.draw(*EDGE_QUANTILES))[:, PATCH_RADIUS:-PATCH_RADIUS, PATCH_RADIUS:-PATCH_RADIUS]
+    return [images, edges, jnp.full(edges.shape, jnp.nan)]

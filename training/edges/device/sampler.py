@@ -16,7 +16,7 @@ from training.data.sources import Sources
 from training.edges.batches import Balance, CropBatch
 from training.edges.crops import CropSampler
 from training.edges.device.apertures import build_optics
-from training.edges.device.atlas import SIDE, build_atlas
+from training.edges.device.atlas import SIDE, Kinds, build_atlas
 from training.edges.device.lazy_jax import jax
 from training.edges.device.photos import Mix, PhotoSampler
 
@@ -65,12 +65,7 @@ class DeviceCropSampler:
         self._host = CropSampler(sources, families=on_host) if on_host else None
         self._host_share = sum(on_host.values()) / sum(families.values())
         self._atlas, self._kinds = build_atlas(sources, factors)
-        if "composite" in families and not any(self._kinds[kind][1] for kind in ("object", "shape")):
-            msg = (
-                f"sources must hold an object or a mask that has {SIDE}×{SIDE} px when reduced by one of "
-                f"{tuple(factors)} if families name 'composite'. Got: none."
-            )
-            raise ValueError(msg)
+        check_layers(families, self._kinds, factors)
         self._shares, self._level_share = shares / shares.sum(), level_share
         self._compiled: dict[tuple[int, int, Balance], Any] = {}
 
@@ -113,6 +108,16 @@ class DeviceCropSampler:
     def count_families(self, crops: int) -> Mix:
         """Number of crops of each family in a batch."""
         return split_crops(self._shares, crops)
+
+
+def check_layers(families: dict[str, float], kinds: Kinds, factors: Sequence[float]) -> None:
+    """Raise ValueError if composites are wanted and an atlas has nothing for their nearer layers."""
+    if "composite" in families and not any(kinds[kind][1] for kind in ("object", "shape")):
+        msg = (
+            f"sources must hold an object or a mask that has {SIDE}×{SIDE} px when reduced by one of "
+            f"{tuple(factors)} if families name 'composite'. Got: none."
+        )
+        raise ValueError(msg)
 
 
 def split_crops(shares: NDArray[np.floating], crops: int) -> Mix:
