@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.networks.edge.mat_files import MatFileError, read_mat_array
 from defocus_edge.networks.preset_files import PresetError
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def import_authors_weights(folder: str | Path) -> EdgeNetworks:
     FileNotFoundError
         If a file is missing.
     PresetError
-        If an array has another shape than its layer, or the f1 layers of both folders differ.
+        If a file is damaged or of MATLAB 7.3, if an array is not finite or has another shape than its layer, or if the
+        f1 layers of both folders differ.
     """
     from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
     from defocus_edge.networks.edge.networks import build_edge_networks
@@ -65,26 +67,25 @@ def _fill_layers(networks: EdgeNetworks, folder: Path, names: list[str]) -> None
         arrays = []
         for variable in layer.weights:
             path = folder / f"{number}.mat"
-            # MATLAB has no 1-D arrays: a bias comes as one row.
-            array = np.squeeze(_read_authors_array(path)) if len(variable.shape) == 1 else _read_authors_array(path)
-            if array.shape != tuple(variable.shape):
-                msg = f"{path} must hold the {tuple(variable.shape)} array of {name}. Got: shape {array.shape}."
+            shape = tuple(variable.shape)
+            array = _read_authors_array(path, shape)
+            if len(shape) == 1:  # MATLAB has no 1-D arrays: a bias comes as one row
+                array = np.squeeze(array)
+            if array.shape != shape:
+                msg = f"{path} must hold the {shape} array of {name}. Got: shape {array.shape}."
                 raise PresetError(msg)
             arrays.append(array)
             number += 1
         layer.set_weights(arrays)
 
 
-def _read_authors_array(path: Path) -> NDArray[np.float32]:
-    """Read the one array of a .mat file."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
+def _read_authors_array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Read the one array of a .mat file, which must have as many numbers as `shape`, or fewer."""
     if not path.is_file():
         msg = f"The authors' weights are one .mat file for each array. Not found: {path}."
         raise FileNotFoundError(msg)
     try:
-        return np.asarray(loadmat(path)[_AUTHORS_KEY], dtype=np.float32)
-    except (MatReadError, KeyError, ValueError, IndexError, OSError, zlib.error) as error:
-        msg = f"{path} is not a MATLAB file with the key {_AUTHORS_KEY!r}: {error}"
+        return read_mat_array(path, _AUTHORS_KEY, largest=math.prod(shape))
+    except (MatFileError, OSError) as error:
+        msg = f"{path} is not a MATLAB file with the key {_AUTHORS_KEY!r} and an array of {shape}. Got: {error}."
         raise PresetError(msg) from error

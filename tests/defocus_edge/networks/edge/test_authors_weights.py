@@ -88,3 +88,9 @@ def test_file_that_is_no_mat_file_is_refused(authors_folder):
     (authors_folder / "edge" / "5.mat").write_text("no matrix " * 50, encoding="utf-8")
     with pytest.raises(PresetError, match=r"5\.mat is not a MATLAB file with the key 'weights'"):
         import_authors_weights(authors_folder)
+
+
+def test_nan_of_the_authors_is_refused(authors_folder):
+    savemat(authors_folder / "blur" / "2.mat", {"weights": np.full((3, 3, 64, 64), np.nan, dtype=np.float32)})
+    with pytest.raises(PresetError, match=r"2\.mat is not a MATLAB file .* array of .*\. Got: NaN or infinite numbers"):
+        import_authors_weights(authors_folder)
