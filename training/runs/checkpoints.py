@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from defocus_edge.files.atomic import atomic_write
+from defocus_edge.files.atomic import BROKEN_FILE, atomic_write
 
 if TYPE_CHECKING:  # settings are compared before Keras is loaded
     import keras
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is in the way, is missing, or does not belong to the run."""
+    """A checkpoint is in the way, is missing or damaged, or does not belong to the run."""
 
 
 # Settings that older checkpoints lack, with the values that they then had.
@@ -73,34 +76,36 @@ def load_checkpoint(path: Path, variables: Sequence[Any]) -> int:
     """Fill variables from a checkpoint.
 
     Returns the step after which the checkpoint was written; 0 if there is none. Raises CheckpointError if the
-    checkpoint is of another model.
+    checkpoint is damaged or of another model.
     """
     if not path.is_file():
         return 0
-    with np.load(path) as arrays:
+    with _open_checkpoint(path) as arrays:
         if len(arrays.files) != len(variables) + _OTHER_ARRAYS:
             got = len(arrays.files) - _OTHER_ARRAYS
             msg = f"{path} must hold {len(variables)} arrays of this model. Got: {got}."
             raise CheckpointError(msg)
-        _fill(variables, arrays, path)
-        return int(arrays["step"])
+        values, step = _read_values(variables, arrays, path), int(arrays["step"])
+    _fill(variables, values)
+    return step
 
 
 def load_network(path: Path, variables: Sequence[Any]) -> int:
     """Fill the variables of a network, which come first in a checkpoint, whatever optimizer trained them.
 
-    Returns the step after which the checkpoint was written. Raises CheckpointError if the checkpoint is of another
-    network.
+    Returns the step after which the checkpoint was written. Raises CheckpointError if the checkpoint is damaged or of
+    another network.
     """
-    with np.load(path) as arrays:
-        _fill(variables, arrays, path)
-        return int(arrays["step"])
+    with _open_checkpoint(path) as arrays:
+        values, step = _read_values(variables, arrays, path), int(arrays["step"])
+    _fill(variables, values)
+    return step
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings in a checkpoint, as `describe_run` made them; old checkpoints lack some."""
-    with np.load(path) as arrays:
-        return json.loads(str(arrays["settings"]))
+    """The settings in a checkpoint, as `describe_run` made them; old checkpoints lack some. See `load_checkpoint`."""
+    with _open_checkpoint(path) as arrays:
+        return dict(json.loads(str(arrays["settings"])))
 
 
 def check_resumable(path: Path, description: dict[str, Any]) -> None:
@@ -121,12 +126,35 @@ def check_resumable(path: Path, description: dict[str, Any]) -> None:
         raise CheckpointError(msg)
 
 
-def _fill(variables: Sequence[Any], arrays: Any, path: Path) -> None:
-    """Assign the first arrays of a checkpoint to the variables; if one does not fit, none is assigned."""
+@contextmanager
+def _open_checkpoint(path: Path) -> Iterator[Any]:
+    """Arrays of a checkpoint; what the block finds damaged is a CheckpointError."""
+    try:
+        # `np.load` takes a file that is no archive for a pickle, and advises to trust it.
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
+            yield arrays
+    except CheckpointError:
+        raise
+    except (*BROKEN_FILE, zipfile.BadZipFile) as error:
+        got = " ".join(str(error).split()) or type(error).__name__
+        msg = f"{path} must be a whole checkpoint. Got: {got}. Put back a copy of it or train in another folder."
+        raise CheckpointError(msg) from error
+
+
+def _read_values(variables: Sequence[Any], arrays: Any, path: Path) -> list[NDArray[Any]]:
+    """The first arrays of a checkpoint, which must fit the variables."""
+    values = []
     for number, variable in enumerate(variables):
-        shape = arrays[f"v{number}"].shape if f"v{number}" in arrays else None
-        if shape != tuple(variable.shape):
+        value = arrays.get(f"v{number}")
+        shape = None if value is None else value.shape
+        if value is None or shape != tuple(variable.shape):
             msg = f"{path} must hold arrays of this model; v{number} must have {tuple(variable.shape)}. Got: {shape}."
             raise CheckpointError(msg)
-    for number, variable in enumerate(variables):
-        variable.assign(arrays[f"v{number}"])
+        values.append(value)
+    return values
+
+
+def _fill(variables: Sequence[Any], values: Sequence[NDArray[Any]]) -> None:
+    """Assign arrays to the variables."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

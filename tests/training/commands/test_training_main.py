@@ -183,6 +183,16 @@ def test_a_run_is_not_overwritten(command, file, trained, training_root):
     assert f"{file} must not exist for a new run. Got: a checkpoint." in read_words(result)
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 cut"])
+def test_resume_from_a_damaged_checkpoint_is_refused(content, training_root, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "blur.npz").write_bytes(content)
+    result = run("bnet", training_root, out, "--resume")
+    assert result.exit_code == 2
+    assert f"{out / 'blur.npz'} must be a whole checkpoint. Got: File is not a zip file." in read_words(result)
+
+
 def test_resume_with_other_settings_is_refused(trained, training_root):
     result = run("edges", training_root, trained, "--resume", "--seed", "1")
     assert result.exit_code == 2

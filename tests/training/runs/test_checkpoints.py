@@ -24,6 +24,7 @@ from training.runs.checkpoints import (
     list_variables,
     load_checkpoint,
     load_network,
+    read_settings,
     save_checkpoint,
 )
 
@@ -165,3 +166,75 @@ def test_old_checkpoints_are_resumed(settings, architecture, old, tmp_path):
 def test_a_checkpoint_is_not_overwritten(checkpoint):
     with pytest.raises(CheckpointError, match="must not exist for a new run"):
         check_new(checkpoint)
+
+
+READERS = [
+    lambda path, variables: load_checkpoint(path, variables),
+    lambda path, variables: load_network(path, variables),
+    lambda path, _: read_settings(path),
+    lambda path, _: check_resumable(path, {}),
+]
+
+
+class Variable:
+    """A variable of Keras, as far as checkpoints use it."""
+
+    def __init__(self, shape):
+        self.shape = shape
+        self.value = None
+
+    def assign(self, value):
+        self.value = value
+
+
+@pytest.fixture
+def variables():
+    return [Variable((3, 4)), Variable((5,))]
+
+
+@pytest.mark.parametrize("read", READERS, ids=["checkpoint", "network", "settings", "resumable"])
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (b"", "File is not a zip file"),
+        (b"no archive " * 50, "File is not a zip file"),
+        (b"\x80\x04K\x01.", "File is not a zip file"),  # a pickle
+        (b"PK\x03\x04 and nothing else", "File is not a zip file"),
+    ],
+    ids=["empty", "text", "pickle", "head"],
+)
+def test_what_is_no_checkpoint_is_named(read, content, got, variables, tmp_path):
+    (tmp_path / "blur.npz").write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"blur\.npz must be a whole checkpoint\. Got: {got}\. Put back"):
+        read(tmp_path / "blur.npz", variables)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"settings": "[["}, {"settings": "[" * 100000}, {"settings": "3"}, {"step": "x"}, {"step": {}}], ids=str
+)
+def test_other_contents_are_refused(changes, variables, tmp_path):
+    values = {"step": 3, "settings": "{}", **changes}
+    np.savez(tmp_path / "blur.npz", v0=np.zeros((3, 4)), v1=np.zeros(5), **values)
+    with pytest.raises(CheckpointError, match=r"blur\.npz must be a whole checkpoint\. Got: "):
+        (READERS[2] if "settings" in changes else READERS[0])(tmp_path / "blur.npz", variables)
+    assert variables[0].value is None
+
+
+def test_damaged_checkpoints_are_read_whole_or_refused_in_one_line(variables, rng, tmp_path):
+    path = tmp_path / "blur.npz"
+    np.savez(path, step=3, settings="{}", v0=np.zeros((3, 4)), v1=np.zeros(5))
+    whole, messages = path.read_bytes(), []
+    cuts = [whole[:kept] for kept in range(0, len(whole), 40)]
+    changed = [bytearray(whole) for _ in range(200)]
+    for data in changed:
+        for place in rng.integers(0, len(data), 3):
+            data[place] = rng.integers(256)
+    for data in [*cuts, *changed]:
+        path.write_bytes(data)
+        for read in READERS:
+            try:
+                read(path, variables)
+            except CheckpointError as error:
+                messages.append(str(error))
+    assert len(messages) > 2 * len(cuts)
+    assert all(message.startswith(str(path)) and len(message.splitlines()) == 1 for message in messages)
