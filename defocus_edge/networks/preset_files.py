@@ -19,6 +19,9 @@ METADATA_FILE = "metadata.json"
 EDGE_NETWORKS = "edge"
 #: Name of the network in config.json that corrects points by what surrounds them.
 CONTEXT_NETWORK = "context"
+# Bytes of a JSON file, and characters of what a message quotes of a file, at most.
+_LARGEST_JSON = 2**20
+_LONGEST_QUOTE = 300
 
 
 class PresetError(ValueError):
@@ -73,7 +76,8 @@ def verify_preset(preset: str | Path) -> None:
     found = compute_sha256(weights)
     if found != expected:
         msg = (
-            f"{weights} is not the file that its {METADATA_FILE} describes: SHA-256 must be {expected}. Got: {found}. "
+            f"{weights} is not the file that its {METADATA_FILE} describes: SHA-256 must be {shorten(expected)}. "
+            f"Got: {found}. "
             "The download or copy is damaged, or the file was changed: install the package or copy the preset again."
         )
         raise PresetError(msg)
@@ -89,18 +93,28 @@ def read_config(path: Path) -> dict[str, Any]:
     """Read config.json, which names its network."""
     values = _read_json(path)
     if not isinstance(values, dict) or not isinstance(values.get("network"), str):
-        msg = f"{path} must be a JSON object that names its network. Got: {values!r}."
+        msg = f"{path} must be a JSON object that names its network. Got: {shorten(repr(values))}."
         raise PresetError(msg)
     return values
+
+
+def shorten(text: object) -> str:
+    """One line of a text from a file, for messages: short, and printable in any encoding of Unicode."""
+    line = " ".join(str(text).split()).encode(errors="backslashreplace").decode()
+    return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
 
 
 def _read_json(path: Path) -> Any:
     """Read a file of a preset, or say what is wrong with it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_JSON + 1)
+        if len(data) > _LARGEST_JSON:
+            raise ValueError(f"it must have at most {_LARGEST_JSON} bytes")
+        return json.loads(data.decode("utf-8"))
     except FileNotFoundError:
         msg = f"The preset has no {path.name}: looked for {path}."
         raise PresetError(msg) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        msg = f"{path} is not a JSON file: {error}"
+    except (OSError, ValueError, RecursionError) as error:  # also of encodings and of numbers of 5000 digits
+        msg = f"{path} is not a JSON file: {shorten(error)}"
         raise PresetError(msg) from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from defocus_edge.choices import DEFAULT_PRESET
+from defocus_edge.networks.config_values import build_config, is_number
 from defocus_edge.networks.preset_files import (
     CONFIG_FILE,
     CONTEXT_NETWORK,
@@ -20,6 +22,7 @@ from defocus_edge.networks.preset_files import (
     find_preset,
     list_presets,
     read_config,
+    shorten,
     verify_preset,
 )
 
@@ -63,12 +66,12 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
     PresetError if the preset is unknown, a file is missing or damaged, or the weights do not have the SHA-256 in
     metadata.json or do not fit the networks.
     """
-    folder = find_preset(preset)
-    verify_preset(folder)
     from defocus_edge.networks.edge.networks import build_edge_networks
+    from defocus_edge.networks.weight_files import fill_layers
 
-    networks = build_edge_networks(_read_edge_config(folder / CONFIG_FILE))
-    _load_weights(networks.joint, folder)
+    weights = load_edge_weights(preset)
+    networks = build_edge_networks(weights.config)
+    fill_layers(networks.joint, weights.arrays)
     return networks
 
 
@@ -84,12 +87,12 @@ def load_edge_weights(preset: str | Path = DEFAULT_PRESET) -> EdgeWeights:
 
 def load_context_network(preset: str | Path) -> ContextNetwork:
     """Build the network that corrects points and fill it with the weights of a preset, as `load_edge_networks` does."""
-    folder = find_preset(preset)
-    verify_preset(folder)
     from defocus_edge.networks.context_network import build_context_network
+    from defocus_edge.networks.weight_files import fill_layers
 
-    network = build_context_network(_read_context_config(folder / CONFIG_FILE))
-    _load_weights(network.model, folder)
+    weights = load_context_weights(preset)
+    network = build_context_network(weights.config)
+    fill_layers(network.model, weights.arrays)
     return network
 
 
@@ -117,6 +120,7 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
     folder = find_preset(preset)
     verify_preset(folder)
     from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
+    from defocus_edge.networks.weight_files import check_weights
 
     path = folder / CONFIG_FILE
     values = read_config(path)
@@ -124,15 +128,16 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
     if found not in ([*SEGMENTATION_NETWORKS] if network is None else [network]):
         msg = f"{path} must be of {network or ', '.join(SEGMENTATION_NETWORKS)}. Got: {found!r}."
         raise PresetError(msg)
-    try:
-        threshold = float(values.pop("threshold"))
-        config = SEGMENTATION_NETWORKS[found].config_class(**values)
-    except (TypeError, KeyError, ValueError) as error:
-        msg = f"{path} does not describe {found}: {error}"
-        raise PresetError(msg) from error
-    model = build_segmentation_network(found, config)
-    _load_weights(model, folder)
-    return SegmentationPreset(found, config, model, threshold)
+    threshold = values.pop("threshold", None)
+    if not (is_number(threshold) and 0 <= threshold <= 1):
+        msg = f"{path} does not describe {found}: threshold must be between 0 and 1. Got: {shorten(repr(threshold))}."
+        raise PresetError(msg)
+    config = _describe(path, found, SEGMENTATION_NETWORKS[found].config_class, values)
+    with _blame_weights(folder):
+        check_weights(folder / WEIGHTS_FILE)
+        model = build_segmentation_network(found, config)
+        model.load_weights(folder / WEIGHTS_FILE)
+    return SegmentationPreset(found, config, model, float(threshold))
 
 
 def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
@@ -179,24 +184,22 @@ def _save_preset(
     return folder
 
 
-def _load_weights(model: keras.Model, folder: Path) -> None:
-    """Fill a network, or say that the weights do not fit it."""
+@contextmanager
+def _blame_weights(folder: Path) -> Iterator[None]:
+    """Say in one line that the weights of a preset do not fit its networks."""
     try:
-        model.load_weights(folder / WEIGHTS_FILE)
-    except (OSError, ValueError, KeyError) as error:
-        msg = f"{folder / WEIGHTS_FILE} cannot be loaded into the networks of {folder / CONFIG_FILE}: {error}"
+        yield
+    except (OSError, ValueError, KeyError) as error:  # WeightsError is a ValueError
+        msg = f"{folder / WEIGHTS_FILE} cannot be loaded into the networks of {folder / CONFIG_FILE}: {shorten(error)}"
         raise PresetError(msg) from error
 
 
 def _read_weights(folder: Path, shapes: Mapping[str, list[tuple[int, ...]]]) -> Arrays:
     """Read the weights of a preset without Keras, or say that they do not fit."""
-    from defocus_edge.networks.weight_files import WeightsError, read_arrays
+    from defocus_edge.networks.weight_files import read_arrays
 
-    try:
+    with _blame_weights(folder):
         return read_arrays(folder / WEIGHTS_FILE, shapes)
-    except (OSError, WeightsError, KeyError) as error:
-        msg = f"{folder / WEIGHTS_FILE} cannot be loaded into the networks of {folder / CONFIG_FILE}: {error}"
-        raise PresetError(msg) from error
 
 
 def _read_context_config(path: Path) -> ContextConfig:
@@ -219,9 +222,16 @@ def _read_architecture(path: Path, network: str, build: Callable[..., Architectu
     if values.pop("network") != network:
         msg = f"{path} must be of a network {network!r}; presets of it: {list_presets(network)}."
         raise PresetError(msg)
+    if needed not in values:
+        msg = f"{path} does not describe a network {network!r}: {needed} is missing."
+        raise PresetError(msg)
+    return _describe(path, f"a network {network!r}", build, values)
+
+
+def _describe(path: Path, what: str, build: Callable[..., Architecture], values: Mapping[str, Any]) -> Architecture:
+    """Build an architecture, or say what is wrong with its values."""
     try:
-        values = {needed: values[needed], **values}
-        return build(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-    except (TypeError, KeyError, ValueError) as error:
-        msg = f"{path} does not describe a network {network!r}: {error}"
+        return build_config(build, values)
+    except ValueError as error:
+        msg = f"{path} does not describe {what}: {error}"
         raise PresetError(msg) from error

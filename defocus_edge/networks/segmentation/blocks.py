@@ -12,6 +12,8 @@ from keras import layers, ops
 
 #: Smallest number of filters of a layer, however small the width. Score maps are not scaled. Chosen by us.
 MIN_FILTERS = 4
+#: Largest factor on the numbers of filters: the weights of the largest network still take less than 1 GB.
+LARGEST_WIDTH = 2.0
 NORMALIZATIONS = ("none", "batch")
 #: Mean of R, G and B in ImageNet, as in `keras.applications.VGG16`, divided by 255; and the gain of the centred input.
 #: Centred inputs of about unit spread suit training from scratch. VGG16's weights expect the same but for the gain.
@@ -42,7 +44,7 @@ class SegmentationConfig:
     ----------
     width : float
         Factor on the number of filters of each layer; 1 is the paper's network. No layer has fewer than
-        `MIN_FILTERS`.
+        `MIN_FILTERS`, and 2 is the largest width.
     normalization : {'none', 'batch'}
         ``batch`` puts batch normalization between each convolution and its ReLU: our addition for training from
         scratch, which the papers' networks lack.
@@ -59,9 +61,12 @@ class SegmentationConfig:
 
 
 def check_width(width: float) -> None:
-    """Refuse a width that is not a positive number."""
+    """Refuse a width that is not a positive number of a possible size."""
     if not (math.isfinite(width) and width > 0):
         msg = f"width must be positive and finite. Got: {width}."
+        raise ValueError(msg)
+    if width > LARGEST_WIDTH:
+        msg = f"width must be at most {LARGEST_WIDTH:g}. Got: {width}."
         raise ValueError(msg)
 
 

@@ -51,7 +51,17 @@ def test_what_is_saved_is_loaded(preset, rng, tmp_path):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"threshold": "high"}, r"config\.json does not describe msdu: could not convert"),
+        *(
+            ({"threshold": value}, r"config\.json does not describe msdu: threshold must be between 0 and 1\. Got: ")
+            for value in ("high", "0.5", float("nan"), -0.1, 1.5, 10**400, True, None)
+        ),
+        (
+            {"width": 1e9},
+            r"config\.json does not describe msdu: width must be a number up to 4096\. Got: 1000000000\.0",
+        ),
+        ({"width": 300}, r"config\.json does not describe msdu: width must be at most 2\. Got: 300"),
+        ({"width": "1"}, r"config\.json does not describe msdu: width must be a number up to 4096\. Got: '1'"),
+        ({"normalization": ["none"]}, r"config\.json does not describe msdu: normalization must be a text\. Got: \["),
         ({"colour": 1}, r"config\.json does not describe msdu: .*colour"),
         ({"width": -1}, r"config\.json does not describe msdu: width must be positive"),
         ({"network": "unet"}, r"config\.json must be of msdu, defusion, maganet\. Got: 'unet'\."),
