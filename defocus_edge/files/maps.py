@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tokenize
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -108,15 +111,8 @@ def read_map(path: PathLike) -> FloatArray:
     """
     suffix = check_suffix(path, MAP_SUFFIXES)
     data = read_bytes(path)
-    try:
+    with _blame_map(path):
         array = _DECODERS.get(suffix, decode_float_page)(data)
-    except ImportError as error:
-        raise ImageReadError(f"Cannot read map {quote(path)}: {error}") from error
-    except UnsupportedError as error:
-        raise ImageReadError(f"Cannot read map {quote(path)}. Got: {error}.") from error
-    except BROKEN_FILE as error:
-        reason = "empty, damaged or no map"
-        raise ImageReadError(f"Cannot read map {quote(path)}: {reason}. Got: {error}. Write it again.") from error
     if array.dtype.kind != "f":
         advice = "A preview is no map: pass the float file"
         raise ImageReadError(f"map {quote(path)} must hold floats. Got: {array.dtype}. {advice}.")
@@ -127,17 +123,37 @@ def read_map(path: PathLike) -> FloatArray:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
+@contextmanager
+def _blame_map(path: PathLike) -> Iterator[None]:
+    """Turn what parsers raise into an `ImageReadError` with the name of the file."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImageReadError(f"Cannot read map {quote(path)}: {error}") from error
+    except UnsupportedError as error:
+        raise ImageReadError(f"Cannot read map {quote(path)}. Got: {error}.") from error
+    except BROKEN_FILE as error:
+        got = " ".join(str(error).split()) or type(error).__name__
+        reason = "empty, damaged or no map"
+        raise ImageReadError(f"Cannot read map {quote(path)}: {reason}. Got: {got}. Write it again.") from error
+
+
 def read_map_description(path: PathLike) -> str:
-    """Description in a map's file, as `write_map` or another program wrote it; empty if there is none."""
+    """Description in a map's file, as `write_map` or another program wrote it; empty if there is none.
+
+    Raises what `read_map` raises at a missing or damaged file.
+    """
     suffix = check_suffix(path, MAP_SUFFIXES)
     if suffix == ".npy":
         return ""
-    if suffix == ".exr":
-        return read_exr_comments(read_bytes(path))
-    import tifffile
+    data = read_bytes(path)
+    with _blame_map(path):
+        if suffix == ".exr":
+            return read_exr_comments(data)
+        import tifffile
 
-    with tifffile.TiffFile(path) as file:
-        return str(file.pages[0].description)
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            return str(file.pages[0].description)
 
 
 def read_radius_map(path: PathLike, shape: tuple[int, ...]) -> FloatArray:
@@ -152,17 +168,32 @@ def read_radius_map(path: PathLike, shape: tuple[int, ...]) -> FloatArray:
 def read_map_source(path: PathLike) -> str | None:
     """Name of the picture that a map was estimated from, as `defocus-edge estimate` wrote it; None without one."""
     try:
-        return str(json.loads(read_map_description(path))["source"])
+        source = json.loads(read_map_description(path))["source"]
+        return source if isinstance(source, str) else None
     except BROKEN_FILE:  # a description by another program
         return None
 
 
 def _read_npy(data: bytes) -> npt.NDArray[Any]:
-    """Array of an ``.npy`` file; files that could run code are refused."""
+    """Array of an ``.npy`` file; files that could run code are refused, and shapes that the data do not fill."""
+    file = io.BytesIO(data)
     try:
-        return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on headers of Python 2 and old names of types
+            shape, by_columns, dtype = _NPY_HEADERS[np.lib.format.read_magic(file)](file)
     except (SyntaxError, tokenize.TokenError) as error:  # NumPy parses the header as Python
         raise ValueError(f"a damaged header: {error}") from error
+    count, start = math.prod(shape), file.tell()
+    if dtype.hasobject or min(shape, default=0) < 0 or count * dtype.itemsize > len(data) - start:
+        raise ValueError(f"{len(data) - start} bytes for the shape {shape} of {dtype}")
+    values = np.frombuffer(data, dtype, count, start) if count else np.empty(0, dtype)
+    return values.reshape(shape, order="F" if by_columns else "C").copy()
 
 
+# Version 3 differs from 2 by names in structured arrays, which are no maps.
+_NPY_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,
+}
 _DECODERS = {".npy": _read_npy, ".exr": decode_exr}

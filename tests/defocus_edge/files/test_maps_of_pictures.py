@@ -48,7 +48,20 @@ def test_a_file_comes_as_it_is(tmp_path):
     np.testing.assert_array_equal(read_radius_map(tmp_path / "a.tif", (24, 30)), MAP * 2)
 
 
-@pytest.mark.parametrize("description", [None, "a map", '{"quantity": "blur radius"}', "[1]", "3"])
+@pytest.mark.parametrize(
+    "description",
+    [
+        None,
+        "a map",
+        '{"quantity": "blur radius"}',
+        "[1]",
+        "3",
+        '{"source": [1]}',
+        "[" * 100_000,
+        '{"source": ' + "9" * 5000 + "}",
+    ],
+    ids=lambda text: str(text)[:30],
+)
 def test_most_files_do_not_say_what_they_are_of(tmp_path, description):
     tifffile.imwrite(tmp_path / "a.tif", MAP, description=description, metadata=None)
     assert read_map_source(tmp_path / "a.tif") is None
