@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from defocus_edge.networks.keras_policy import use_own_policy
+
 
 def compile_inference(
     function: Callable[..., Any], signature: list[tuple[tuple[int | None, ...], str]]
@@ -17,17 +19,22 @@ def compile_inference(
     `signature` holds (shape, dtype) of each positional argument; None in a shape stands for an axis of any length. The
     result takes arrays or tensors and returns tensors of the backend.
     """
+
+    def run(*arguments: Any) -> Any:
+        with use_own_policy():  # some layers ask Keras for the layout when they are called
+            return function(*arguments)
+
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         specs = [tf.TensorSpec(shape, dtype) for shape, dtype in signature]
-        return tf.function(function, input_signature=specs, jit_compile=False)
+        return tf.function(run, input_signature=specs, jit_compile=False)
     if backend == "jax":
         import jax
 
-        return jax.jit(function)
-    return _without_gradient(function)
+        return jax.jit(run)
+    return _without_gradient(run)
 
 
 def _without_gradient(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from defocus_edge.choices import DEFAULT_PRESET
 from defocus_edge.networks.config_values import build_config, is_number
+from defocus_edge.networks.keras_policy import use_own_policy
 from defocus_edge.networks.preset_files import (
     CONFIG_FILE,
     CONTEXT_NETWORK,
@@ -70,7 +71,8 @@ def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
     from defocus_edge.networks.weight_files import fill_layers
 
     weights = load_edge_weights(preset)
-    networks = build_edge_networks(weights.config)
+    with use_own_policy():
+        networks = build_edge_networks(weights.config)
     fill_layers(networks.joint, weights.arrays)
     return networks
 
@@ -91,7 +93,8 @@ def load_context_network(preset: str | Path) -> ContextNetwork:
     from defocus_edge.networks.weight_files import fill_layers
 
     weights = load_context_weights(preset)
-    network = build_context_network(weights.config)
+    with use_own_policy():
+        network = build_context_network(weights.config)
     fill_layers(network.model, weights.arrays)
     return network
 
@@ -133,7 +136,7 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
         msg = f"{path} does not describe {found}: threshold must be between 0 and 1. Got: {shorten(repr(threshold))}."
         raise PresetError(msg)
     config = _describe(path, found, SEGMENTATION_NETWORKS[found].config_class, values)
-    with _blame_weights(folder):
+    with _blame_weights(folder), use_own_policy():
         check_weights(folder / WEIGHTS_FILE)
         model = build_segmentation_network(found, config)
         model.load_weights(folder / WEIGHTS_FILE)

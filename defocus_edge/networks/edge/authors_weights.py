@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.networks.edge.mat_files import MatFileError, read_mat_array
+from defocus_edge.networks.keras_policy import use_own_policy
 from defocus_edge.networks.preset_files import PresetError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def import_authors_weights(folder: str | Path) -> EdgeNetworks:
     from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
     from defocus_edge.networks.edge.networks import build_edge_networks
 
-    networks = build_edge_networks(EdgeNetworksConfig(crop_shift=1, input_mean=0.0, input_gain=1.0))
+    with use_own_policy():
+        networks = build_edge_networks(EdgeNetworksConfig(crop_shift=1, input_mean=0.0, input_gain=1.0))
     folder = Path(folder)
     _fill_layers(networks, folder / "blur", [*_conv_names("b1", "b2", "b3", "blur_head"), *_dense_names("blur")])
     f1 = {name: networks.joint.get_layer(name).get_weights()[0] for name in _conv_names("b1", "b2", "b3")}

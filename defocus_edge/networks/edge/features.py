@@ -101,11 +101,12 @@ class DenseFeatures(keras.layers.Layer):
 
     def _convolve(self, tensor: Any, kernel: Any, dilation: int = 1) -> Any:
         """Valid convolution without bias."""
-        return ops.conv(tensor, kernel, padding="valid", dilation_rate=dilation)
+        return ops.conv(tensor, kernel, padding="valid", dilation_rate=dilation, data_format="channels_last")
 
     def _pool(self, tensor: Any) -> Any:
         """Maxima of squares, one for each pixel or for each square of the grid."""
-        return ops.max_pool(tensor, POOL_STRIDE, strides=self.config.grid_step, padding="valid")
+        step = self.config.grid_step
+        return ops.max_pool(tensor, POOL_STRIDE, strides=step, padding="valid", data_format="channels_last")
 
     def _apply_middle(self, tensor: Any) -> Any:
         """Branch 2: three convolutions, pool, conv 1×1."""

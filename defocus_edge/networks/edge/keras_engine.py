@@ -50,7 +50,7 @@ class KerasEngine:
         self.takes_one_shape = keras.backend.backend() == "jax" or not is_cpu
         self.tiles_in_call, self.points_in_call = _CPU_CALL if is_cpu else _GPU_CALL
         features = DenseFeatures(networks, dtype="mixed_bfloat16" if precision == "bfloat16" else "float32")
-        heads = [PointHead(networks, head) for head in features.heads]
+        heads = [PointHead(networks, head, dtype="float32") for head in features.heads]
         filters, step = networks.config.filters, networks.config.grid_step
 
         def predict_points(coarse: Any, fine: Any, points: Any) -> list[Any]:
