@@ -39,6 +39,7 @@ ROOMS = {
         "pipeline": {*GROUND, "files", "networks", "propagation", "estimation"},
         "masks": {*GROUND, "files", "networks", "pipeline"},
         "cli": {*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline", "masks"},
+        "__main__": {"cli"},
     },
     "training": {
         "data": set(),

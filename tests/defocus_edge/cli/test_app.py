@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +22,13 @@ from tests.defocus_edge.cli.cli_cases import list_names, write_photo
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"defocus-edge {__version__}\n"
+
+
+def test_the_package_is_the_same_program():
+    command = [sys.executable, "-m", "defocus_edge"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"defocus-edge {__version__}\n"
+    assert subprocess.run([*command, "estimate"], capture_output=True, check=False).returncode == 2
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["estimate", "--help"], ["mask", "-h"], ["info", "--help"]])
