@@ -26,6 +26,8 @@ AUTO: Literal["auto"] = "auto"
 #: Largest radius to look for, px.
 MaxRadius = float | Literal["auto"]
 DEFAULT_MAX_RADIUS: MaxRadius = AUTO
+#: Largest depth penalty, px: far more than any picture is wide, so nothing passes a depth edge.
+LARGEST_DEPTH_PENALTY = 1e6
 #: Pages of a file that are worked on.
 Pages = Literal["first", "all"]
 DEFAULT_PAGES: Pages = "first"

@@ -299,7 +299,8 @@ def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, sc
 
 def list_file_errors() -> tuple[type[Exception], ...]:
     """Errors that a file may be expected to give; all others are bugs."""
+    from defocus_edge.estimation.reduction import TooSmallError
     from defocus_edge.files.atomic import ImageReadError
     from defocus_edge.propagation.propagate import NoEdgesError
 
-    return ImageReadError, NoEdgesError, OSError, MemoryError
+    return ImageReadError, NoEdgesError, TooSmallError, OSError, MemoryError

@@ -30,9 +30,17 @@ def require(rule: str, holds: Callable[[float], bool]) -> Callable[[float | None
 
 
 check_not_negative = require("a finite number, 0 or more", lambda value: 0 <= value < math.inf)
+_check_penalty = require(
+    f"at most {choices.LARGEST_DEPTH_PENALTY:g}", lambda value: value <= choices.LARGEST_DEPTH_PENALTY
+)
 check_positive = require("a finite number greater than 0", lambda value: 0 < value < math.inf)
 check_share = require("between 0 and 1", lambda value: 0 <= value <= 1)
 check_inner_share = require("above 0 and below 1", lambda value: 0 < value < 1)
+
+
+def check_depth_penalty(value: float | None) -> float | None:
+    """Depth penalty that the filter can use."""
+    return _check_penalty(check_not_negative(value))
 
 
 def check_max_radius(text: str | None) -> float | str | None:
@@ -118,7 +126,7 @@ DepthPenalty = Annotated[
     float | None,
     typer.Option(
         metavar="PX",
-        callback=check_not_negative,
+        callback=check_depth_penalty,
         help="How much depth edges stop the spread of blur; 0 for not at all. [default: 100]",
     ),
 ]

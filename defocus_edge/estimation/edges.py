@@ -27,6 +27,8 @@ _LEAST_STEPS = 1.25
 _ROW_HASH, _COLUMN_HASH = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
 # Number of low bits of the hash that are dropped: its high bits are mixed best.
 _HASH_SHIFT = np.uint32(16)
+# A larger step keeps the same points, those whose 16 bits are 0.
+_LARGEST_STEP = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def thin_edges(edges: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
         return edges
     rows, columns = np.nonzero(edges)
     mixed = (rows.astype(np.uint32) * _ROW_HASH) ^ (columns.astype(np.uint32) * _COLUMN_HASH)
-    kept = (mixed >> _HASH_SHIFT) % np.uint32(step) == 0
+    kept = (mixed >> _HASH_SHIFT) % np.uint32(min(step, _LARGEST_STEP)) == 0
     thinned = np.zeros_like(edges)
     thinned[rows[kept], columns[kept]] = True
     return thinned

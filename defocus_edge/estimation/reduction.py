@@ -23,10 +23,14 @@ LEAST_REDUCED_SIDE = 96
 _STRIP_ROWS = 512
 
 
+class TooSmallError(ValueError):
+    """A picture that is too small for the radii that are looked for."""
+
+
 def choose_scales(shape: tuple[int, ...], max_radius: MaxRadius) -> list[int]:
     """Choose the reductions (1, 2, 4, …) of a picture of (H, W) `shape` that cover radii up to `max_radius`, in px.
 
-    The networks know radii up to 6 px: for these the picture itself is enough. ValueError if the picture is too small.
+    The networks know radii up to 6 px: for these the picture itself is enough. It may be too small: TooSmallError.
     """
     scales = [1]
     if max_radius == "auto":
@@ -38,7 +42,7 @@ def choose_scales(shape: tuple[int, ...], max_radius: MaxRadius) -> list[int]:
         if min(shape[:2]) < MIN_SIDE * scales[-1]:
             largest = scales[-2] * MAX_RADIUS
             rule = f"max_radius of a picture of {shape[0]}×{shape[1]} px can be at most {largest:g} px"
-            raise ValueError(f"{rule}. Got: {max_radius}.")
+            raise TooSmallError(f"{rule}. Got: {max_radius}.")
     return scales
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import lzma
 import os
@@ -77,9 +78,13 @@ def atomic_write(path: PathLike) -> Iterator[Path]:
     IsADirectoryError, FileExistsError
         If `path` is a folder, or a device or pipe.
     OSError
+        If `path` is a link that leads to itself.
         If the folder is missing, no folder or not writable. The message names it.
     """
-    target = Path(path).resolve()
+    target = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError at a link that points to itself
+    if target.is_symlink():
+        rule = "path must name a file to write"
+        raise OSError(errno.ELOOP, f"{rule}. Got: the link {quote(path)}, which leads to itself. Remove it.")
     if target.is_dir():
         raise IsADirectoryError(f"path must name a file to write. Got: the folder {quote(path)}. Add a file name.")
     if target.exists() and not target.is_file():  # a pipe, or /dev/null, which root could replace by a file

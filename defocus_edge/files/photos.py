@@ -126,6 +126,7 @@ def write_photo(path: PathLike, photo: Photo) -> None:
         As `atomic_write` does.
     """
     pixels, suffix = photo.pixels, Path(path).suffix.lower()
+    pixels = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     fits = channels in _CHANNELS_BY_SPACE.get(photo.metadata.icc_profile[16:20], ())
     metadata = Metadata(photo.metadata.exif, photo.metadata.icc_profile if fits else b"")
@@ -171,7 +172,7 @@ def _encode_jpeg(pixels: NDArray[Any], metadata: Metadata) -> bytes:
     if max(pixels.shape[:2]) > _LONGEST_JPEG_SIDE:
         raise ValueError(f"A .jpg file cannot hold this picture. Got: shape {pixels.shape}.")
     file, exif = io.BytesIO(), set_upright(metadata.exif)
-    Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(
+    Image.fromarray(pixels).save(
         file,
         "JPEG",
         quality=JPEG_QUALITY,

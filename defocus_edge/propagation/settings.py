@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
+from defocus_edge.choices import LARGEST_DEPTH_PENALTY
+
 
 @dataclass(frozen=True, kw_only=True)
 class PropagationSettings:
@@ -80,6 +82,9 @@ class PropagationSettings:
             if not (math.isfinite(value) and value >= 0):
                 msg = f"{name} must be finite and at least 0. Got: {value}; 0 switches it off"
                 raise ValueError(msg)
+        if self.depth_penalty > LARGEST_DEPTH_PENALTY:
+            msg = f"depth_penalty must be at most {LARGEST_DEPTH_PENALTY:g} px. Got: {self.depth_penalty}"
+            raise ValueError(msg)
 
     @classmethod
     def paper(cls) -> Self:

@@ -101,6 +101,12 @@ def test_thinned_edges_are_some_of_the_edges_in_all_directions(step):
     np.testing.assert_array_equal(thin_edges(few, step), kept & few)
 
 
+def test_a_step_of_any_size_thins_edges():
+    edges = np.ones((512, 512), dtype=bool)
+    np.testing.assert_array_equal(thin_edges(edges, 10**30), thin_edges(edges, 1 << 16))
+    assert 0 < thin_edges(edges, 10**30).sum() < 100
+
+
 def test_edge_step_measures_fewer_points_and_changes_little(estimator):
     cat = skimage.data.chelsea()[:200, 100:350]
     every = estimator.estimate(cat, max_radius=6)

@@ -54,6 +54,7 @@ def test_arguments_of_the_process_are_the_default(capsys, monkeypatch):
         (["estimate", "x.png", "--read-out", "mean"], "'mean' is not one of"),
         (["estimate", "x.png", "--depth-penalty", "-1"], "must be a finite number, 0 or more. Got: -1.0."),
         (["estimate", "x.png", "--depth-penalty", "nan"], "must be a finite number, 0 or more. Got: nan."),
+        (["estimate", "x.png", "--depth-penalty", "1e308"], "must be at most 1e+06. Got: 1e+308."),
         (["estimate", "x.png", "--scale-top", "0"], "must be a finite number greater than 0. Got: 0.0."),
         (["estimate", "x.png", "--max-radius", "0"], "must be auto or a finite number greater than 0. Got: 0."),
         (["estimate", "x.png", "--max-radius", "wide"], "must be auto or a finite number greater than 0. Got: wide."),

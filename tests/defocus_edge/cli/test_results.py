@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from skimage.data import astronaut
 
 from defocus_edge.files.maps import read_map
 from tests.defocus_edge.cli.cli_cases import HEIGHT, WIDTH, list_names, write_photo
@@ -82,6 +83,30 @@ def test_full_disk_fails_one_picture(run, monkeypatch, photo, tmp_path):
     code, _, err = run("estimate", photo)
     assert (code, err) == (1, [f"Error: {photo}: No space left on device"])
     assert list_names(tmp_path) == ["photo.png"]
+
+
+def test_a_picture_too_small_for_the_radius_does_not_cost_the_others(run, tmp_path):
+    small, large = tmp_path / "small.png", tmp_path / "large.png"
+    cv2.imwrite(str(small), astronaut()[:40, :40])
+    cv2.imwrite(str(large), astronaut()[:160, :160])
+    code, _, err = run("estimate", small, large, "--max-radius", "24")
+    assert code == 1
+    assert err[0] == f"Error: {small}: max_radius of a picture of 40×40 px can be at most 12 px. Got: 24.0."
+    assert list_names(tmp_path) == ["large.png", "large_blur.png", "large_blur.tif", "small.png"]
+
+
+@pytest.mark.parametrize(
+    ("aim", "message"),
+    [("photo_blur.tif", "which leads to itself. Remove it."), ("there/map.tif", "cannot write into")],
+)
+def test_a_bad_link_at_the_name_of_a_result_fails_that_photo(run, photo, tmp_path, aim, message):
+    (tmp_path / "photo_blur.tif").symlink_to(tmp_path / aim)
+    other = write_photo(tmp_path / "other.png", top=20)
+    code, _, err = run("estimate", photo, other)
+    assert code == 1
+    assert err[0].startswith(f"Error: {photo}: ")
+    assert message in err[0]
+    assert (tmp_path / "other_blur.tif").is_file()
 
 
 def test_file_as_out_is_a_usage_error(run, photo):

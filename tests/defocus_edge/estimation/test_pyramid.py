@@ -5,7 +5,7 @@ import pytest
 
 from defocus_edge.estimation import pyramid, stages
 from defocus_edge.estimation.point_blur import PointBlur
-from defocus_edge.estimation.reduction import choose_scales, reduce_any, reduce_image
+from defocus_edge.estimation.reduction import TooSmallError, choose_scales, reduce_any, reduce_image
 from defocus_edge.psf import decode_srgb, disk_kernel, encode_srgb
 
 
@@ -67,7 +67,7 @@ def test_scales(shape, max_radius, expected):
 
 
 def test_a_picture_too_small_for_the_radius_is_refused():
-    with pytest.raises(ValueError, match=r"max_radius of a picture of 30×40 px can be at most 6 px\. Got: 12\."):
+    with pytest.raises(TooSmallError, match=r"max_radius of a picture of 30×40 px can be at most 6 px\. Got: 12\."):
         choose_scales((30, 40), 12)
 
 

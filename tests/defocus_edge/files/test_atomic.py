@@ -106,6 +106,14 @@ def test_symbolic_link_is_followed(tmp_path):
     assert target.read_bytes() == b"new"
 
 
+def test_a_link_that_leads_to_itself_is_refused(tmp_path):
+    link = tmp_path / "link.png"
+    link.symlink_to(link)
+    with pytest.raises(OSError, match=r"Got: the link '.*link\.png', which leads to itself\. Remove it\."):
+        atomic_write(link).__enter__()
+    assert os.listdir(tmp_path) == [link.name]  # noqa: PTH208 - the plain name is what we compare
+
+
 def test_written_file_has_ordinary_permissions(tmp_path, blur_map):
     write_map(tmp_path / "map.tif", blur_map)
     (tmp_path / "ordinary").touch()

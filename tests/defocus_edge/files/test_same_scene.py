@@ -13,6 +13,7 @@ from PIL import Image
 from defocus_edge.arrays import as_image
 from defocus_edge.files.images import read_image
 from defocus_edge.files.kinds import READABLE_SUFFIXES
+from defocus_edge.files.photos import Photo, read_photo, write_photo
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.psf import blur_with_disk, encode_srgb
 from tests.defocus_edge.files.file_cases import UPRIGHT, write
@@ -164,3 +165,10 @@ def test_each_suffix_belongs_to_a_format():
 
 def test_the_documentation_lists_what_is_read():
     assert read_list() == write_list()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_a_photo_of_one_channel_is_written_as_grey(tmp_path, suffix):
+    path = tmp_path / f"grey{suffix}"
+    write_photo(path, Photo(np.zeros((HEIGHT, WIDTH, 1), dtype=np.uint8)))
+    assert read_photo(path).pixels.shape == (HEIGHT, WIDTH)

@@ -304,6 +304,7 @@ def test_wrong_arguments_are_refused(position, value, error, match):
         ("iterations", 0, ValueError, "iterations must be at least 1. Got: 0"),
         ("guide_iterations", 1.5, TypeError, r"guide_iterations must be an integer. Got: 1\.5"),
         ("depth_penalty", -1.0, ValueError, r"depth_penalty must be finite and at least 0. Got: -1\.0"),
+        ("depth_penalty", 1e308, ValueError, r"depth_penalty must be at most 1e\+06 px. Got: 1e\+308"),
         ("confidence_power", -1, ValueError, "confidence_power must be finite and at least 0. Got: -1"),
     ],
 )

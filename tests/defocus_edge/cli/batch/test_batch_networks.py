@@ -43,6 +43,18 @@ def test_local_engine_writes_what_estimate_writes(pictures, local, small_preset,
     assert sorted(read_tree(local)) == names
 
 
+def test_a_picture_too_small_for_the_radius_costs_no_worker(pictures, small_preset, tmp_path):
+    mixed, out = shutil.copytree(pictures, tmp_path / "mixed"), tmp_path / "out"
+    assert cv2.imwrite(str(mixed / "small.png"), astronaut()[:30, :30])
+    assert main(["batch", str(mixed), str(out), "--preset", str(small_preset), "--max-radius", "12"]) == 1
+    failures = (out / "failures.csv").read_text(encoding="utf-8").splitlines()
+    assert failures == [
+        "picture,error",
+        "small.png,max_radius of a picture of 30×30 px can be at most 6 px. Got: 12.0.",
+    ]
+    assert sorted(read_tree(out)) == ["a_blur.tif", "b/c_blur.tif", "failures.csv", "summary.csv"]
+
+
 def test_ray_engine_writes_what_the_local_engine_writes(pictures, local, small_preset, tmp_path, capfd):
     arguments = [
         str(pictures),
