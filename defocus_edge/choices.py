@@ -33,6 +33,8 @@ Pages = Literal["first", "all"]
 DEFAULT_PAGES: Pages = "first"
 #: Bits of the samples of a picture that is stored as 16 bits; ``"auto"`` finds them.
 BitDepth = int | Literal["auto"]
+#: Most pixels of a picture that is decoded, by the header of its file; Pillow refuses pictures from the same number on.
+DEFAULT_MAX_PIXELS = 178_956_970
 #: What runs the workers of a batch: processes of this computer, or Ray Data.
 BatchEngine = Literal["local", "ray"]
 #: Kind of the table that a batch writes.

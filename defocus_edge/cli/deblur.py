@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from defocus_edge.choices import AUTO
+from defocus_edge.choices import AUTO, DEFAULT_MAX_PIXELS
 from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, plan_jobs, run_jobs
 from defocus_edge.cli.estimate import open_estimator
 from defocus_edge.cli.lazy_networks import LazyNetworks
@@ -24,6 +24,7 @@ from defocus_edge.cli.options import (
     DepthThreshold,
     Device,
     Json,
+    MaxPixels,
     Out,
     Photos,
     Preset,
@@ -83,6 +84,7 @@ def deblur(
     propagation: Propagation = None,
     bit_depth: BitDepth = AUTO,
     raw: Raw = False,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     max_radius: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +115,7 @@ def deblur(
     options |= {"max_radius": max_radius or MAX_RADIUS, "device": device}
     blur_from = map_file or open_estimator(preset, options)
 
-    reading = {"bit_depth": bit_depth, "raw": raw}
+    reading = {"bit_depth": bit_depth, "raw": raw, "max_pixels": max_pixels}
 
     def work(job: Job, screen: Screen) -> Record:
         return _deblur_photo(job, screen, blur_from=blur_from, reading=reading, map_error=map_error, noise=noise)

@@ -12,6 +12,7 @@ import typer
 
 from defocus_edge.choices import (
     AUTO,
+    DEFAULT_MAX_PIXELS,
     DEFAULT_PAGES,
     DEFAULT_PRECISION,
     DEFAULT_PRESET,
@@ -28,6 +29,7 @@ from defocus_edge.cli.options import (
     Device,
     EdgeStep,
     Json,
+    MaxPixels,
     MaxRadius,
     Out,
     Pages,
@@ -64,6 +66,7 @@ def estimate(
     max_radius: MaxRadius = AUTO,
     bit_depth: BitDepth = AUTO,
     raw: Raw = False,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     edge_step: EdgeStep = 1,
     precision: Precision = DEFAULT_PRECISION,
     device: Device = AUTO,
@@ -99,7 +102,7 @@ def estimate(
     options |= {"depth_threshold": depth_threshold}
     networks = open_estimator(preset, options)
 
-    reading = {"bit_depth": bit_depth, "raw": raw}
+    reading = {"bit_depth": bit_depth, "raw": raw, "max_pixels": max_pixels}
 
     def work(job: Job, screen: Screen) -> Record:
         return estimate_photo(job, screen, networks=networks, options=options, reading=reading, scale_top=scale_top)

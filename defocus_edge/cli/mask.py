@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from defocus_edge import choices
-from defocus_edge.choices import AUTO, DEFAULT_PAGES, MAP_METHOD, METHOD_PRESETS
+from defocus_edge.choices import AUTO, DEFAULT_MAX_PIXELS, DEFAULT_PAGES, MAP_METHOD, METHOD_PRESETS
 from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
@@ -22,6 +22,7 @@ from defocus_edge.cli.options import (
     DepthThreshold,
     Device,
     Json,
+    MaxPixels,
     Out,
     Pages,
     Preset,
@@ -88,6 +89,7 @@ def mask(
     propagation: Propagation = None,
     bit_depth: BitDepth = AUTO,
     raw: Raw = False,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     device: Device = AUTO,
     pages: Pages = DEFAULT_PAGES,
     json_output: Json = False,
@@ -110,7 +112,7 @@ def mask(
     options |= {"threshold": threshold, "device": device}
     networks = None if from_map else _open_detector(method, preset, options)
 
-    reading = {"bit_depth": bit_depth, "raw": raw}
+    reading = {"bit_depth": bit_depth, "raw": raw, "max_pixels": max_pixels}
 
     def work(job: Job, screen: Screen) -> Record:
         return _mask_photo(

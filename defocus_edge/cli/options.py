@@ -167,6 +167,10 @@ Raw = Annotated[
         "a plain dump.",
     ),
 ]
+MaxPixels = Annotated[
+    int,
+    typer.Option(metavar="N", min=1, help="Refuse pictures whose files tell more pixels, before they take memory."),
+]
 EdgeStep = Annotated[
     int, typer.Option(metavar="N", min=1, help="Measure one edge point in N: a little faster, less exact.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zlib
@@ -10,17 +11,22 @@ from typing import Any
 import cv2
 import numpy.typing as npt
 
+from defocus_edge.choices import DEFAULT_MAX_PIXELS
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, UnsupportedError, blame_picture, quote
 from defocus_edge.files.formats.extras import decode_with_extra, needs_extra
+from defocus_edge.files.formats.sizes import check_size
 from defocus_edge.files.kinds import GIF_STARTS, JPEG_START, PNG_START, SUN_START, TIFF_STARTS
 from defocus_edge.files.metadata import AS_COLOUR, decode_stored, find_orientation
 from defocus_edge.files.raw import check_marked, develop_raw, is_raw
-from defocus_edge.files.samples import turn_upright
+from defocus_edge.files.samples import MAX_PIXELS, turn_upright
 from defocus_edge.files.sunraster import decode_sun_raster
 from defocus_edge.files.tiff import decode_tiff
 
 # A marker that ends the entropy-coded data of a scan: not a stuffed zero, not a restart (RST0-7), not a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# Limits of OpenCV as its errors name them, and their values unless a variable sets them.
+_OPENCV_LIMIT = re.compile(r"CV_IO_MAX_IMAGE_(PIXELS|WIDTH|HEIGHT)")
+_OPENCV_LIMITS = {"PIXELS": MAX_PIXELS, "WIDTH": 1 << 20, "HEIGHT": 1 << 20}
 # Most pixels in a byte of a JPEG file, by the marker that holds the size: a block of 8 x 8 px takes at least a bit in
 # Huffman's code (baseline, extended and progressive), but less in the arithmetic one.
 _JPEG_DENSITY = {0xC0: 512, 0xC1: 512, 0xC2: 512, 0xC9: 1 << 15, 0xCA: 1 << 15}
@@ -28,10 +34,13 @@ _JPEG_DENSITY = {0xC0: 512, 0xC1: 512, 0xC2: 512, 0xC9: 1 << 15, 0xCA: 1 << 15}
 _GIF_DENSITY, _GIF_CANVAS = 4096, 1 << 24
 
 
-def decode_picture(data: bytes, path: PathLike, *, raw: bool = False) -> npt.NDArray[Any]:
+def decode_picture(
+    data: bytes, path: PathLike, *, raw: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> npt.NDArray[Any]:
     """Array of a picture file, upright and RGB, with the values of the file; the suffix of `path` tells raw files.
 
-    With `raw`, files that only their suffix calls raw are developed, too.
+    With `raw`, files that only their suffix calls raw are developed, too. More than `max_pixels`
+    are refused.
     """
     fault = _find_fault(data)
     if fault:
@@ -39,7 +48,8 @@ def decode_picture(data: bytes, path: PathLike, *, raw: bool = False) -> npt.NDA
     if is_raw(data, path):
         if not raw:
             check_marked(data, path)
-        return develop_raw(data, path)
+        return develop_raw(data, path, max_pixels)
+    check_size(data, path, max_pixels)
     if needs_extra(data):
         return decode_with_extra(data, path)[0]
     if data.startswith(SUN_START):
@@ -100,13 +110,22 @@ def _is_complete_png(data: bytes) -> bool:
     return False
 
 
+def _describe_refusal(error: cv2.error) -> str:
+    """Why OpenCV refused a picture, in one line; what to do if it is beyond OpenCV's own limits."""
+    limit = _OPENCV_LIMIT.search(str(error))
+    if limit is None:
+        return f"the decoder refused it. Got: {' '.join(str(error).split())}"
+    variable = f"OPENCV_IO_MAX_IMAGE_{limit[1]}"
+    value = os.environ.get(variable, _OPENCV_LIMITS[limit[1]])
+    return f"it is beyond OpenCV's limit {variable}={value}. Set that variable higher, or save a TIFF file with tiles."
+
+
 def _decode_with_opencv(data: bytes, path: PathLike) -> npt.NDArray[Any]:
     """RGB picture, upright, with 16 bits kept."""
     try:
         bgr, metadata, samples = decode_stored(data, path, AS_COLOUR)
     except cv2.error as error:
-        got = " ".join(str(error).split())
-        raise ImageReadError(f"Cannot read picture {quote(path)}: the decoder refused it. Got: {got}") from error
+        raise ImageReadError(f"Cannot read picture {quote(path)}: {_describe_refusal(error)}") from error
     except UnsupportedError as error:
         raise ImageReadError(f"Cannot read picture {quote(path)} faithfully. Got: {error}.") from error
     except BROKEN_FILE as error:

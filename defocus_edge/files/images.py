@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import LARGEST_BIT_DEPTH, as_image, find_bit_depth
-from defocus_edge.choices import AUTO, BitDepth
+from defocus_edge.choices import AUTO, DEFAULT_MAX_PIXELS, BitDepth
 from defocus_edge.files import pages
 from defocus_edge.files.atomic import ImageReadError, PathLike, atomic_write, check_suffix, quote, read_bytes
 from defocus_edge.files.kinds import (
@@ -28,7 +28,14 @@ from defocus_edge.files.tiff import read_bits
 FloatArray = npt.NDArray[np.float32]
 
 
-def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO, raw: bool = False) -> FloatArray:
+def read_image(
+    path: PathLike,
+    *,
+    page: int | None = None,
+    bit_depth: BitDepth = AUTO,
+    raw: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> FloatArray:
     """Read a picture file as RGB float32 in [0, 1], turned upright by its EXIF orientation.
 
     Parameters
@@ -45,6 +52,8 @@ def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth =
     raw : bool, optional
         Develop files with the suffix of a camera's raw files although nothing inside says which camera wrote them.
         LibRaw then guesses one from the length of the file. The default refuses them: a ``.raw`` file may be anything.
+    max_pixels : int, optional
+        Files whose header tells more pixels are refused before they take memory.
 
     Returns
     -------
@@ -56,8 +65,8 @@ def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth =
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ImageReadError
-        If the file is empty, no picture, cut short or damaged, if it has no such page, if `as_image` refuses it, or if
-        the extra that it needs is missing. It is a `ValueError`.
+        If the file is empty, no picture, cut short or damaged, if it has no such page or too many pixels, if `as_image`
+        refuses it, or if the extra that it needs is missing. It is a `ValueError`.
 
     Warns
     -----
@@ -69,15 +78,20 @@ def read_image(path: PathLike, *, page: int | None = None, bit_depth: BitDepth =
     Raw files (CR2, CR3, NEF, ARW, RAF, ORF, RW2, DNG, ...) are developed by LibRaw in full size: the camera's white
     balance, sRGB, no brightening, no sharpening, no noise reduction. They are often darker than the camera's own JPEG.
     """
-    return read_with_depth(path, page=page, bit_depth=bit_depth, raw=raw)[0]
+    return read_with_depth(path, page=page, bit_depth=bit_depth, raw=raw, max_pixels=max_pixels)[0]
 
 
 def read_with_depth(
-    path: PathLike, *, page: int | None = None, bit_depth: BitDepth = AUTO, raw: bool = False
+    path: PathLike,
+    *,
+    page: int | None = None,
+    bit_depth: BitDepth = AUTO,
+    raw: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> tuple[FloatArray, int | None]:
     """Picture of `read_image`, and the bits that were taken for the range of its samples; None for floats."""
     data = read_bytes(path)
-    array = pages.decode_page(data, path, page, raw=raw)
+    array = pages.decode_page(data, path, page, raw=raw, max_pixels=max_pixels)
     try:
         bits = find_bit_depth(array, choose_bit_depth(data, path, bit_depth))
         return as_image(array, bit_depth=bits or AUTO), bits

@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from defocus_edge._quiet import QUIET_OPENCV, catch_complaints
 from defocus_edge.arrays import ImageWarning
+from defocus_edge.choices import DEFAULT_MAX_PIXELS
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
 from defocus_edge.files.decoding import decode_picture
 from defocus_edge.files.formats.boxes import find_box
 from defocus_edge.files.formats.extras import count_with_extra, decode_with_extra, needs_extra
+from defocus_edge.files.formats.sizes import check_size
 from defocus_edge.files.kinds import GIF_STARTS, PNG_START, TIFF_STARTS
 from defocus_edge.files.metadata import decode_stored, find_orientation
 from defocus_edge.files.raw import is_raw
@@ -47,8 +49,15 @@ def count_pages(data: bytes, path: PathLike) -> int:
         return 1
 
 
-def decode_page(data: bytes, path: PathLike, page: int | None = None, *, raw: bool = False) -> npt.NDArray[Any]:
-    """Array of one page, upright, as `decode_picture` gives it, which says what `raw` means.
+def decode_page(
+    data: bytes,
+    path: PathLike,
+    page: int | None = None,
+    *,
+    raw: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> npt.NDArray[Any]:
+    """Array of one page, upright, as `decode_picture` gives it, which says what `raw` and `max_pixels` mean.
 
     `page` counts from 0. None is the first page, with an `ImageWarning` if there are others.
 
@@ -58,7 +67,7 @@ def decode_page(data: bytes, path: PathLike, page: int | None = None, *, raw: bo
         If there is no such page, or it cannot be read.
     """
     if not page:
-        picture = decode_picture(data, path, raw=raw)
+        picture = decode_picture(data, path, raw=raw, max_pixels=max_pixels)
         if page is None:
             warn_of_pages(data, path)
         return picture
@@ -66,7 +75,8 @@ def decode_page(data: bytes, path: PathLike, page: int | None = None, *, raw: bo
     if not 0 <= page < count:
         raise ImageReadError(f"{quote(path)} must have the page {page}, counted from 0. Got: {count} pages.")
     if data.startswith(TIFF_STARTS):
-        return decode_picture(_put_page_first(data, page), path)
+        return decode_picture(_put_page_first(data, page), path, max_pixels=max_pixels)
+    check_size(data, path, max_pixels)
     return decode_with_extra(data, path, page)[0] if needs_extra(data) else _decode_frame(data, path, page)
 
 

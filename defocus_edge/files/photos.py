@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from defocus_edge._quiet import QUIET_OPENCV
 from defocus_edge.arrays import as_image, find_bit_depth
-from defocus_edge.choices import AUTO, BitDepth
+from defocus_edge.choices import AUTO, DEFAULT_MAX_PIXELS, BitDepth
 from defocus_edge.files.atomic import (
     BROKEN_FILE,
     ImageReadError,
@@ -69,7 +69,9 @@ class Photo:
     bit_depth: int | None = None
 
 
-def read_photo(path: PathLike, *, bit_depth: BitDepth = AUTO, raw: bool = False) -> Photo:
+def read_photo(
+    path: PathLike, *, bit_depth: BitDepth = AUTO, raw: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Photo:
     """Read a picture file as it is, turned upright by its EXIF orientation.
 
     Files, options and errors are those of `read_image`; floats in files other than TIFF are an `ImageReadError`, too.
@@ -77,7 +79,7 @@ def read_photo(path: PathLike, *, bit_depth: BitDepth = AUTO, raw: bool = False)
     Raw files give EXIF if they are built as TIFF files, as CR2, NEF, ARW and DNG are.
     """
     data = read_bytes(path)
-    pixels = decode_page(data, path, raw=raw)
+    pixels = decode_page(data, path, raw=raw, max_pixels=max_pixels)
     alpha_kind = _STRAIGHT
     if is_raw(data, path):
         metadata = Metadata(extract_exif(data))

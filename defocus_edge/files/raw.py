@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from defocus_edge._extras import RAW
 from defocus_edge._quiet import catch_complaints
+from defocus_edge.choices import DEFAULT_MAX_PIXELS
 from defocus_edge.files.atomic import BROKEN_FILE, ImageReadError, PathLike, quote
+from defocus_edge.files.formats.sizes import check_pixels
 from defocus_edge.files.kinds import START_LENGTH, TIFF_STARTS, looks_raw
 from defocus_edge.psf import SRGB_GAMMA, SRGB_SLOPE
 
@@ -35,7 +37,7 @@ def check_marked(data: bytes, path: PathLike) -> None:
         raise ImageReadError(f"Cannot read picture {quote(path)}: {reason}. Got: {data[:4]!r} at its start. {advice}.")
 
 
-def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
+def develop_raw(data: bytes, path: PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) -> npt.NDArray[np.uint16]:
     """Upright picture of a raw file in full size, (H, W, 3) or (H, W) if it is grey: sRGB with the camera's white.
 
     White is a full sensor, or the brightest pixel if that is above three quarters of it. This is LibRaw's rule, since
@@ -49,6 +51,7 @@ def develop_raw(data: bytes, path: PathLike) -> npt.NDArray[np.uint16]:
     try:
         with catch_complaints():
             raw = rawpy.imread(io.BytesIO(data))
+            check_pixels(raw.sizes.raw_width, raw.sizes.raw_height, path, max_pixels)
             raw.unpack()
         with raw:
             pixels = raw.postprocess(

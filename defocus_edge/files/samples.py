@@ -13,8 +13,8 @@ import numpy.typing as npt
 from defocus_edge.files.atomic import UnsupportedError
 from defocus_edge.files.formats.boxes import find_box, iterate_boxes
 
-# Header of PNM: type, width, height and largest value, with white space and comments between them (netpbm, ppm(5)).
-_PNM_HEADER = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
+#: Header of PNM: type, width, height and largest value, with white space and comments between them (netpbm, ppm(5)).
+PNM_HEADER = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
 # Binary kind of each kind of PNM in plain text.
 _BINARY_PNM = {b"2": b"5", b"3": b"6"}
 _JP2_START = b"\0\0\0\x0cjP  \r\n\x87\n"
@@ -79,7 +79,7 @@ def read_sample_range(data: bytes) -> SampleRange | None:
     ValueError
         If the file gives no range that can be used.
     """
-    if data[:1] == b"P" and (header := _PNM_HEADER.match(data)):
+    if data[:1] == b"P" and (header := PNM_HEADER.match(data)):
         return SampleRange(0, _check_white(int(header[4])))
     if data.startswith(JP2_STARTS):
         check_jp2_colours(data)
@@ -99,7 +99,7 @@ def pack_plain_pnm(data: bytes) -> bytes:
     ValueError
         If the number of samples is not that of the header.
     """
-    header = _PNM_HEADER.match(data)
+    header = PNM_HEADER.match(data)
     if header is None or header[1] not in _BINARY_PNM:
         return data
     width, height, white = (int(number) for number in header.groups()[1:])

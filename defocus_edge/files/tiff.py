@@ -7,10 +7,12 @@ those without it. A page that nobody unpacks right is refused with the name of i
 from __future__ import annotations
 
 import io
+import lzma
 import math
 import re
 import struct
 import warnings
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +55,8 @@ _IN_PILLOW = {_NONE, _LZW, *_DEFLATE, _PACKBITS, _LZMA, 50000}
 # writes strings of up to 3838 bytes in 12 bits.
 _EXPANSIONS = {_NONE: 1, _PACKBITS: 64, **dict.fromkeys(_DEFLATE, 1032), _LZW: 2560}
 _MAX_BITS = 16
+# What a strip or tile may become beyond its samples without tifffile's limit: LZMA by this factor at most, or memory.
+_LARGEST_EXPANSION, _MOST_WASTE = 8192, 1 << 26
 # Start of a JPEG frame: its marker and length, then the bits, height and width (ITU-T T.81, B.2.2).
 _JPEG_FRAME = re.compile(rb"\xff([\xc0-\xc3\xc5-\xc7\xc9-\xcb])..(.{5})", re.DOTALL)
 # Coding style of a JPEG 2000 codestream that stores its components as they are, not as differences of colours
@@ -111,6 +115,7 @@ def _decode_page(page: Any, data: bytes) -> _Array | None:
     _check_samples(page)
     if _is_for_tifffile(page, data):
         bits = _check_inner_sizes(page, data)
+        _check_inflation(page, data)
         samples = _unpack(page)
         return _turn(page, _interpret(page, samples, bits))
     if _is_right_in_opencv(page):
@@ -130,6 +135,7 @@ def _decode_floats(page: Any, data: bytes) -> _Array:
     if not _is_for_tifffile(page, data):
         raise UnsupportedError(f"{_describe(page)}. {_advise(page)}")
     _check_inner_sizes(page, data)
+    _check_inflation(page, data)
     return _unpack(page)
 
 
@@ -326,6 +332,20 @@ def _check_inner_sizes(page: Any, data: bytes) -> int:
             if width * height > tall * wide:
                 raise ValueError(f"a strip or tile of {wide} x {tall} px announces {width} x {height} px")
     return bits
+
+
+def _check_inflation(page: Any, data: bytes) -> None:
+    """Refuse deflate and LZMA data of far more than a strip or tile: tifffile alone would inflate all of it."""
+    if page.compression not in (*_DEFLATE, _LZMA):
+        return
+    tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    most = tall * wide * page.samplesperpixel * page.bitspersample // 8 + _MOST_WASTE
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if count * _EXPANSIONS.get(page.compression, _LARGEST_EXPANSION) > most:
+            is_lzma = page.compression == _LZMA
+            inflater: Any = lzma.LZMADecompressor() if is_lzma else zlib.decompressobj()
+            if len(inflater.decompress(data[offset : offset + count], most + 1)) > most:
+                raise ValueError(f"a strip or tile of {wide} x {tall} px inflates to more than {most} bytes")
 
 
 def _interpret(page: Any, samples: _Array, bits: int) -> _Array:

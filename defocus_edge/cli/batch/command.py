@@ -16,6 +16,7 @@ from defocus_edge import choices
 from defocus_edge._extras import Extra
 from defocus_edge.choices import (
     AUTO,
+    DEFAULT_MAX_PIXELS,
     DEFAULT_PAGES,
     DEFAULT_PRECISION,
     DEFAULT_PRESET,
@@ -31,6 +32,7 @@ from defocus_edge.cli.options import (
     DepthThreshold,
     Device,
     EdgeStep,
+    MaxPixels,
     MaxRadius,
     Pages,
     Precision,
@@ -97,6 +99,7 @@ def batch(
     max_radius: MaxRadius = AUTO,
     bit_depth: BitDepth = AUTO,
     raw: Raw = False,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     edge_step: EdgeStep = 1,
     precision: Precision = DEFAULT_PRECISION,
     device: Device = AUTO,
@@ -120,7 +123,8 @@ def batch(
     options = {"read_out": read_out, "depth_penalty": depth_penalty, "propagation": propagation, "device": device}
     options |= {"max_radius": max_radius, "edge_step": edge_step, "precision": precision}
     options |= {"depth_threshold": depth_threshold}
-    work = PictureWork(preset, options, {"bit_depth": bit_depth, "raw": raw}, skips_existing=skip_existing, debug=debug)
+    reading = {"bit_depth": bit_depth, "raw": raw, "max_pixels": max_pixels}
+    work = PictureWork(preset, options, reading, skips_existing=skip_existing, debug=debug)
     workers = _make_engine(work, engine, jobs=jobs, num_gpus=num_gpus or 0, address=ray_address)
     try:
         with hold(out_dir):  # another run would take unfinished files for leftovers

@@ -131,8 +131,15 @@ def _find_codestream(data: bytes) -> bytes:
     return start[:_HEADER_LENGTH]
 
 
-def _read_size(bits: _BitReader) -> None:
-    """Skip a size, but refuse one that no picture has."""
+def read_jxl_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a JPEG XL file."""
+    bits = _BitReader(_find_codestream(data))
+    bits.read(8 * len(_CODESTREAM))
+    return _read_size(bits)
+
+
+def _read_size(bits: _BitReader) -> tuple[int, int]:
+    """Width and height; refuse a size that no picture has."""
     ratios = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
     in_eighths = bits.read(1)
     height = 8 * (bits.read(5) + 1) if in_eighths else bits.choose(_SIDES)
@@ -144,6 +151,7 @@ def _read_size(bits: _BitReader) -> None:
         width = 8 * (bits.read(5) + 1) if in_eighths else bits.choose(_SIDES)
     if height * width > MAX_PIXELS:
         raise ValueError(f"the size {height} x {width} is too large")
+    return width, height
 
 
 def _skip_preview(bits: _BitReader) -> None:
