@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from defocus_edge.files.folders import index_by_stem, list_files
 from defocus_edge.files.kinds import PICTURE_SUFFIXES
@@ -186,10 +186,15 @@ def _keep_ilsvrc(root: Path, base: Path) -> list[Source]:
 
 
 def _walk(root: Path) -> Iterable[Path]:
-    """All files below a folder in a fixed order; hidden ones are left out."""
-    for folder, below, files in os.walk(root):
+    """All files below a folder in a fixed order; hidden ones are left out. OSError if a folder cannot be read."""
+    for folder, below, files in os.walk(root, onerror=_refuse):
         below[:] = sorted(name for name in below if not name.startswith("."))
         yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Raise the error of a folder that cannot be read, which `os.walk` would pass over."""
+    raise error
 
 
 def _list_folders(folder: Path) -> list[Path]:

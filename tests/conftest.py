@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,6 +118,18 @@ def training_root(tmp_path_factory) -> Path:
         write_png(root / "rgbd" / f"{name}_rgb.png", make_texture(rng, 210, 200, block=9))
         write_png(root / "rgbd" / f"{name}_disparity.png", disparity)
     return root
+
+
+def lock_folder(monkeypatch, folder: Path) -> None:
+    """Make a folder unreadable, for root too."""
+    scan = os.scandir
+
+    def refuse(place):
+        if Path(place) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:

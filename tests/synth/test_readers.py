@@ -8,6 +8,7 @@ import pytest
 
 from synth.coco import CocoError, CocoObject, draw_mask
 from synth.readers import LAYOUTS, LayoutError, Source, read_layout, unique_pictures
+from tests.conftest import lock_folder
 
 
 def write(path, shape=(20, 30, 3), value=100):
@@ -212,3 +213,10 @@ def test_overlapping_polygons_leave_no_hole():
 def test_an_impossible_mask_is_refused(segmentation):
     with pytest.raises(CocoError, match=r"object 7 must have polygons or run lengths of 20×30 px\. Got: "):
         draw_mask(CocoObject(7, (20, 30), json.dumps(segmentation)))
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    write(tmp_path / "a/b.png")
+    lock_folder(monkeypatch, tmp_path / "a")
+    with pytest.raises(PermissionError, match="Permission denied"):
+        read_layout(tmp_path, layout="pictures")

@@ -114,7 +114,7 @@ def batch(
     _check_engine(engine, summary, {"--ray-address": ray_address, "--num-gpus": num_gpus})
     _check_preset(preset)
     endings = MAP_ENDINGS if preview else {"map": MAP_ENDINGS["map"]}
-    items, others = _plan(in_dir, out_dir, patterns or (), endings, pages)
+    items, others, unread = _plan(in_dir, out_dir, patterns or (), endings, pages)
     prepare_folder(out_dir, name="OUT_DIR")
     from defocus_edge.cli.batch.run import run_items
     from defocus_edge.cli.batch.work import PictureWork
@@ -133,7 +133,7 @@ def batch(
         fail(f"Another run is writing to {out_dir}. Wait for its end, or choose another folder.")
     if others:
         typer.echo(f"Left out as no pictures: {others}.", err=True)
-    if not is_complete:
+    if unread or not is_complete:
         raise typer.Exit(SOME_FILES_FAILED)
 
 
@@ -163,8 +163,8 @@ def _check_preset(preset: str | None) -> None:
 
 def _plan(
     folder: Path, out: Path, patterns: Sequence[str], endings: Mapping[str, str], pages: choices.Pages
-) -> tuple[list[Item], str]:
-    """All pictures, each with the files to write for it, and the number of other files by suffix, as text."""
+) -> tuple[list[Item], str, list[OSError]]:
+    """All pictures, each with its files to write, the others counted by suffix, as text, and unreadable folders."""
     from defocus_edge.cli.batch.planning import count_others, find_pictures, plan_items
 
     if not folder.is_dir():
@@ -173,13 +173,16 @@ def _plan(
         fail(f"IN_DIR must be a folder that can be read. Got: {folder}.")
     if os.path.realpath(folder) == os.path.realpath(out):
         fail(f"OUT_DIR must be another folder than IN_DIR. Got: {out}.")
-    pictures = find_pictures(folder, patterns=patterns, excluded=out)
+    unread: list[OSError] = []
+    pictures = find_pictures(folder, patterns=patterns, excluded=out, tell=unread.append)
+    for error in unread:
+        typer.echo(f"Error: the folder {error.filename} cannot be read: {error.strerror}.", err=True)
     if not pictures:
         fail(f"There are no pictures in {folder}, or none that the patterns of --glob match.")
     others = {} if patterns else count_others(folder, pictures, excluded=out)
     text = ", ".join(f"{suffix or 'without suffix'} {count}" for suffix, count in sorted(others.items()))
     try:
-        return plan_items(folder, pictures, out, endings, pages=pages), text
+        return plan_items(folder, pictures, out, endings, pages=pages), text, unread
     except ValueError as error:
         fail(str(error))
 

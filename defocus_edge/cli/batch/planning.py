@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -15,16 +15,22 @@ from defocus_edge.cli.pages import list_pages
 from defocus_edge.files.kinds import READABLE_SUFFIXES, looks_raw
 
 
-def find_pictures(folder: Path, *, patterns: Sequence[str] = (), excluded: Path | None = None) -> list[str]:
+def find_pictures(
+    folder: Path,
+    *,
+    patterns: Sequence[str] = (),
+    excluded: Path | None = None,
+    tell: Callable[[OSError], None] | None = None,
+) -> list[str]:
     """Find the pictures of a folder and all folders below it; return their paths below it, with slashes, sorted.
 
     Pictures are the files with a known suffix or, if there are patterns, those that match one. A pattern without a
     slash is compared with the name of the file, a pattern with a slash with its path below `folder`; ``*`` matches
     slashes, too. Case does not count. Names that begin with a dot and the folder `excluded` are left out. Links to
-    folders are not followed, so that no loop can form.
+    folders are not followed, so that no loop can form. `tell` gets the error of each folder that cannot be read.
     """
     lowered = [pattern.lower() for pattern in patterns]
-    return sorted(path for path in _walk(folder, excluded) if _is_wanted(path, lowered))
+    return sorted(path for path in _walk(folder, excluded, tell) if _is_wanted(path, lowered))
 
 
 def count_others(folder: Path, pictures: Collection[str], *, excluded: Path | None = None) -> Counter[str]:
@@ -33,10 +39,10 @@ def count_others(folder: Path, pictures: Collection[str], *, excluded: Path | No
     return Counter(PurePosixPath(path).suffix.lower() for path in _walk(folder, excluded) if path not in known)
 
 
-def _walk(folder: Path, excluded: Path | None) -> Iterator[str]:
-    """Paths of visible ordinary files below a folder, with slashes; pipes and devices are none."""
+def _walk(folder: Path, excluded: Path | None, tell: Callable[[OSError], None] | None = None) -> Iterator[str]:
+    """Paths of visible files below a folder, with slashes; for pipes and devices the error comes when they are read."""
     left_out = None if excluded is None else os.path.realpath(excluded)
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=tell):
         folders[:] = [
             name
             for name in folders
@@ -44,8 +50,7 @@ def _walk(folder: Path, excluded: Path | None) -> Iterator[str]:
         ]
         base = Path(place).relative_to(folder)
         for name in names:
-            path = Path(place, name)
-            if not name.startswith(".") and (path.is_file() or not path.exists()):  # a dangling link is reported later
+            if not name.startswith("."):
                 yield (base / name).as_posix()
 
 

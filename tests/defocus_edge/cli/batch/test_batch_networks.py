@@ -1,5 +1,6 @@
 """A batch with real networks: the same bytes as `estimate`, from both engines, whatever the number of processes."""
 
+import os
 import shutil
 
 import cv2
@@ -7,6 +8,7 @@ import pytest
 from skimage.data import astronaut
 
 from defocus_edge.cli.app import main
+from tests.conftest import lock_folder
 from tests.defocus_edge.cli.batch.batch_cases import read_tree
 
 PICTURES = ("a.png", "b/c.png")
@@ -53,6 +55,20 @@ def test_a_picture_too_small_for_the_radius_costs_no_worker(pictures, small_pres
         "small.png,max_radius of a picture of 30×30 px can be at most 6 px. Got: 12.0.",
     ]
     assert sorted(read_tree(out)) == ["a_blur.tif", "b/c_blur.tif", "failures.csv", "summary.csv"]
+
+
+def test_pipes_devices_and_locked_folders_are_told(pictures, small_preset, tmp_path, monkeypatch, capfd):
+    mixed, out = shutil.copytree(pictures, tmp_path / "mixed"), tmp_path / "out"
+    os.mkfifo(mixed / "m.png")
+    (mixed / "x.png").symlink_to("/dev/zero")
+    (mixed / "locked").mkdir()
+    lock_folder(monkeypatch, mixed / "locked")
+    assert main(["batch", str(mixed), str(out), "--preset", str(small_preset)]) == 1
+    failures = (out / "failures.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [line.split(".png,")[0] for line in failures] == ["m", "x"]
+    assert all("must name an ordinary file. Got: the device or pipe" in line for line in failures)
+    assert capfd.readouterr().err.startswith(f"Error: the folder {mixed / 'locked'} cannot be read: Permission denied.")
+    assert (out / "a_blur.tif").is_file()
 
 
 def test_ray_engine_writes_what_the_local_engine_writes(pictures, local, small_preset, tmp_path, capfd):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from defocus_edge._extras import RAW
 from defocus_edge.cli.batch.planning import count_others, find_pictures, name_stems, plan_items
 from defocus_edge.files.kinds import READABLE_SUFFIXES
+from tests.conftest import lock_folder
 
 ENDINGS = {"map": "_blur.tif", "preview": "_blur.png"}
 
@@ -137,10 +138,18 @@ def test_each_kind_of_picture_is_found_whatever_its_case(tmp_path, suffix):
     assert find_pictures(tmp_path) == [f"B{suffix.upper()}", f"a{suffix}"]
 
 
-def test_pipes_are_no_pictures(tmp_path):
+def test_pipes_are_found_and_told_when_they_are_read(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
     (tmp_path / "b.jpg").touch()
-    assert find_pictures(tmp_path) == ["b.jpg"]
+    assert find_pictures(tmp_path) == ["a.jpg", "b.jpg"]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    make_files(tmp_path, "a/b.jpg", "c/d.jpg")
+    lock_folder(monkeypatch, tmp_path / "a")
+    errors = []
+    assert find_pictures(tmp_path, tell=errors.append) == ["c/d.jpg"]
+    assert [error.filename for error in errors] == [str(tmp_path / "a")]
 
 
 def test_other_files_are_counted_by_suffix(tmp_path):
