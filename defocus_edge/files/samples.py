@@ -237,7 +237,7 @@ def _read_associations(ipma: bytes, item: int) -> list[int]:
 
 def turn_upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     """View of (H, W) or (H, W, C) values, turned as EXIF's orientation, 1 to 8, demands."""
-    if orientation >= 5:  # 5-8 are 1-4 of the transposed picture, in another order
-        array, orientation = np.swapaxes(array, 0, 1), {5: 1, 6: 2, 7: 3, 8: 4}.get(orientation, 1)
+    if 5 <= orientation <= 8:  # 5-8 are 1-4 of the transposed picture, in another order
+        array, orientation = np.swapaxes(array, 0, 1), orientation - 4
     flips: dict[int, Any] = {2: np.s_[:, ::-1], 3: np.s_[::-1, ::-1], 4: np.s_[::-1]}
     return array[flips[orientation]] if orientation in flips else array

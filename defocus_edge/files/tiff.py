@@ -13,7 +13,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,25 @@ _COLOURS = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR:
 _PHOTOMETRIC, _ORIENTATION, _INK_SET = 262, 274, 332
 # Tags that tell how the samples are stored: sizes, codec, order, strips, tiles, palette, tables.
 _STORAGE_TAGS = {
-    *(256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325),
-    *(338, 339, 347, 530),
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    273,
+    274,
+    277,
+    278,
+    279,
+    284,
+    317,
+    320,
+    *range(322, 326),
+    338,
+    339,
+    347,
+    530,
 }
 _STRAIGHT = 2  # TIFF tag ExtraSamples: the colours are not multiplied by alpha
 _UNSIGNED, _FLOAT, _UNDEFINED = 1, 3, 4  # TIFF tag SampleFormat
@@ -159,12 +176,19 @@ def _check_structure(page: Any, data: bytes) -> None:
         raise ValueError(f"{segments} strips or tiles are needed, but the file has {len(offsets)}, or empty ones")
     if max(map(sum, zip(offsets, counts, strict=True))) > len(data):
         raise ValueError("the file ends before its data")
+    if page.compression == _LZW and page.fillorder == 1 and not _begin_lzw(data, offsets):  # libtiff makes them black
+        raise ValueError("LZW data that do not begin with their clear code")
     bits = page.bitspersample if isinstance(page.bitspersample, int) else min(page.bitspersample)
     needed = height * width * page.samplesperpixel * bits // 8
     if page.photometric == _YCBCR:  # one sample is whole, two have a 16th of its values at least
         needed //= 3
     if needed > sum(counts) * _EXPANSIONS.get(page.compression, needed):
         raise ValueError(f"{needed} bytes of samples cannot be in {sum(counts)} bytes")
+
+
+def _begin_lzw(data: bytes, offsets: Sequence[int]) -> bool:
+    """Whether all strips or tiles begin with the clear code, 256 in 9 bits, or its low bits first."""
+    return all(data[at] == 0x80 or data[at : at + 2] == b"\0\1" for at in offsets)
 
 
 def _check_directory(page: Any, data: bytes) -> None:
@@ -342,8 +366,7 @@ def _check_inflation(page: Any, data: bytes) -> None:
     most = tall * wide * page.samplesperpixel * page.bitspersample // 8 + _MOST_WASTE
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if count * _EXPANSIONS.get(page.compression, _LARGEST_EXPANSION) > most:
-            is_lzma = page.compression == _LZMA
-            inflater: Any = lzma.LZMADecompressor() if is_lzma else zlib.decompressobj()
+            inflater: Any = lzma.LZMADecompressor() if page.compression == _LZMA else zlib.decompressobj()
             if len(inflater.decompress(data[offset : offset + count], most + 1)) > most:
                 raise ValueError(f"a strip or tile of {wide} x {tall} px inflates to more than {most} bytes")
 

@@ -388,7 +388,16 @@ def test_missing_photometric_interpretation(tmp_path, light):
         np.testing.assert_array_equal(read(tmp_path, pack_tiff([values.tobytes()], tags, without=(262,))), values)
 
 
-@pytest.mark.parametrize("orientation", range(1, 10))
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_lzw_of_zeros_is_refused(tmp_path, is_installed, without_imagecodecs):
+    if not is_installed:
+        without_imagecodecs()
+    data = pack_tiff([bytes(4096)], list_tags(100, 100, bits=[8], photometric=1, compression=5))
+    with pytest.raises(ImageReadError, match="do not begin with their clear code"):
+        read(tmp_path, data)
+
+
+@pytest.mark.parametrize("orientation", [*range(1, 10), 200, 65535])
 @pytest.mark.parametrize("codec", [1, 5])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("is_installed", [True, False])
