@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -32,6 +33,7 @@ MAP_ENDING = "_blur"
 SOME_FILES_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 #: Decimals of shares and radii in the JSON document and in tables.
 DECIMALS = 4
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Seconds over which the speed is averaged for the time that is left: one file may take a minute.
 _SPEED_PERIOD = 600.0
 
@@ -57,8 +59,13 @@ class Job:
 
 def fail(message: str, *, code: int = USAGE_ERROR) -> NoReturn:
     """End the program with one line on stderr."""
-    typer.echo(f"Error: {message}", err=True)
+    typer.echo(f"Error: {escape_controls(message)}", err=True)
     raise typer.Exit(code)
+
+
+def escape_controls(text: str, *, but: str = "") -> str:
+    """Text with their codes, such as x1b, for control characters, which would steer a terminal or break a row."""
+    return _CONTROLS.sub(lambda found: found[0] if found[0] in but else f"\\x{ord(found[0]):02x}", text)
 
 
 def describe_error(error: BaseException, path: Path) -> str:
@@ -157,6 +164,7 @@ class Screen:
 
     def say(self, text: str, *, style: str | None = None) -> None:
         """Write one line; the style shows on a terminal only."""
+        text = escape_controls(text, but="\n")
         if self._stream:
             self._bars.console.print(text, style=style, soft_wrap=True, markup=False, highlight=False, emoji=False)
         else:

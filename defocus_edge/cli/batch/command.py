@@ -23,7 +23,7 @@ from defocus_edge.choices import (
     DEFAULT_PROPAGATION,
     DEFAULT_READ_OUT,
 )
-from defocus_edge.cli.console import SOME_FILES_FAILED, fail, prepare_folder
+from defocus_edge.cli.console import SOME_FILES_FAILED, escape_controls, fail, prepare_folder
 from defocus_edge.cli.estimate import MAP_ENDINGS
 from defocus_edge.cli.options import (
     BitDepth,
@@ -176,7 +176,7 @@ def _plan(
     unread: list[OSError] = []
     pictures = find_pictures(folder, patterns=patterns, excluded=out, tell=unread.append)
     for error in unread:
-        typer.echo(f"Error: the folder {error.filename} cannot be read: {error.strerror}.", err=True)
+        typer.echo(escape_controls(f"Error: the folder {error.filename} cannot be read: {error.strerror}."), err=True)
     if not pictures:
         fail(f"There are no pictures in {folder}, or none that the patterns of --glob match.")
     others = {} if patterns else count_others(folder, pictures, excluded=out)

@@ -10,7 +10,7 @@ from typing import Any
 
 from defocus_edge.choices import TableKind
 from defocus_edge.cli.batch.records import Record
-from defocus_edge.cli.console import DECIMALS
+from defocus_edge.cli.console import DECIMALS, escape_controls
 from defocus_edge.thresholds import MapSummary
 
 FAILURES = "failures.csv"
@@ -79,8 +79,16 @@ def _make_row(picture: str, summary: MapSummary) -> tuple[str | int | float, ...
 
 
 def _make_text(text: str) -> str:
-    """Text that fits into UTF-8, which the names of files need not."""
+    """Text for UTF-8, which the names of files need not fit."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _escape(value: Any) -> Any:
+    """Value of a CSV cell: a text that a spreadsheet would run gets an apostrophe first, control characters a code."""
+    if not isinstance(value, str):
+        return value
+    text = escape_controls(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -90,7 +98,7 @@ def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows(tuple(map(_escape, row)) for row in rows)
     with atomic_write(path) as temporary:
         temporary.write_bytes(text.getvalue().encode("utf-8"))
 

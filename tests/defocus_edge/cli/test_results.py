@@ -109,6 +109,16 @@ def test_a_bad_link_at_the_name_of_a_result_fails_that_photo(run, photo, tmp_pat
     assert (tmp_path / "other_blur.tif").is_file()
 
 
+def test_control_characters_of_names_do_not_reach_the_terminal(run, tmp_path):
+    photo = write_photo(tmp_path / "a\x1b[2J\rb.png")
+    code, _, err = run("estimate", photo, tmp_path / "missing\x1b.png")
+    assert code == 1
+    assert "\x1b" not in "".join(err)
+    assert "\r" not in "".join(err)
+    assert r"missing\x1b.png" in err[0]
+    assert r"a\x1b[2J\x0db.png: blur radius" in err[1]
+
+
 def test_file_as_out_is_a_usage_error(run, photo):
     code, _, err = run("estimate", photo, "--out", photo)
     assert (code, err) == (2, [f"Error: --out must be a folder that can be made. Got: {photo} (File exists)."])

@@ -63,6 +63,14 @@ def test_failures(tmp_path):
     assert read_csv(path) == [["picture", "error"], ["b/1.jpg", 'bad, "very" bad']]
 
 
+def test_names_neither_break_rows_nor_run_in_spreadsheets(tmp_path):
+    names = ["=1+1.jpg", "+a.jpg", "-a.jpg", "@a.jpg", "a\rb.jpg", "a\x1b[2Jb.jpg", "a=b.jpg"]
+    path = write_summary(tmp_path, [Record(name, RECORDS[0].summary) for name in names])
+    written = sorted(row[0] for row in read_csv(path)[1:])
+    expected = ["'=1+1.jpg", "'+a.jpg", "'-a.jpg", "'@a.jpg", r"a\x0db.jpg", r"a\x1b[2Jb.jpg", "a=b.jpg"]
+    assert written == sorted(expected)
+
+
 def test_stale_failures_are_removed(tmp_path):
     write_failures(tmp_path, RECORDS)
     assert write_failures(tmp_path, RECORDS[:1]) is None
