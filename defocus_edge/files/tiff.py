@@ -28,27 +28,8 @@ _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
 _PHOTOMETRIC, _ORIENTATION, _INK_SET = 262, 274, 332
 # Tags that tell how the samples are stored: sizes, codec, order, strips, tiles, palette, tables.
-_STORAGE_TAGS = {
-    256,
-    257,
-    258,
-    259,
-    262,
-    266,
-    273,
-    274,
-    277,
-    278,
-    279,
-    284,
-    317,
-    320,
-    *range(322, 326),
-    338,
-    339,
-    347,
-    530,
-}
+_STORAGE_TAGS = {*range(256, 260), 262, 266, 273, 274, *range(277, 280), 284, 317, 320, *range(322, 326), 338, 339}
+_STORAGE_TAGS |= {347, 530}
 _STRAIGHT = 2  # TIFF tag ExtraSamples: the colours are not multiplied by alpha
 _UNSIGNED, _FLOAT, _UNDEFINED = 1, 3, 4  # TIFF tag SampleFormat
 _HORIZONTAL, _FLOATING_POINT = 2, 3  # TIFF tag Predictor
