@@ -13,7 +13,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -111,9 +111,9 @@ def _decode_page(page: Any, data: bytes) -> _Array | None:
     _check_structure(page, data)
     _check_colours(page)
     _check_samples(page)
+    _check_codes(page, data)
     if _is_for_tifffile(page, data):
         bits = _check_inner_sizes(page, data)
-        _check_inflation(page, data)
         samples = _unpack(page)
         return _turn(page, _interpret(page, samples, bits))
     if _is_right_in_opencv(page):
@@ -132,8 +132,8 @@ def _decode_floats(page: Any, data: bytes) -> _Array:
         raise UnsupportedError(f"{kind} in {page.samplesperpixel} channels, {rule}")
     if not _is_for_tifffile(page, data):
         raise UnsupportedError(f"{_describe(page)}. {_advise(page)}")
+    _check_codes(page, data)
     _check_inner_sizes(page, data)
-    _check_inflation(page, data)
     return _unpack(page)
 
 
@@ -157,19 +157,12 @@ def _check_structure(page: Any, data: bytes) -> None:
         raise ValueError(f"{segments} strips or tiles are needed, but the file has {len(offsets)}, or empty ones")
     if max(map(sum, zip(offsets, counts, strict=True))) > len(data):
         raise ValueError("the file ends before its data")
-    if page.compression == _LZW and page.fillorder == 1 and not _begin_lzw(data, offsets):  # libtiff makes them black
-        raise ValueError("LZW data that do not begin with their clear code")
     bits = page.bitspersample if isinstance(page.bitspersample, int) else min(page.bitspersample)
     needed = height * width * page.samplesperpixel * bits // 8
     if page.photometric == _YCBCR:  # one sample is whole, two have a 16th of its values at least
         needed //= 3
     if needed > sum(counts) * _EXPANSIONS.get(page.compression, needed):
         raise ValueError(f"{needed} bytes of samples cannot be in {sum(counts)} bytes")
-
-
-def _begin_lzw(data: bytes, offsets: Sequence[int]) -> bool:
-    """Whether all strips or tiles begin with the clear code, 256 in 9 bits, or its low bits first."""
-    return all(data[at] == 0x80 or data[at : at + 2] == b"\0\1" for at in offsets)
 
 
 def _check_directory(page: Any, data: bytes) -> None:
@@ -339,11 +332,18 @@ def _check_inner_sizes(page: Any, data: bytes) -> int:
     return bits
 
 
-def _check_inflation(page: Any, data: bytes) -> None:
-    """Refuse deflate and LZMA data of far more than a strip or tile: tifffile alone would inflate all of it."""
+def _check_codes(page: Any, data: bytes) -> None:
+    """Refuse LZW data without the clear code at their begin, which libtiff makes black, and data that inflate too far.
+
+    The clear code is 256 in 9 bits, or its low bits first. Alone, tifffile inflates all of deflate and LZMA data.
+    """
+    begun = (data[at] == 0x80 or data[at : at + 2] == b"\0\1" for at in page.dataoffsets)
+    if page.compression == _LZW and page.fillorder == 1 and not all(begun):
+        raise ValueError("LZW data that do not begin with their clear code")
     if page.compression not in (*_DEFLATE, _LZMA):
         return
-    tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    tall = page.tilelength if page.is_tiled else min(page.rowsperstrip, page.imagelength)
+    wide = page.tilewidth if page.is_tiled else page.imagewidth
     most = tall * wide * page.samplesperpixel * page.bitspersample // 8 + _MOST_WASTE
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if count * _EXPANSIONS.get(page.compression, _LARGEST_EXPANSION) > most:

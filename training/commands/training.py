@@ -28,7 +28,7 @@ Start = Annotated[
     str | None, typer.Option(help="Begin with the weights of another run's folder, or of a preset.", show_default=False)
 ]
 # Options that may hold a path of this machine, besides the folder of the pictures.
-_PATHS = ("config", "out", "store", "bnet", "unlabelled", "start", "teacher")
+_PATHS = ("config", "out", "store", "bnet", "unlabelled", "start", "teacher", "preset")
 
 
 @dataclass(frozen=True)

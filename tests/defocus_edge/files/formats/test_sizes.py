@@ -101,9 +101,10 @@ def test_the_limit_of_opencv_is_one_line_with_the_way_out(tmp_path, monkeypatch)
         read_image(path)
 
 
+@pytest.mark.parametrize("rows", [100, 2**32 - 1])  # the latter stands for all rows
 @pytest.mark.parametrize(("compression", "compress"), [(8, zlib.compress), (34925, lzma.compress)])
-def test_a_strip_that_inflates_beyond_its_page_is_refused(tmp_path, compression, compress):
-    tags = list_tags(100, 100, bits=[8], photometric=1, compression=compression)
+def test_a_strip_that_inflates_beyond_its_page_is_refused(tmp_path, compression, compress, rows):
+    tags = list_tags(100, 100, bits=[8], photometric=1, compression=compression, rows=rows)
     path = write(tmp_path / "a.tif", pack_tiff([compress(bytes(100 << 20))], tags))
     with pytest.raises(ImageReadError, match=r"a strip or tile of 100 x 100 px inflates to more than \d+ bytes"):
         read_image(path)
