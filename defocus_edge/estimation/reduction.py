@@ -30,7 +30,7 @@ class TooSmallError(ValueError):
 def choose_scales(shape: tuple[int, ...], max_radius: MaxRadius) -> list[int]:
     """Choose the reductions (1, 2, 4, …) of a picture of (H, W) `shape` that cover radii up to `max_radius`, in px.
 
-    The networks know radii up to 6 px: for these the picture itself is enough. It may be too small: TooSmallError.
+    The networks know radii up to 6 px: for these the picture itself is enough. TooSmallError if it is too small.
     """
     scales = [1]
     if max_radius == "auto":

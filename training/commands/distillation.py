@@ -59,7 +59,7 @@ def train_student(
     root: Annotated[
         Path | None, typer.Option(help="Folder of the pictures, with the sampler 'device'.", show_default=False)
     ] = None,
-    config: Annotated[str, typer.Option(help="fast, gpu, or a TOML file.")] = "fast",
+    config: Annotated[str, typer.Option(help="fast, gpu, tune, or a TOML file.")] = "fast",
     teacher: Teacher = TEACHER,
     start: Start = None,
     steps: Steps = None,

@@ -92,8 +92,11 @@ def _build_config(name: str, tables: Table) -> StudentConfig:
     with name_place("training."):
         unused = () if is_drawn else _DRAWN
         settings = build_stage(StudentSettings, file.training, fixed, unused=unused)
-    from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
+    from defocus_edge.networks.edge.architecture import POOL_STRIDE, EdgeNetworksConfig
 
     with name_place("network."):
         architecture = build_architecture(EdgeNetworksConfig, file.network, without=["depth_threshold", "context"])
+        if architecture.grid_step != POOL_STRIDE:
+            msg = f"grid_step must be {POOL_STRIDE}: a student looks at squares. Got: {architecture.grid_step}."
+            raise ValueError(msg)
     return StudentConfig(name, {STUDENT: settings}, architecture, file.checkpoint_seconds, tables)

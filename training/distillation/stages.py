@@ -108,8 +108,9 @@ def open_student_run(
     """
     settings = config.settings
     keras.utils.set_random_seed(settings.seed)
-    open_windows = _draw_windows if settings.sampler == "device" else _read_windows
-    sampler, held_back, counts = open_windows(source, teacher, settings)
+    is_drawn = settings.sampler == "device"
+    windows = _draw_windows(source, teacher, settings) if is_drawn else _read_windows(source, teacher)
+    sampler, held_back, counts = windows
     networks = build_edge_networks(config.architecture)
     return StudentRun(config, folder, resume, networks, sampler, held_back, counts, teacher)
 
@@ -118,7 +119,7 @@ def open_student_run(
 _Windows = tuple[WindowSource, WindowSource, dict[str, int]]
 
 
-def _read_windows(store: Path, teacher: str, settings: StudentSettings) -> _Windows:  # noqa: ARG001 - as the other
+def _read_windows(store: Path, teacher: str) -> _Windows:
     """Windows of the pictures of a store."""
     check_teacher(store, teacher)
     paths = {name: list_answers(store / name) for name in (TRAINING, HELD_BACK)}

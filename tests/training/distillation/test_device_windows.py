@@ -149,9 +149,19 @@ def test_fast_maps_give_what_the_model_gives(rng):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+def test_fast_maps_of_points_are_refused():
+    networks = build_edge_networks(EdgeNetworksConfig(filters=6, dense_units=(9, 7)))
+    with pytest.raises(ValueError, match="dilation must be 1"):
+        SquareFeatures(networks).call(np.zeros((1, 64, 64, 3), np.float32))
+
+
 def test_the_configurations_say_what_they_use(tmp_path):
     config = read_student_config("gpu")
     assert (config.settings.sampler, config.settings.precision) == ("device", "mixed_bfloat16")
+    points = tmp_path / "points.toml"
+    points.write_text(CONFIG.replace("grid_step = 3", "grid_step = 1"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"network\.grid_step must be 3"):
+        read_student_config(str(points))
     stored = tmp_path / "stored.toml"
     stored.write_text(CONFIG.replace('sampler = "device"\n', ""), encoding="utf-8")
     with pytest.raises(ValueError, match="photo_share must not be there"):

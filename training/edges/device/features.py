@@ -16,11 +16,13 @@ class ProductFeatures(DenseFeatures):
     """`DenseFeatures` for crops of a fixed size, whose convolutions are products of matrices.
 
     Choosing among a library's kernels for some hundred convolutions took minutes before the first step; products need
-    no choice. There is no dilation.
+    no choice. ValueError if they need dilation.
     """
 
-    def _convolve(self, tensor: Any, kernel: Any, dilation: int = 1) -> Any:  # noqa: ARG002 - it is 1
+    def _convolve(self, tensor: Any, kernel: Any, dilation: int = 1) -> Any:
         """Valid convolution in the precision of the tensor."""
+        if dilation != 1:
+            raise ValueError(f"dilation must be 1. Got: {dilation}.")
         rows, cols, _, filters = kernel.shape
         height, width = tensor.shape[1] - rows + 1, tensor.shape[2] - cols + 1
         patches = [tensor[:, row : row + height, col : col + width] for row in range(rows) for col in range(cols)]
