@@ -10,7 +10,7 @@ DEFAULT_READ_OUT: ReadOut = "median"
 Propagation = Literal["default", "paper"]
 DEFAULT_PROPAGATION: Propagation = "default"
 #: How blurred pixels are found: the blur map with a threshold, or a segmentation network.
-Method = Literal["threshold", "msdu", "defusion", "maganet"]
+Method = Literal["threshold", "msdu", "defusion", "maganet", "lite"]
 METHODS: tuple[Method, ...] = get_args(Method)
 #: The method that reads the blur map.
 MAP_METHOD: Method = "threshold"
@@ -47,6 +47,7 @@ METHOD_PRESETS: dict[Method, str] = {
     "msdu": "msdu-v1",
     "defusion": "defusion-v1",
     "maganet": "maganet-v1",
+    "lite": "lite-v1",
 }
 #: How the name of an ONNX file must end.
 ONNX_SUFFIX = ".onnx"

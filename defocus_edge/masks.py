@@ -38,7 +38,7 @@ class BlurMask:
         0 to 1, 1 = blurred.
     mask : (H, W) ndarray of bool
         True = blurred: where the probability is above the threshold.
-    method : {'threshold', 'msdu', 'defusion', 'maganet'}
+    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}
     preset : str
         Name or folder of the weights.
     threshold : float
@@ -60,7 +60,7 @@ class BlurDetector:
 
     Parameters
     ----------
-    method : {'threshold', 'msdu', 'defusion', 'maganet'}
+    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}
         ``threshold`` is the blur map of `BlurEstimator` with a threshold; the others are segmentation networks.
     preset : str or Path, optional
         Name of the weights, see `list_presets`, or a folder that `python -m training` wrote.
@@ -97,6 +97,8 @@ class BlurDetector:
     CVPR 2019 (``defusion``).
     Z. Jiang et al., "MA-GANet: a multi-attention generative adversarial network for defocus blur detection", IEEE
     Transactions on Image Processing 30, 2021 (``maganet``).
+    M. Tan, Q. V. Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019 (the encoder
+    of ``lite``, which is ours).
     """
 
     def __init__(
@@ -177,7 +179,7 @@ def detect_blur(image: ArrayLike | str | Path, *, method: Method = "threshold", 
     ----------
     image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
         As for `BlurEstimator.estimate`.
-    method : {'threshold', 'msdu', 'defusion', 'maganet'}
+    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}
     **options
         As for `BlurDetector`.
 
@@ -202,13 +204,16 @@ def _measure_radius(
     progress: Callable[[int, int], None] | None,
 ) -> NDArray[np.float32]:
     """Probability of blur from the blur map of a picture."""
-    return _compare_radius(estimator.estimate(image, progress=progress).radius, alpha=alpha, radius=radius)
+    return compare_radius(estimator.estimate(image, progress=progress).radius, alpha=alpha, radius=radius)
 
 
-def _compare_radius(
-    radius_map: NDArray[np.float32], *, alpha: float | None, radius: float | None
+def compare_radius(
+    radius_map: NDArray[np.float32], *, alpha: float | None = None, radius: float | None = None
 ) -> NDArray[np.float32]:
-    """Probability of blur: it grows with the radius and passes one half at the threshold."""
+    """Probability of blur, from a map (H, W) of radii in px: it grows with the radius and is one half at the threshold.
+
+    `alpha` and `radius` are as for `threshold_blur_map`.
+    """
     threshold = find_threshold(radius_map, alpha=alpha, radius=radius)
     odds = (radius_map / np.float32(threshold)) ** np.float32(STEEPNESS) if threshold else np.float32(np.inf)
     probability = np.float32(1) - np.float32(1) / (np.float32(1) + odds)

@@ -130,7 +130,7 @@ def _check_options(
     if method != MAP_METHOD and given:
         fail(f"--method {method} does not go with {', '.join(given)}.")
     if method == MAP_METHOD and threshold is not None:
-        fail("--threshold goes with --method msdu, defusion or maganet; for the map give --alpha or --radius.")
+        fail("--threshold goes with --method msdu, defusion, maganet or lite; for the map give --alpha or --radius.")
     if map_options["alpha"] is not None and map_options["radius"] is not None:
         fail(f"give --alpha or --radius, not both. Got: {map_options['alpha']} and {map_options['radius']}.")
     if not photos and not from_map:

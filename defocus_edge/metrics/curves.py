@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from defocus_edge.metrics.boundaries import BoundaryHits, compare_boundaries
+
 FloatArray = NDArray[np.float64]
 CountArray = NDArray[np.int64]
 
@@ -24,6 +26,8 @@ ADAPTIVE_FACTOR = 2.0
 #: A pixel counts as blurred if its probability reaches this, unless the method has a calibrated threshold.
 DEFAULT_THRESHOLD = 0.5
 _NAN = float("nan")
+# Keeps Fβ without hits from dividing by zero.
+_TINY = 1e-12
 
 
 class Hits(NamedTuple):
@@ -51,6 +55,8 @@ class MaskCurves:
         Pixels on the right side of the adaptive threshold of a blur map with each of `ALPHAS`.
     auc : float
         Area under the ROC over all values, ties counted half; NaN where a class is missing.
+    boundary : BoundaryHits
+        Pixels on the outlines of the mask and of the answer at the method's own threshold.
     """
 
     pixels: int
@@ -62,6 +68,7 @@ class MaskCurves:
     adaptive: Hits
     right_at_alpha: CountArray
     auc: float
+    boundary: BoundaryHits
 
     @property
     def precision(self) -> FloatArray:
@@ -88,6 +95,25 @@ class MaskCurves:
         """Fβ at twice the mean of the map; NaN without blurred pixels."""
         hits, misses = (np.array([count]) for count in self.adaptive)
         return float(_measure_f_beta(hits, misses, self.blurred)[0])
+
+    @property
+    def boundary_f_beta(self) -> float:
+        """Fβ of the outline at the method's own threshold; NaN where the mask has no outline."""
+        hits = self.boundary
+        if not hits.true:
+            return _NAN
+        precision, recall = hits.found_near / max(hits.found, 1), hits.true_near / hits.true
+        return (1 + BETA_SQUARED) * precision * recall / max(BETA_SQUARED * precision + recall, _TINY)
+
+    @property
+    def calibration_error(self) -> float:
+        """Mean difference between a probability and the share of blurred pixels among those that have it.
+
+        Probabilities are taken in the steps between `THRESHOLDS`.
+        """
+        blurred, sharp = (-np.diff(np.append(counts, 0)) for counts in (self.true_positives, self.false_positives))
+        middles = np.minimum(THRESHOLDS + (THRESHOLDS[1] - THRESHOLDS[0]) / 2, 1)
+        return float(np.abs(blurred - middles * (blurred + sharp)).sum()) / self.pixels
 
     @property
     def iou(self) -> float:
@@ -138,6 +164,7 @@ def measure_mask(probability: ArrayLike, mask: ArrayLike, *, threshold: float = 
         adaptive=_find_hits(blurred, sharp, min(ADAPTIVE_FACTOR * mean, 1.0)),
         right_at_alpha=blurred.size - _count_up_to(blurred, alpha_thresholds) + _count_up_to(sharp, alpha_thresholds),
         auc=_measure_auc(blurred, sharp),
+        boundary=compare_boundaries(values >= np.float32(threshold), truth),
     )
 
 

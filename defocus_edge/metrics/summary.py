@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Literal, get_args
 
 import numpy as np
@@ -121,6 +123,11 @@ def summarize_masks(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> dic
             Area under the ROC, exact. When pooled ``AUC at 101 thresholds``, since the values are not kept.
         ``IoU``
             Intersection over union at the method's own threshold.
+        ``boundary Fβ``
+            Fβ of the outline at the method's own threshold: outlines closer than 1 % of the diagonal count as one.
+        ``calibration error``
+            Mean difference between a probability and the share of blurred pixels among those that have it, over the
+            pixels of all pictures; 0 if a probability means what it says.
         ``accuracy at best α``, ``best α``
             Largest accuracy with the adaptive threshold of [2]_ (section IV) and one α for all pictures, and the
             smallest such α.
@@ -128,9 +135,9 @@ def summarize_masks(curves: Sequence[MaskCurves], protocol: MaskProtocol) -> dic
     Notes
     -----
     Fβ = (1 + β²) · TP / (β² · (TP + FN) + TP + FP) with β² = 0.3 [1]_, which is 0 if nothing is positive. A picture
-    without blurred pixels has no recall and is left out of the means of Fβ, AUFβ and AUC. One without sharp pixels is
-    left out of the mean of AUC only. Both count in MAE, IoU (1 if mask and prediction are both empty) and accuracy, and
-    in all pooled figures.
+    without blurred pixels has no recall and is left out of the means of Fβ, AUFβ, AUC and boundary Fβ. One without
+    sharp pixels is left out of the means of AUC and boundary Fβ only. Both count in MAE, IoU (1 if mask and prediction
+    are both empty) and accuracy, and in all pooled figures.
 
     References
     ----------
@@ -161,6 +168,8 @@ def _summarize_means(curves: Sequence[MaskCurves], mean: AverageCurves) -> dict[
         "MAE": _mean([one.absolute_error / one.pixels for one in curves]),
         "AUC": _mean([one.auc for one in _choose_with_both(curves)]),
         "IoU": _mean([one.iou for one in curves]),
+        "boundary Fβ": _mean([one.boundary_f_beta for one in curves if one.boundary.true]),
+        "calibration error": _pool(curves).calibration_error,
         "accuracy at best α": float(accuracy.max()),
         "best α": float(ALPHAS[accuracy.argmax()]),
     }
@@ -176,6 +185,8 @@ def _summarize_pooled(curves: Sequence[MaskCurves]) -> dict[str, float]:
         "MAE": pooled.absolute_error / pooled.pixels,
         "AUC at 101 thresholds": pooled.auc,
         "IoU": pooled.iou,
+        "boundary Fβ": pooled.boundary_f_beta,
+        "calibration error": pooled.calibration_error,
         "accuracy at best α": float(accuracy.max()),
         "best α": float(ALPHAS[accuracy.argmax()]),
     }
@@ -199,6 +210,7 @@ def _pool(curves: Sequence[MaskCurves]) -> MaskCurves:
         adaptive=_add_hits([one.adaptive for one in curves]),
         right_at_alpha=np.sum([one.right_at_alpha for one in curves], axis=0),
         auc=-float(np.trapezoid(rise, run)) / possible if possible else _NAN,
+        boundary=reduce(add, [one.boundary for one in curves]),
     )
 
 

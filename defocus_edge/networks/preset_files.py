@@ -33,7 +33,7 @@ def list_presets(network: str | None = None) -> list[str]:
 
     Parameters
     ----------
-    network : {'edge', 'context', 'msdu', 'defusion', 'maganet'}, optional
+    network : {'edge', 'context', 'msdu', 'defusion', 'maganet', 'lite'}, optional
         Only presets of this network; all of them otherwise.
     """
     paths = sorted(PRESETS_FOLDER.glob(f"*/{CONFIG_FILE}"))

@@ -22,7 +22,8 @@ def count_multiply_adds(model: keras.Model, height: int, width: int) -> int:
         Number of products of kernel values and inputs, padding included. Biases, normalization, pooling, upsampling
         and attention are not counted.
     """
-    convs = [layer for layer in model.layers if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose)]
+    kinds = layers.Conv2D | layers.Conv2DTranspose | layers.DepthwiseConv2D
+    convs = [layer for layer in model.layers if isinstance(layer, kinds)]
     # A transposed convolution applies its whole kernel once for each position of its input.
     places = [conv.input if isinstance(conv, layers.Conv2DTranspose) else conv.output for conv in convs]
     sizes = keras.Model(model.inputs, places).compute_output_shape((1, height, width, model.inputs[0].shape[-1]))

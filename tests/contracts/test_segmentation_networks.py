@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from defocus_edge.networks.segmentation.blocks import MIN_FILTERS
+from defocus_edge.networks.segmentation.lite_net import LiteNetConfig
 from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
 from defocus_edge.networks.segmentation.registry import (
     SEGMENTATION_NETWORKS,
@@ -18,11 +19,13 @@ from training.masks.losses import score_map_loss
 
 NAMES = list(SEGMENTATION_NETWORKS)
 WIDTH = 0.05
-STRIDES = {"msdu": 16, "defusion": 32, "maganet": 16}
-SCORE_MAPS = {"msdu": 1, "defusion": 19, "maganet": 1}
+#: Networks of a paper begin without batch normalization; ours always has it.
+NORMALIZATIONS = {name: ["none", "batch"] for name in NAMES} | {"lite": ["batch"]}
+STRIDES = {"msdu": 16, "defusion": 32, "maganet": 16, "lite": 32}
+SCORE_MAPS = {"msdu": 1, "defusion": 19, "maganet": 1, "lite": 1}
 #: Parameters of the network as its paper has it, and its multiply-adds on 320×320 px.
-PARAMETERS = {"msdu": 33_436_418, "defusion": 17_482_969, "maganet": 15_858_692}
-MULTIPLY_ADDS = {"msdu": 141_918_208_000, "defusion": 187_140_710_400, "maganet": 54_568_960_000}
+PARAMETERS = {"msdu": 33_436_418, "defusion": 17_482_969, "maganet": 15_858_692, "lite": 3_093_537}
+MULTIPLY_ADDS = {"msdu": 141_918_208_000, "defusion": 187_140_710_400, "maganet": 54_568_960_000, "lite": 838_709_120}
 
 
 def build_small(name, **values):
@@ -109,15 +112,15 @@ def test_output_depends_on_the_picture_everywhere(functions, rng, name):
     assert (difference > 0).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("normalization", ["none", "batch"])
+@pytest.mark.parametrize(("name", "normalization"), [(name, one) for name in NAMES for one in NORMALIZATIONS[name]])
 def test_a_step_of_adam_lowers_the_loss(rng, name, normalization):
     net = build_small(name, normalization=normalization)
     for layer in net.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0  # its noise would hide one step
-    images = rng.random((2, 32, 32, 3), dtype=np.float32)
-    masks = (rng.random((2, 32, 32, 1)) < 0.5).astype(np.float32)
+    side = 3 * STRIDES[name] if name == "lite" else 32  # its batch normalization needs more than one last pixel
+    images = rng.random((2, side, side, 3), dtype=np.float32)
+    masks = (rng.random((2, side, side, 1)) < 0.5).astype(np.float32)
     # Eager: compiling costs more than these steps.
     with tf.GradientTape() as tape:
         before = score_map_loss(masks, net(images, training=True))
@@ -160,7 +163,8 @@ def test_number_of_parameters_at_the_width_of_the_paper(paper_nets, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_multiply_adds_at_the_width_of_the_paper(paper_nets, name):
     assert count_multiply_adds(paper_nets[name], 320, 320) == MULTIPLY_ADDS[name]
-    assert 4 * count_multiply_adds(paper_nets[name], 320, 160) == 2 * MULTIPLY_ADDS[name]
+    once = {"lite": 320 * 96}.get(name, 0)  # what is done with the mean of the picture does not grow with it
+    assert 4 * (count_multiply_adds(paper_nets[name], 320, 160) - once) == 2 * (MULTIPLY_ADDS[name] - once)
 
 
 def test_multiply_adds_are_counted_as_by_hand():
@@ -221,11 +225,30 @@ def test_configs_are_frozen_and_survive_a_dictionary(name):
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign"):
         config.width = 1.0
     assert config_class().width == 1
-    assert config_class().normalization == "none"
+    assert config_class().normalization == NORMALIZATIONS[name][0]
+
+
+def test_the_score_layer_gives_the_last_map(small_nets, rng):
+    """Doubling its weights doubles the last logits and leaves the others."""
+    images = rng.random((1, 32, 32, 3), dtype=np.float32)
+    for name, network in SEGMENTATION_NETWORKS.items():
+        net = build_small(name)
+        net.set_weights(small_nets[name].get_weights())
+        before = np.asarray(net(images, training=False))
+        layer = net.get_layer(network.score_layer)
+        layer.set_weights([2 * weights for weights in layer.get_weights()])
+        after = np.asarray(net(images, training=False))
+        np.testing.assert_allclose(after[..., -1], 2 * before[..., -1], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(after[..., :-1], before[..., :-1], rtol=1e-5)
+
+
+def test_lite_has_batch_normalization():
+    with pytest.raises(ValueError, match=r"normalization must be 'batch' for lite\. Got: 'none'\."):
+        LiteNetConfig(normalization="none")
 
 
 def test_unknown_network_is_refused():
-    with pytest.raises(ValueError, match=r"name must be one of \['defusion', 'maganet', 'msdu'\]\. Got: 'unet'\."):
+    with pytest.raises(ValueError, match=r"one of \['defusion', 'lite', 'maganet', 'msdu'\]\. Got: 'unet'\."):
         build_segmentation_network("unet")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from training.commands.options import DetectorMethods, Figures
-from training.commands.scoring import load_detectors, print_table, refuse_faults, watch_progress
+from training.commands.scoring import load_mask_methods, print_table, refuse_faults, watch_progress
 from training.commands.tools import hide_columns, make_folder
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from defocus_edge.masks import BlurDetector
     from training.data.mask_datasets import MaskPair
     from training.masks.scenes import MaskScene
 
@@ -33,11 +29,12 @@ class EvaluationSet(StrEnum):
 
 
 class Split(StrEnum):
-    """Published splits of CUHK."""
+    """Splits of CUHK: three published ones, and our development set, every tenth picture of those that are there."""
 
     TEST_100 = "604/100"
     TEST_200 = "504/200"
     TEST_200_OF_ALL = "800/200"
+    TENTH = "tenth"
 
 
 def evaluate_masks(
@@ -50,7 +47,7 @@ def evaluate_masks(
         ),
     ],
     dataset: Annotated[EvaluationSet, typer.Option(help="What to score on.")] = EvaluationSet.SYNTHETIC,
-    methods: DetectorMethods = "threshold,msdu,defusion,maganet",
+    methods: DetectorMethods = "threshold,msdu,defusion,maganet,lite",
     split: Annotated[Split, typer.Option(help="Split of cuhk.")] = Split.TEST_100,
     split_list: Annotated[
         Path | None, typer.Option(help="File with the test pictures of cuhk.", show_default=False)
@@ -60,46 +57,42 @@ def evaluate_masks(
         str, typer.Option(help="'native size', or what pictures are resized to first, such as 320x320.")
     ] = "native size",
     figures: Figures = None,
+    reliability: Annotated[
+        bool, typer.Option("--reliability", help="How often pixels are blurred for each probability, instead.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for CSV files and the PR, Fβ and ROC plots.", show_default=False)
     ] = None,
 ) -> None:
     """Score methods against masks and print the table (Markdown); the positive class is blurred."""
     from defocus_edge.metrics import MaskProtocol
-    from training.evaluation.masks import FIGURES, SECONDS, score_masks, tabulate_masks, write_report
+    from training.evaluation.masks import (
+        FIGURES,
+        SECONDS,
+        score_masks,
+        tabulate_masks,
+        tabulate_reliability,
+        write_report,
+    )
 
     with refuse_faults(ValueError):
         protocol = MaskProtocol(cast("Any", aggregation), size)
     hidden = hide_columns(figures, [*FIGURES, SECONDS])
     if out is not None:
         make_folder(out)
-    detectors = load_detectors(methods)
+    loaded = load_mask_methods(methods)
     pictures = _list_pictures(dataset, root, split, split_list)
-    detect = {name: _make_detector(detector) for name, detector in detectors.items()}
-    thresholds = {name: detector.threshold for name, detector in detectors.items()}
     with watch_progress(pictures, "pictures") as (watched, say):
-        scores = score_masks(watched, detect, protocol=protocol, thresholds=thresholds, say=say)
+        scores = score_masks(watched, loaded, protocol=protocol, say=say)
     if not scores:
         msg = f"root must hold a picture with a mask that can be read. Got: {root}."
         raise typer.BadParameter(msg)
-    print_table(tabulate_masks(scores, protocol), hidden=hidden)
+    if reliability:
+        print_table(tabulate_reliability(scores))
+    else:
+        print_table(tabulate_masks(scores, protocol), hidden=hidden)
     if out is not None:
         write_report(out, scores, protocol)
-
-
-def _make_detector(detector: BlurDetector) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Probability of a picture. Where a method has no answer it is one half: all must score the same pictures."""
-    import numpy as np
-
-    from defocus_edge.propagation.propagate import NoEdgesError
-
-    def detect(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
-            return detector.detect(image).probability
-        except NoEdgesError:
-            return np.full(image.shape[:2], 0.5, dtype=np.float32)
-
-    return detect
 
 
 def _list_pictures(

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from training.commands.options import AuthorsSettings
-from training.commands.tools import check_matting
+from training.commands.tools import check_matting, split_words
 
 if TYPE_CHECKING:
     from defocus_edge.masks import BlurDetector
     from defocus_edge.pipeline import BlurEstimator
     from training.data.development import DevelopmentScene
     from training.evaluation.map_methods import MapMethod
+    from training.evaluation.mask_methods import MaskMethod
     from training.runs.tables import Row
 
 T = TypeVar("T")
@@ -70,8 +71,25 @@ def load_methods(words: Sequence[str], authors: Path | None) -> list[MapMethod]:
         return load_map_methods(words, authors=authors)
 
 
-def load_detectors(methods: str) -> dict[str, BlurDetector]:
-    """Load detectors by the names of their rows, from METHOD or METHOD=PRESET with commas."""
+def load_mask_methods(methods: str) -> dict[str, MaskMethod]:
+    """Load methods that find blurred pixels by the names of their rows, from METHOD, METHOD=PRESET or baselines."""
+    from training.baselines import BASELINES
+    from training.evaluation.mask_methods import wrap_baseline, wrap_detector
+
+    found = {}
+    for word in split_words(methods):
+        if word in BASELINES:
+            found[word] = wrap_baseline(BASELINES[word])
+        else:
+            found |= {name: wrap_detector(one) for name, one in load_detectors(word, also=tuple(BASELINES)).items()}
+    return found
+
+
+def load_detectors(methods: str, *, also: Sequence[str] = ()) -> dict[str, BlurDetector]:
+    """Load detectors by the names of their rows, from METHOD or METHOD=PRESET with commas.
+
+    `also` are names that the message about a wrong one offers besides.
+    """
     from defocus_edge.choices import METHODS
     from defocus_edge.masks import BlurDetector
     from defocus_edge.networks.preset_files import PresetError
@@ -80,7 +98,7 @@ def load_detectors(methods: str) -> dict[str, BlurDetector]:
     for word in methods.split(","):
         method, _, preset = word.strip().partition("=")
         if method not in METHODS:
-            msg = f"methods must be of {', '.join(METHODS)}. Got: {method!r}."
+            msg = f"methods must be of {', '.join([*METHODS, *also])}. Got: {method!r}."
             raise typer.BadParameter(msg)
         with refuse_faults(PresetError):
             name = f"{method} ({Path(preset).name})" if preset else method

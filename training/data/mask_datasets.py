@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from defocus_edge.files.folders import index_by_stem
 from defocus_edge.files.images import read_image
-from training.data.sources import WHITE_FROM, list_pictures
+from training.data.sources import DEVELOPMENT_STRIDE, WHITE_FROM, list_pictures
 
 #: Kinds of pictures of the CUHK set, with which the names of the files start, and their numbers.
 CUHK_DEFOCUS, CUHK_MOTION = "out_of_focus", "motion"
 CUHK_COUNTS = {CUHK_DEFOCUS: 704, CUHK_MOTION: 296}
 
-CuhkSplit = Literal["604/100", "504/200", "800/200"]
+CuhkSplit = Literal["604/100", "504/200", "800/200", "tenth"]
 Part = Literal["train", "test", "all"]
 
 #: Folders of pictures and masks below the root, in the order in which they are tried.
@@ -44,6 +44,8 @@ _DUT_ROOT = "DUT-DBD_Dataset"
 _CTCUG_FOLDERS = (("CTCUG_images", "CTCUG_gt"), ("CTCUG/CTCUG_images", "CTCUG/CTCUG_gt"), ("image", "gt"))
 #: The rule of 800/200: every fifth picture by sorted name is for testing.
 _EVERY = 5
+#: End of the stem of a mask that lies beside its picture.
+_MASK_END = "_mask"
 
 
 class MaskSetError(ValueError):
@@ -111,9 +113,11 @@ def list_cuhk(
     Parameters
     ----------
     root : str or Path
-        Holds ``image/`` (out_of_focusNNNN.jpg, motionNNNN.jpg) and ``gt/`` (the same names, .png).
-    split : {'604/100', '504/200', '800/200'}
-        The last split has all pictures, the others only those out of focus.
+        Holds ``image/`` (out_of_focusNNNN.jpg, motionNNNN.jpg) and ``gt/`` (the same names, .png), or pictures and
+        masks side by side (out_of_focusNNNN.jpg, out_of_focusNNNN_mask.png).
+    split : {'604/100', '504/200', '800/200', 'tenth'}
+        800/200 has all pictures, the others only those out of focus. ``tenth`` is our development set of a part of the
+        set: every tenth picture by sorted name is for testing, however many there are.
     split_list : str or Path, optional
         Text file with one test picture in a line; the last word of a line counts, as in
         ``1.bmp--out_of_focus0037.jpg``. Unless given, ``test_604-100.txt`` and so on in `root`.
@@ -130,7 +134,9 @@ def list_cuhk(
     _check_choice("split", split, get_args(CuhkSplit))
     _check_choice("part", part, get_args(Part))
     expected = f"image/ ({CUHK_DEFOCUS}NNNN.jpg, {CUHK_MOTION}NNNN.jpg) and gt/ (the same names, .png)"
-    every = _list_first(Path(root), _CUHK_FOLDERS, f"CUHK set must hold {expected}", white_is_blurred)
+    every = _list_beside(Path(root), white_is_blurred) or _list_first(
+        Path(root), _CUHK_FOLDERS, f"CUHK set must hold {expected}", white_is_blurred
+    )
     kinds = (CUHK_DEFOCUS, CUHK_MOTION) if split == "800/200" else (CUHK_DEFOCUS,)
     pairs = [pair for pair in every if pair.name.startswith(kinds)]
     if not pairs:
@@ -138,6 +144,8 @@ def list_cuhk(
         raise MaskSetError(msg)
     if part == "all":
         return pairs
+    if split == "tenth":
+        return [pair for number, pair in enumerate(pairs) if (number % DEVELOPMENT_STRIDE == 0) == (part == "test")]
     wanted = sum(CUHK_COUNTS[kind] for kind in kinds)
     if len(pairs) != wanted:
         msg = f"The split {split} needs all {wanted} pictures ({', '.join(kinds)}). Got: {len(pairs)} in '{root}'."
@@ -174,6 +182,17 @@ def list_ctcug(root: str | Path, *, white_is_blurred: bool = True) -> list[MaskP
     """
     what = f"CTCUG set must hold {' and '.join(_CTCUG_FOLDERS[0])}"
     return _list_first(Path(root), _CTCUG_FOLDERS, what, white_is_blurred)
+
+
+def _list_beside(root: Path, white_is_blurred: bool) -> list[MaskPair]:
+    """List the pictures of a folder that have a mask beside them; none if there is no such folder."""
+    paths = list_pictures(root) if root.is_dir() and any(root.glob(f"*{_MASK_END}.png")) else []
+    stems = {path.stem for path in paths}
+    return [
+        MaskPair(path.stem, path, path.with_name(f"{path.stem}{_MASK_END}.png"), white_is_blurred)
+        for path in paths
+        if f"{path.stem}{_MASK_END}" in stems
+    ]
 
 
 def _list_first(

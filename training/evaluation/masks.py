@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.images import write_picture
 from defocus_edge.metrics import (
-    DEFAULT_THRESHOLD,
     NATIVE_SIZE,
     THRESHOLDS,
     AverageCurves,
@@ -26,13 +25,11 @@ from defocus_edge.metrics import (
     summarize_masks,
 )
 from training.data.mask_datasets import MaskPair, MaskSetError
+from training.evaluation.mask_methods import MaskMethod
 from training.masks.parts import resize
 from training.masks.scenes import MaskScene, read_scene
 from training.runs.log import write_rows
-from training.runs.tables import PICTURES_FILE, SUMMARY_FILE, Row, group_by
-
-#: Takes RGB (H, W, 3) float32 in [0, 1] and gives the probability of being blurred, (H, W) float32 in [0, 1].
-Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+from training.runs.tables import PICTURES_FILE, SUMMARY_FILE, Row, divide, group_by
 
 #: Columns of the table, in this order, as far as the protocol has them.
 FIGURES = (
@@ -44,6 +41,8 @@ FIGURES = (
     "AUC at 101 thresholds",
     "AUFβ",
     "IoU",
+    "boundary Fβ",
+    "calibration error",
     "accuracy at best α",
     "mean-of-max Fβ",
     "max Fβ of mean PR",
@@ -53,11 +52,14 @@ SECONDS = "s/picture"
 #: Further files of `write_report`: the curves and their plots.
 CURVES_FILE = "curves.csv"
 PLOT_FILES = ("precision_recall.png", "f_beta.png", "roc.png")
+# Counts of `MaskCurves` at each threshold, and the number of thresholds in a tenth.
+_COUNTS = ("true_positives", "false_positives")
+_TENTH = (len(THRESHOLDS) - 1) // 10
 # Size of a plot: 640×520 px.
 _INCHES = (6.4, 5.2)
 _DPI = 100
 # Figures of single pictures; only protocols with means have them.
-_PICTURE_FIGURES = ("mean-of-max Fβ", "adaptive Fβ", "MAE", "AUC", "AUFβ", "IoU")
+_PICTURE_FIGURES = ("mean-of-max Fβ", "adaptive Fβ", "MAE", "AUC", "AUFβ", "IoU", "boundary Fβ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,37 +74,30 @@ class MaskScore:
 
 def score_masks(
     pictures: Iterable[MaskScene | MaskPair],
-    detectors: Mapping[str, Detector],
+    methods: Mapping[str, MaskMethod],
     *,
     protocol: MaskProtocol | None = None,
-    thresholds: Mapping[str, float] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[MaskScore]:
-    """Score each detector on each picture.
+    """Score each method on each picture.
 
-    Raises ValueError if there is no detector, a threshold belongs to none, or a map does not fit; the message names the
-    detector and the picture.
+    Raises ValueError if there is no method, or a map does not fit; the message names the method and the picture.
 
     Parameters
     ----------
     pictures : iterable of MaskScene or MaskPair
         Pairs are read one at a time.
-    detectors : mapping
-        Name to `Detector`.
+    methods : mapping
+        Name to `MaskMethod`.
     protocol : MaskProtocol, optional
         Means over pictures at native size unless given. For another size pictures and masks are resized first, see
         `resize_scene`.
-    thresholds : mapping, optional
-        Name of a detector to its own threshold; 0.5 unless given.
     say : callable, optional
-        Called with a line for each pair that cannot be read; no detector is scored on it.
+        Called with a line for each pair that cannot be read; no method is scored on it.
     """
     protocol = MaskProtocol() if protocol is None else protocol
-    own = dict.fromkeys(detectors, DEFAULT_THRESHOLD) | dict(thresholds or {})
-    if not detectors or set(own) != set(detectors):
-        strange = sorted(set(own) - set(detectors))
-        msg = f"detectors must name at least one, and thresholds only those. Got: {strange or 'no detector'}."
-        raise ValueError(msg)
+    if not methods:
+        raise ValueError("methods must name at least one. Got: none.")
     scores = []
     for picture in pictures:
         try:
@@ -111,7 +106,7 @@ def score_masks(
             say(f"{picture.name}: {error}")
             continue
         scene = resize_scene(scene, protocol.size)
-        scores += [_score_detector(scene, name, detect, own[name]) for name, detect in detectors.items()]
+        scores += [_score_method(scene, name, method) for name, method in methods.items()]
     return scores
 
 
@@ -140,6 +135,24 @@ def tabulate_masks(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[
         row: Row = {"detector": name, "protocol": figures["protocol"], "pictures": figures["pictures"]}
         row |= {figure: figures[figure] for figure in FIGURES if figure in figures}
         rows.append(row | {SECONDS: float(np.median([score.seconds for score in own]))})
+    return rows
+
+
+def tabulate_reliability(scores: Sequence[MaskScore]) -> list[Row]:
+    """Share of all pixels in each tenth of the probability, and share of those that are blurred.
+
+    If a probability means what it says, the last figure is within the tenth.
+    """
+    rows: list[Row] = []
+    for (name,), own in group_by(scores, "detector").items():
+        counts = [np.sum([getattr(one.curves, kind) for one in own], axis=0) for kind in _COUNTS]
+        # Pixels from one tenth of the thresholds to the next; a probability of 1 belongs to the last tenth.
+        blurred, sharp = (-np.diff(np.append(count[:-1:_TENTH], 0)) for count in counts)
+        pixels = blurred + sharp
+        for tenth in range(len(pixels)):
+            row: Row = {"detector": name, "probability": f"{tenth / 10:.1f} to {(tenth + 1) / 10:.1f}"}
+            row |= {"pixels": divide(pixels[tenth], pixels.sum()), "blurred": divide(blurred[tenth], pixels[tenth])}
+            rows.append(row)
     return rows
 
 
@@ -210,15 +223,15 @@ def _plot(
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]  # same
 
 
-def _score_detector(scene: MaskScene, name: str, detect: Detector, threshold: float) -> MaskScore:
-    """Run one detector on one scene and compare its map with the mask."""
+def _score_method(scene: MaskScene, name: str, method: MaskMethod) -> MaskScore:
+    """Run one method on one scene and compare its map with the mask."""
     start = time.perf_counter()
-    probability = detect(scene.image)
+    probability = method.detect(scene.image)
     seconds = time.perf_counter() - start
     try:
-        return MaskScore(name, scene.name, seconds, measure_mask(probability, scene.mask, threshold=threshold))
+        return MaskScore(name, scene.name, seconds, measure_mask(probability, scene.mask, threshold=method.threshold))
     except ValueError as error:
-        msg = f"Detector {name!r} on {scene.name!r}: {error}"
+        msg = f"Method {name!r} on {scene.name!r}: {error}"
         raise ValueError(msg) from error
 
 

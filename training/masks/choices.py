@@ -4,14 +4,15 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 #: The networks that detect blur, as in `defocus_edge.networks.segmentation.registry`, which loads Keras.
-Network = Literal["msdu", "defusion", "maganet"]
+Network = Literal["msdu", "defusion", "maganet", "lite"]
 NETWORKS: tuple[Network, ...] = get_args(Network)
 
 
 class Dataset(StrEnum):
-    """What can be learnt from: synthetic scenes, or photographs with masks in the layout of a set."""
+    """What can be learnt from: synthetic scenes, photographs with masks in the layout of a set, or both."""
 
     SYNTHETIC = "synthetic"
+    MIXED = "mixed"
     CUHK = "cuhk"
     DUT = "dut"
     PAIRS = "pairs"

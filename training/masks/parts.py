@@ -35,6 +35,8 @@ SHAPE_WINDOWS = (0.6, 1.0)
 #: `_TRIES` times.
 _LEAST_COVER = 0.04
 _TRIES = 6
+#: Share of the ends of plain backgrounds that are black.
+BLACK_SHARE = 0.4
 # Depth beyond these percentiles is taken as noise and blurred like them. Chosen by hand.
 _DEPTH_PERCENTILES = (1, 99)
 
@@ -146,6 +148,22 @@ def compose_person(cutter: PartCutter, shape: Shape, *, near: float, far: float,
     light, matte = cutter.cut_person(shape, rng)
     background = Layer(cutter.cut_light(shape, rng, radius=far), np.ones_like(matte), far)
     return render_layers([background, Layer(light, matte, near)], blur=blur_with_disk_fast)
+
+
+def compose_plain(cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator) -> Scene:
+    """A person in front of a plain background, such as a wall, the sky or the dark of a studio.
+
+    The background goes evenly from one colour to another; black is among them. It has no detail that would tell its
+    radius `far` in px, which counts as blurred, as it does in hand-drawn masks.
+    """
+    light, matte = cutter.cut_person(shape, rng)
+    ends = [rng.uniform(0, 1, 3) ** 2 * (rng.random() >= BLACK_SHARE) for _ in range(2)]
+    rows, cols = np.indices(shape, dtype=np.float32) / np.float32(max(shape))
+    angle = rng.uniform(0, 2 * np.pi)
+    along = np.clip(0.5 + np.cos(angle) * (cols - 0.5) + np.sin(angle) * (rows - 0.5), 0, 1)[..., None]
+    background = (ends[0] * (1 - along) + ends[1] * along).astype(np.float32)
+    layers = [Layer(background, np.ones_like(matte), far), Layer(light, matte, near)]
+    return render_layers(layers, blur=blur_with_disk_fast)
 
 
 def compose_uniform(cutter: PartCutter, shape: Shape, *, radius: float, rng: np.random.Generator) -> Scene:

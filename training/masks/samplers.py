@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.files.images import read_image
+from defocus_edge.psf import blur_with_disk_fast
 from training.data.mask_datasets import MaskPair, read_pair
+from training.data.photographs import draw_gain, draw_sensor, find_light, photograph
 from training.data.sources import WHITE_FROM, list_pictures
+from training.masks.scenes import MaskSceneSampler, draw_blurred
 
 
 class MaskSampler(Protocol):
@@ -81,6 +84,73 @@ class PairSampler:
             borderMode=cv2.BORDER_REFLECT_101,
         )
         return np.asarray(part[:, ::-1] if rng.random() < 0.5 else part)
+
+
+class MixedSampler:
+    """Draws crops of photographs with masks and of synthetic scenes in turn, as photographs vary.
+
+    Photographs are resized by a random factor, mirrored beyond their borders, given another exposure and colour, noise
+    and JPEG; some are blurred as a whole. Raises ValueError if there are no pairs. Raises MaskSetError, ImageReadError
+    or FileNotFoundError if a pair cannot be read.
+
+    Parameters
+    ----------
+    pairs : sequence of MaskPair
+        All are read at once and kept.
+    scenes : MaskSceneSampler
+        Draws scenes of the size of the crops.
+    share : float
+        Share of the crops that are of photographs.
+    scales : (float, float)
+        Smallest and largest factor on the size of a photograph.
+    blurred_share : float
+        Share of the photographs that are blurred as a whole: all of such a picture counts as blurred.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[MaskPair],
+        scenes: MaskSceneSampler,
+        *,
+        share: float,
+        scales: tuple[float, float],
+        blurred_share: float,
+    ) -> None:
+        if not pairs:
+            raise ValueError("There must be photographs with masks. Got: none.")
+        self._scenes, self._share, self._scales, self._blurred = scenes, share, scales, blurred_share
+        self._photos = [np.dstack([picture, mask.astype(np.uint8) * 255]) for picture, mask in map(read_pair, pairs)]
+
+    def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """See `MaskSampler`."""
+        parts = [self._draw(rng) for _ in range(count)]
+        return np.stack([image for image, _ in parts]), np.stack([mask for _, mask in parts])
+
+    def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        if rng.random() >= self._share:
+            return self._scenes.draw_sample(rng)
+        photo = self._photos[rng.integers(len(self._photos))]
+        factor = float(np.exp(rng.uniform(*np.log(self._scales))))
+        part = cut_scaled(photo, self._scenes.side, factor, rng)
+        part = part[:, ::-1] if rng.random() < 0.5 else part
+        light = find_light(part[..., :3]) * draw_gain(rng)
+        mask = part[..., 3] >= WHITE_FROM
+        if rng.random() < self._blurred:
+            light, mask = blur_with_disk_fast(light, draw_blurred(rng)), np.ones_like(mask)
+        return photograph(light, draw_sensor(rng), rng=rng), mask
+
+
+def cut_scaled(photo: NDArray[np.uint8], side: int, factor: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Cut a random square part that has a side in px once it is resized; beyond the border it is mirrored."""
+    wanted = round(side / factor)
+    first = [int(rng.integers(max(length - wanted, 0) + 1)) for length in photo.shape[:2]]
+    part = photo[first[0] : first[0] + wanted, first[1] : first[1] + wanted]
+    size = [min(side, max(round(length * factor), 1)) for length in part.shape[1::-1]]
+    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    spare = [side - length for length in small.shape[:2]]
+    before = [int(rng.integers(length + 1)) for length in spare]
+    after = [length - own for length, own in zip(spare, before, strict=True)]
+    return np.asarray(cv2.copyMakeBorder(small, before[0], after[0], before[1], after[1], cv2.BORDER_REFLECT_101))
 
 
 class PhotoSampler:

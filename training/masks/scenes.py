@@ -21,6 +21,7 @@ from training.masks.parts import (
     Shape,
     compose_depth,
     compose_person,
+    compose_plain,
     compose_plane,
     compose_shape,
     compose_slope,
@@ -39,6 +40,9 @@ RADIUS_GRID = 0.125
 #: Families of scenes and their shares. Most real masks show a subject in front of its background. With a
 #: larger share, the few pictures with disparity would be learnt by heart.
 FAMILIES = {"shape": 0.44, "person": 0.22, "gradual": 0.2, "depth": 0.06, "uniform": 0.08}
+#: The families beside photographs with masks, and their shares: more of what these hardly show, which is pictures that
+#: are sharp or blurred all over and plain backgrounds.
+MIXED_FAMILIES = {"shape": 0.2, "person": 0.15, "gradual": 0.15, "depth": 0.05, "uniform": 0.3, "plain": 0.15}
 #: Share of the shapes whose blurred side is nearer and spills over the sharp side.
 NEAR_SHARE = 0.35
 #: Share of the persons in focus in front of a blurred background; the others are blurred in front of a sharp one.
@@ -115,7 +119,7 @@ class MaskSceneSampler:
         self._shape = (side, side)
         self._cutter = PartCutter(sources)
         # In a fixed order, whatever the order of the settings, so that a seed always gives the same pictures.
-        self._names = [name for name in FAMILIES if name in families]
+        self._names = [name for name in MIXED_FAMILIES if name in families]
         shares = np.array([families[name] for name in self._names])
         self._shares = shares / shares.sum()
         self._draw: dict[str, Callable[[np.random.Generator], Scene]] = {
@@ -124,8 +128,10 @@ class MaskSceneSampler:
             "gradual": self._draw_gradual,
             "depth": self._draw_depth,
             "uniform": self._draw_uniform,
+            "plain": self._draw_plain,
         }
-        self._cutter.check_shape(self._shape, persons="person" in families, depth="depth" in families)
+        persons = not {"person", "plain"}.isdisjoint(families)
+        self._cutter.check_shape(self._shape, persons=persons, depth="depth" in families)
 
     def draw_sample(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Draw a picture (side, side, 3), RGB in [0, 1] in the steps of 8 bits, and its mask (side, side).
@@ -156,8 +162,12 @@ class MaskSceneSampler:
         near, far = sides if rng.random() < PERSON_FOCUS_SHARE else sides[::-1]
         return compose_person(self._cutter, self._shape, near=near, far=far, rng=rng)
 
+    def _draw_plain(self, rng: np.random.Generator) -> Scene:
+        near = _draw_sharp(rng) if rng.random() < PERSON_FOCUS_SHARE else draw_blurred(rng)
+        return compose_plain(self._cutter, self._shape, near=near, far=draw_blurred(rng), rng=rng)
+
     def _draw_gradual(self, rng: np.random.Generator) -> Scene:
-        largest = _draw_blurred(rng)
+        largest = draw_blurred(rng)
         if rng.random() < 0.5:
             focus, angle = float(rng.uniform(*PLANE_FOCI)), float(rng.uniform(0, 2 * np.pi))
             return compose_plane(self._cutter, self._shape, focus=focus, angle=angle, largest=largest, rng=rng)
@@ -166,10 +176,10 @@ class MaskSceneSampler:
 
     def _draw_depth(self, rng: np.random.Generator) -> Scene:
         light, disparity = self._cutter.cut_depth(self._shape, rng)
-        return compose_depth(light, disparity, focus=float(rng.uniform(*DEPTH_FOCI)), largest=_draw_blurred(rng))
+        return compose_depth(light, disparity, focus=float(rng.uniform(*DEPTH_FOCI)), largest=draw_blurred(rng))
 
     def _draw_uniform(self, rng: np.random.Generator) -> Scene:
-        radius = _draw_sharp(rng) if rng.random() < 0.5 else _draw_blurred(rng)
+        radius = _draw_sharp(rng) if rng.random() < 0.5 else draw_blurred(rng)
         return compose_uniform(self._cutter, self._shape, radius=radius, rng=rng)
 
 
@@ -249,8 +259,8 @@ def _draw_sides(rng: np.random.Generator) -> tuple[float, float]:
     """Draw radii of what is in focus and of what is blurred; sometimes both are in focus or both blurred."""
     alike = rng.random() < ALIKE_SHARE
     if not alike:
-        return _draw_sharp(rng), _draw_blurred(rng)
-    draw = _draw_sharp if rng.random() < 0.5 else _draw_blurred
+        return _draw_sharp(rng), draw_blurred(rng)
+    draw = _draw_sharp if rng.random() < 0.5 else draw_blurred
     return draw(rng), draw(rng)
 
 
@@ -259,7 +269,7 @@ def _draw_sharp(rng: np.random.Generator) -> float:
     return _round_to_grid(float(rng.uniform(*SHARP_RADII)))
 
 
-def _draw_blurred(rng: np.random.Generator) -> float:
+def draw_blurred(rng: np.random.Generator) -> float:
     """Draw a radius of what is blurred, px."""
     return _round_to_grid(_draw_logarithmic(BLURRED_RADII, rng))
 
@@ -279,10 +289,11 @@ def _check_families(families: dict[str, float], sources: Sources) -> None:
         "gradual": sources.shapes,
         "depth": sources.depth,
         "uniform": sources.sharp,
+        "plain": sources.cutouts,
     }
     for name in families:
-        if name not in FAMILIES:
-            msg = f"families must be of {', '.join(FAMILIES)}. Got: {name!r}."
+        if name not in needed:
+            msg = f"families must be of {', '.join(needed)}. Got: {name!r}."
             raise ValueError(msg)
         if not needed[name] or not sources.sharp:
             msg = f"families must not name one whose sources are missing. Got: {name!r}."

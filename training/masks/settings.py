@@ -25,6 +25,8 @@ from training.runs.settings import (
 MaskOptimizerName = Literal["sgd", "adam", "muon"]
 #: Sides of crops must be multiples of it, px: the largest stride of the networks.
 SIDE_STEP = 32
+#: Factor on the size of a photograph.
+Scale = Annotated[float, Field(ge=0.1, le=4)]
 #: Largest turn in rad that may be asked for: π, rounded up.
 _HALF_TURN = 3.15
 
@@ -46,6 +48,13 @@ class MaskTrainingSettings(StageSettings):
     rotation: Annotated[float, Field(ge=0, le=_HALF_TURN)] = 0.0
     #: Photographs are resized by a random factor between 1 and this beyond `resized`.
     scaling: Annotated[float, Field(ge=1, le=4)] = 1.0
+    #: With photographs and scenes mixed: share of the crops that are of photographs. The factors by which photographs
+    #: are resized, evenly distributed in their logarithm, go from the smallest to the largest.
+    photo_share: Share = 0.65
+    smallest_scale: Scale = 0.4
+    largest_scale: Scale = 1.2
+    #: Share of these crops that are blurred as a whole.
+    blurred_share: Share = 0.06
     optimizer: MaskOptimizerName = "muon"
     learning_rate: Share = 2e-3
     #: Momentum of SGD.
@@ -68,7 +77,7 @@ class MaskTrainingSettings(StageSettings):
     discriminator_width: Annotated[float, Field(ge=1e-3, le=10)] = 1.0
     #: Step after which half of each batch has no masks and learns from the discriminator alone; 0 for never.
     unlabelled_from: CountOrZero = 0
-    #: Weights that VGG16's layers begin with.
+    #: Weights that the layers of VGG16 or EfficientNet begin with.
     init: Literal["random", "imagenet"] = "random"
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
     start: str | None = None
@@ -80,6 +89,9 @@ class MaskTrainingSettings(StageSettings):
                 "unlabelled_from must go with an adversarial_weight above 0 and an even batch. "
                 f"Got: {self.unlabelled_from}, {self.adversarial_weight} and {self.batch}."
             )
+            raise ValueError(msg)
+        if self.smallest_scale > self.largest_scale:
+            msg = f"largest_scale must be at least smallest_scale. Got: {self.largest_scale} and {self.smallest_scale}."
             raise ValueError(msg)
         if self.init == "imagenet" and self.network == "msdu":
             msg = "init must be 'random' for msdu, which has no VGG16 in it. Got: 'imagenet'."

@@ -12,21 +12,27 @@ import keras
 from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
 from training.data.mask_datasets import MaskPair, list_cuhk, list_dut, list_pairs
 from training.data.sources import load_sources
+from training.masks.calibration import calibrate_network
 from training.masks.choices import Dataset
 from training.masks.config import MaskTrainingConfig
+from training.masks.efficientnet import fill_encoder
 from training.masks.model import MaskTrainer
-from training.masks.samplers import MaskSampler, PairSampler, PhotoSampler
-from training.masks.scenes import MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
+from training.masks.samplers import MaskSampler, MixedSampler, PairSampler, PhotoSampler
+from training.masks.scenes import MIXED_FAMILIES, MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
 from training.masks.settings import MaskTrainingSettings
-from training.masks.training import MaskTask, calibrate_threshold, export_network
+from training.masks.training import MaskTask
 from training.masks.vgg16 import fill_from_imagenet
 from training.runs.checkpoints import CheckpointError, find_checkpoint, load_network
 from training.runs.run import TrainingRun
 
+#: Folder of CUHK below the root of the set.
+CUHK_FOLDER = "real/cuhk"
 # What the metadata say of the pictures.
 _DATA = {
     Dataset.SYNTHETIC: "scenes rendered from BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, "
     "hand-drawn blur masks as shapes, Middlebury 2005/2006 views with disparity",
+    Dataset.MIXED: "CUHK blur detection set (Shi et al. 2014), pictures out of focus, and scenes as for synthetic: "
+    "BSDS500, Urban100, Sun-Hays80, McMaster, person cutouts, hand-drawn blur masks as shapes, Middlebury 2005/2006",
     Dataset.CUHK: "CUHK blur detection set (Shi et al. 2014), training part of the split 604/100",
     Dataset.DUT: "DUT-DBD, training part",
     Dataset.PAIRS: "photographs with masks of the user",
@@ -42,7 +48,7 @@ class MaskRun(TrainingRun):
     #: Pictures that are learnt from, and pictures that are kept out.
     sampler: MaskSampler
     development: MaskSampler
-    #: Returns the pictures that the threshold is calibrated on.
+    #: Returns the pictures that the network is calibrated on.
     scenes: Callable[[], Sequence[MaskScene]]
     #: Pictures without masks.
     photos: PhotoSampler | None
@@ -67,10 +73,9 @@ class MaskRun(TrainingRun):
         return self.train(MaskTask(self.trainer, self.sampler, self.development, photos=self.photos))
 
     def save_preset(self, trained: dict[str, float], metadata: dict[str, Any]) -> Path:
-        """Calibrate the threshold and write the preset; `trained` are the scores on held-back crops."""
+        """Calibrate the network and write the preset; `trained` are the scores on held-back crops."""
         settings = self.config.settings
-        threshold, scores = calibrate_threshold(self.trainer, self.scenes())
-        network = export_network(self.trainer)
+        network, threshold, scores = calibrate_network(self.trainer, self.scenes())
         preset = SegmentationPreset(settings.network, self.config.architecture, network, threshold)
         own = {
             "settings": asdict(settings),
@@ -113,8 +118,9 @@ def open_mask_run(
     photos = None if unlabelled is None else PhotoSampler(unlabelled, side=settings.side)
     trainer = MaskTrainer(settings, config.architecture)
     if settings.init == "imagenet":
-        fault = fill_from_imagenet(trainer.network, config.architecture)
-        if fault:
+        if settings.network == "lite":
+            fill_encoder(trainer.network, config.architecture)
+        elif fault := fill_from_imagenet(trainer.network, config.architecture):
             say(f"VGG16 begins with random weights, not those of ImageNet: {fault}")
     return MaskRun(config, folder, resume, trainer, sampler, development, scenes, photos, dataset)
 
@@ -136,14 +142,26 @@ def _open_data(
     pairs = _list_training_pairs(dataset, root)
     kept_pairs = pairs[::stride]
     learnt = [pair for number, pair in enumerate(pairs) if number % stride]
-    return (
-        PairSampler(
+    learner: MaskSampler
+    if dataset == Dataset.MIXED:
+        sources = load_sources(root, development=False, stride=stride, sharpen=False)
+        learner = MixedSampler(
+            learnt,
+            MaskSceneSampler(sources, side=settings.side, families=MIXED_FAMILIES),
+            share=settings.photo_share,
+            scales=(settings.smallest_scale, settings.largest_scale),
+            blurred_share=settings.blurred_share,
+        )
+    else:
+        learner = PairSampler(
             learnt,
             side=settings.side,
             resized=settings.resized,
             rotation=settings.rotation,
             scaling=settings.scaling,
-        ),
+        )
+    return (
+        learner,
         PairSampler(kept_pairs, side=settings.side),
         lambda: [read_scene(pair) for pair in kept_pairs],
     )
@@ -153,6 +171,8 @@ def _list_training_pairs(dataset: Dataset, root: Path) -> list[MaskPair]:
     """The training part of a set of photographs with masks."""
     if dataset == Dataset.CUHK:
         return list_cuhk(root, split="604/100", part="train")
+    if dataset == Dataset.MIXED:
+        return list_cuhk(root / CUHK_FOLDER)
     if dataset == Dataset.DUT:
         return list_dut(root, part="train")
     return list_pairs(root / "image", root / "gt")

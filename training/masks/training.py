@@ -1,19 +1,15 @@
-"""How a network that detects blur is trained, and how its threshold is calibrated."""
+"""How a network that detects blur is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.metrics import THRESHOLDS, MaskProtocol, average_curves, measure_mask, summarize_masks
-from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
-from defocus_edge.networks.segmentation.tiles import MapEvaluator
+from defocus_edge.metrics import MaskProtocol, measure_mask, summarize_masks
 from training.masks.model import UNLABELLED, MaskTrainer
 from training.masks.samplers import MaskSampler, PhotoSampler
-from training.masks.scenes import MaskScene
 from training.masks.settings import MaskTrainingSettings
 from training.runs.training import Task
 
@@ -25,10 +21,6 @@ SCORED_CROPS = 32
 _SEED = 20_27
 # Number of pictures that are scored at once.
 _SCORED_AT_ONCE = 8
-# A network is given a threshold from this to one minus this: nearer to 0 and 1 a threshold means nothing.
-_LEAST_THRESHOLD = 0.05
-# Thresholds whose mean Fβ is this close to the largest are as good: another development set would change far more.
-_EQUAL_F_BETA = 5e-4
 
 
 class MaskTask(Task[MaskBatch]):
@@ -103,32 +95,3 @@ def score_crops(trainer: MaskTrainer, images: NDArray[np.float32], masks: NDArra
         curves += [measure_mask(probability, mask) for probability, mask in pairs]
     row = summarize_masks(curves, MaskProtocol())
     return {name: round(float(row[name]), 4) for name in ("MAE", "max-of-mean Fβ")}
-
-
-def calibrate_threshold(trainer: MaskTrainer, scenes: Sequence[MaskScene]) -> tuple[float, dict[str, Any]]:
-    """Find the probability with the largest mean Fβ on the development set.
-
-    Returns
-    -------
-    threshold : float
-        Median of the thresholds with the largest mean Fβ, to two digits: the curve is flat there.
-    scores : dict
-        See `summarize_masks`; IoU is at 0.5.
-    """
-    network = export_network(trainer)
-    evaluator = MapEvaluator(network, stride=SEGMENTATION_NETWORKS[trainer.settings.network].stride)
-    curves = [measure_mask(evaluator.predict(scene.image), scene.mask) for scene in scenes]
-    protocol = MaskProtocol()
-    f_beta = average_curves(curves, protocol).f_beta
-    allowed = (THRESHOLDS >= _LEAST_THRESHOLD) & (THRESHOLDS <= 1 - _LEAST_THRESHOLD)
-    best = THRESHOLDS[allowed & (f_beta >= f_beta[allowed].max() - _EQUAL_F_BETA)]
-    row = summarize_masks(curves, protocol)
-    scores = {name: value if isinstance(value, str) else round(float(value), 4) for name, value in row.items()}
-    return round(float(np.median(best)), 2), scores
-
-
-def export_network(trainer: MaskTrainer) -> Any:
-    """The network in float32, whatever precision it was trained with."""
-    network = build_segmentation_network(trainer.settings.network, trainer.config)
-    network.set_weights(trainer.network.get_weights())
-    return network

@@ -32,8 +32,8 @@ VGG16_NAMES = {
     for block, filters in enumerate(VGG16_FILTERS, start=1)
     for number in range(1, len(filters) + 1)
 }
-# Keras' default of 0.99 lags by hundreds of steps, too many for trainings that are evaluated early. Chosen by us.
-_NORMALIZATION_MOMENTUM = 0.9
+#: Keras' default of 0.99 lags by hundreds of steps, too many for trainings that are evaluated early. Chosen by us.
+NORMALIZATION_MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def apply_conv(
         name=name,
     )(tensor)
     if normalize:
-        tensor = layers.BatchNormalization(momentum=_NORMALIZATION_MOMENTUM, name=f"{name}_norm")(tensor)
+        tensor = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{name}_norm")(tensor)
     return layers.ReLU(name=f"{name}_relu")(tensor)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from defocus_edge.networks.segmentation import defusion_net, ma_ganet, msdu_net
+from defocus_edge.networks.segmentation import defusion_net, lite_net, ma_ganet, msdu_net
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
 
 
@@ -34,6 +34,8 @@ class SegmentationNetwork:
         Height and width of a picture must be multiples of it, px.
     score_maps : int
         Number of maps that training supervises.
+    score_layer : str
+        Name of the convolution that gives the last map: its logits are linear in the layer's weights.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SegmentationNetwork:
     build: Callable[[Any], keras.Model]
     stride: int
     score_maps: int
+    score_layer: str
 
 
 #: The architectures by name.
@@ -58,6 +61,7 @@ SEGMENTATION_NETWORKS: Mapping[str, SegmentationNetwork] = MappingProxyType(
                 build=msdu_net.build_msdu_net,
                 stride=msdu_net.STRIDE,
                 score_maps=msdu_net.SCORE_MAPS,
+                score_layer="classes",
             ),
             SegmentationNetwork(
                 name="defusion",
@@ -67,6 +71,7 @@ SEGMENTATION_NETWORKS: Mapping[str, SegmentationNetwork] = MappingProxyType(
                 build=defusion_net.build_defusion_net,
                 stride=defusion_net.STRIDE,
                 score_maps=defusion_net.SCORE_MAPS,
+                score_layer="fuse_score",
             ),
             SegmentationNetwork(
                 name="maganet",
@@ -76,6 +81,17 @@ SEGMENTATION_NETWORKS: Mapping[str, SegmentationNetwork] = MappingProxyType(
                 build=ma_ganet.build_ma_ganet,
                 stride=ma_ganet.STRIDE,
                 score_maps=ma_ganet.SCORE_MAPS,
+                score_layer="score",
+            ),
+            SegmentationNetwork(
+                name="lite",
+                title="lite",
+                reference="Tan & Le 2019, arXiv:1905.11946 (its encoder)",
+                config_class=lite_net.LiteNetConfig,
+                build=lite_net.build_lite_net,
+                stride=lite_net.STRIDE,
+                score_maps=lite_net.SCORE_MAPS,
+                score_layer="score",
             ),
         )
     }

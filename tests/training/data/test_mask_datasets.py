@@ -54,6 +54,21 @@ def pair(tmp_path, rng):
     return MaskPair("a", tmp_path / "a.png", tmp_path / "mask" / "a.png"), picture
 
 
+def test_cuhk_side_by_side_and_its_development_tenth(tmp_path):
+    """Part of the set, as it is handed on; a picture without a mask is left out."""
+    names = [f"out_of_focus{number:04}" for number in range(1, 24)]
+    touch(tmp_path, *[f"{name}.jpg" for name in names], *[f"{name}_mask.png" for name in names], "out_of_focus0100.jpg")
+    pairs = list_cuhk(tmp_path)
+    assert names_of(pairs) == names
+    assert pairs[0].picture_path == tmp_path / "out_of_focus0001.jpg"
+    assert pairs[0].mask_path == tmp_path / "out_of_focus0001_mask.png"
+    test, train = (names_of(list_cuhk(tmp_path, split="tenth", part=part)) for part in ("test", "train"))
+    assert test == names[::10]
+    assert sorted(test + train) == names
+    with pytest.raises(MaskSetError, match=r"The split 604/100 needs all 704 pictures \(out_of_focus\)\. Got: 23 in"):
+        list_cuhk(tmp_path, part="test")
+
+
 def test_pair_is_read_as_picture_and_mask(pair):
     pair, expected = pair
     picture, mask = read_pair(pair)
@@ -228,7 +243,7 @@ def test_folders_of_ctcug(tmp_path, folders):
 
 
 def test_unknown_choices_are_refused(cuhk):
-    with pytest.raises(ValueError, match=r"split must be one of 604/100, 504/200, 800/200\. Got: '700/4'"):
+    with pytest.raises(ValueError, match=r"split must be one of 604/100, 504/200, 800/200, tenth\. Got: '700/4'"):
         list_cuhk(cuhk, split="700/4")
     with pytest.raises(ValueError, match=r"part must be one of train, test, all\. Got: 'val'"):
         list_dut(cuhk, part="val")

@@ -6,7 +6,9 @@ import pytest
 
 from tests.conftest import write_png
 from training.data.mask_datasets import list_pairs
-from training.masks.samplers import PairSampler, PhotoSampler
+from training.data.sources import load_sources
+from training.masks.samplers import MixedSampler, PairSampler, PhotoSampler, cut_scaled
+from training.masks.scenes import MaskSceneSampler
 
 
 @pytest.fixture
@@ -57,6 +59,81 @@ def test_no_pairs_or_too_small_ones_are_refused(pairs):
         PairSampler([], side=64)
     with pytest.raises(ValueError, match=r"Got: 3 and 32 px\."):
         PairSampler(pairs, side=64, resized=32)
+
+
+@pytest.fixture
+def mixed(pairs, training_root):
+    """Makes samplers of the pairs with scenes that are blurred all over or not at all."""
+    scenes = MaskSceneSampler(load_sources(training_root, development=False), side=64, families={"uniform": 1.0})
+
+    def make(**options):
+        return MixedSampler(pairs, scenes, **{"share": 1.0, "scales": (1.0, 1.0), "blurred_share": 0.0} | options)
+
+    return make
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.0), (0.5, 0.9), (1.1, 1.5)])
+def test_photographs_keep_their_masks_at_any_scale(mixed, scales):
+    images, masks = mixed(scales=scales).draw_batch(12, np.random.default_rng(0))
+    assert images.shape == (12, 64, 64, 3)
+    assert images.dtype == np.float32
+    assert masks.dtype == bool
+    light = images.mean(axis=-1)
+    for image, mask in zip(light, masks, strict=True):
+        if 0.1 < mask.mean() < 0.9:
+            assert image[mask].mean() > 1.2 * image[~mask].mean()
+    assert 0.1 < masks.mean() < 0.9
+
+
+def test_the_share_decides_what_is_a_scene(mixed):
+    """A mask of these scenes has one value, one of these photographs two."""
+    _, masks = mixed(share=0.5).draw_batch(200, np.random.default_rng(0))
+    is_scene = np.isin(masks.mean(axis=(1, 2)), (0, 1))
+    assert 0.35 < is_scene.mean() < 0.65
+    _, masks = mixed(share=0.0).draw_batch(20, np.random.default_rng(0))
+    assert np.isin(masks.mean(axis=(1, 2)), (0, 1)).all()
+
+
+def test_some_photographs_are_blurred_as_a_whole(mixed):
+    sharp, _ = mixed().draw_batch(12, np.random.default_rng(0))
+    blurred, masks = mixed(blurred_share=1.0).draw_batch(12, np.random.default_rng(0))
+    assert masks.all()
+    assert np.abs(np.diff(blurred, axis=2)).max() < 0.8 * np.abs(np.diff(sharp, axis=2)).max()
+
+
+def test_the_generator_decides_what_is_mixed(mixed):
+    sampler = mixed(share=0.5, scales=(0.5, 1.5), blurred_share=0.5)
+    first, other, again = (sampler.draw_batch(4, np.random.default_rng(seed))[0] for seed in (1, 2, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("factor", [0.2, 0.4, 1.0, 1.7])
+@pytest.mark.parametrize("shape", [(40, 300), (300, 40), (64, 64), (1, 1)])
+def test_a_cut_part_has_its_side_whatever_the_photograph(rng, factor, shape):
+    photo = rng.integers(0, 256, (*shape, 4), dtype=np.uint8)
+    assert cut_scaled(photo, 64, factor, rng).shape == (64, 64, 4)
+
+
+def test_a_part_at_factor_one_is_a_part_of_the_photograph(rng):
+    photo = np.dstack(
+        np.indices(
+            (
+                90,
+                90,
+            ),
+            dtype=np.uint8,
+        )
+    ).repeat(2, axis=2)
+    part = cut_scaled(photo, 64, 1.0, rng)
+    top, left = part[0, 0, 0], part[0, 0, 2]
+    np.testing.assert_array_equal(part, photo[top : top + 64, left : left + 64])
+
+
+def test_mixing_needs_photographs(training_root):
+    scenes = MaskSceneSampler(load_sources(training_root, development=False), side=64, families={"uniform": 1.0})
+    with pytest.raises(ValueError, match=r"There must be photographs with masks\. Got: none\."):
+        MixedSampler([], scenes, share=0.5, scales=(1.0, 1.0), blurred_share=0.0)
 
 
 def test_photographs_are_cut_and_small_ones_enlarged(tmp_path, rng):

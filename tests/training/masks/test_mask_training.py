@@ -10,18 +10,19 @@ import pytest
 from typer.testing import CliRunner
 
 from defocus_edge.masks import BlurDetector
+from defocus_edge.networks.segmentation.lite_net import LiteNetConfig
 from defocus_edge.networks.segmentation.ma_ganet import MaGanetConfig, build_ma_ganet
 from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
 from tests.conftest import write_png
 from tests.training.training_cases import read_rows
 from training.__main__ import app
-from training.masks import training as mask_training
-from training.masks import vgg16
+from training.masks import calibration, vgg16
+from training.masks.calibration import calibrate_network, find_temperature
 from training.masks.model import UNLABELLED, MaskTrainer
 from training.masks.samplers import PhotoSampler
 from training.masks.scenes import MaskScene
 from training.masks.settings import MaskTrainingSettings
-from training.masks.training import MaskTask, calibrate_threshold
+from training.masks.training import MaskTask
 from training.runs import training as run_training
 from training.runs.checkpoints import CheckpointError
 
@@ -135,12 +136,37 @@ def test_the_threshold_is_where_f_beta_is_largest(monkeypatch):
         def predict(self, image):
             return np.where(image[..., 0] > 0.5, np.float32(0.6), np.float32(0.3))
 
-    monkeypatch.setattr(mask_training, "MapEvaluator", Says)
-    threshold, scores = calibrate_threshold(MaskTrainer(SETTINGS, TINY), [scene])
+    monkeypatch.setattr(calibration, "MapEvaluator", Says)
+    _, threshold, scores = calibrate_network(MaskTrainer(SETTINGS, TINY), [scene])
     assert 0.4 < threshold < 0.55
+    assert scores["IoU"] == scores["boundary Fβ"] == 1
     assert scores["max-of-mean Fβ"] == 1
     assert scores["MAE"] == pytest.approx(0.35, abs=1e-3)
     assert scores["protocol"] == "per-image mean, native size"
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 2.5])
+def test_the_temperature_makes_probabilities_what_they_say(rng, true):
+    """Logits `true` times too large are found out."""
+    logits = rng.normal(0, 2, (200, 300))
+    mask = rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
+    said = (1 / (1 + np.exp(-logits * true))).astype(np.float32)
+    assert find_temperature([said[:100], said[100:]], [mask[:100], mask[100:]]) == pytest.approx(true, rel=0.05)
+
+
+@pytest.mark.parametrize("network", ["msdu", "lite"])
+def test_the_temperature_is_in_the_weights(monkeypatch, rng, network):
+    settings = dataclasses.replace(SETTINGS, network=network)
+    config = TINY if network == "msdu" else LiteNetConfig(width=1 / 16)
+    trainer = MaskTrainer(settings, config)
+    monkeypatch.setattr(calibration, "find_temperature", lambda *_: 2.0)
+    mask = np.zeros((32, 32), dtype=bool)
+    mask[:, :16] = True
+    image = rng.random((32, 32, 3), dtype=np.float32)
+    network, _, scores = calibrate_network(trainer, [MaskScene("one", "shape", image, mask)])
+    before, after = (np.asarray(one(image[None], training=False)) for one in (trainer.network, network))
+    np.testing.assert_allclose(after[..., -1], before[..., -1] / 2, atol=1e-5)
+    assert scores["temperature"] == 2
 
 
 def test_a_command_trains_and_writes_a_preset_that_the_detector_loads(pairs_root, tmp_path):
