@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from defocus_edge.choices import AUTO, MAP_METHOD, METHOD_PRESETS, METHODS, Method
 from defocus_edge.files.images import load_image
+from defocus_edge.methods import choose_method
 from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.presets import load_segmentation_preset
 from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
@@ -60,8 +61,10 @@ class BlurDetector:
 
     Parameters
     ----------
-    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}
-        ``threshold`` is the blur map of `BlurEstimator` with a threshold; the others are segmentation networks.
+    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}, optional
+        ``threshold`` is the blur map of `BlurEstimator` with a threshold; the others are segmentation networks. Unless
+        given, it is ``threshold`` with an option that only the map has, the method of the preset if that is given, and
+        ``lite`` otherwise.
     preset : str or Path, optional
         Name of the weights, see `list_presets`, or a folder that `python -m training` wrote.
     threshold : float, optional
@@ -103,7 +106,7 @@ class BlurDetector:
 
     def __init__(
         self,
-        method: Method = "threshold",
+        method: Method | None = None,
         *,
         preset: str | Path | None = None,
         threshold: float | None = None,
@@ -114,6 +117,8 @@ class BlurDetector:
         device: str = AUTO,
         **options: Any,
     ) -> None:
+        map_options = {"alpha": alpha, "radius": radius, **options}
+        method = choose_method(method, preset=preset, map_options=map_options)
         if method not in METHODS:
             msg = f"method must be one of {METHODS}. Got: {method!r}."
             raise ValueError(msg)
@@ -128,7 +133,7 @@ class BlurDetector:
             estimator = BlurEstimator(self.preset, device=self.device, **options)
             self._measure = partial(_measure_radius, estimator=estimator, alpha=alpha, radius=radius)
         else:
-            _refuse(f"method {method!r}", alpha=alpha, radius=radius, **options)
+            _refuse(f"method {method!r}", **map_options)
             with use_device(self.device):
                 self.threshold, self._measure = self._load_network(threshold, largest_side, overlap)
 
@@ -172,14 +177,14 @@ class BlurDetector:
         return BlurMask(probability, probability > self.threshold, self.method, self.preset, self.threshold)
 
 
-def detect_blur(image: ArrayLike | str | Path, *, method: Method = "threshold", **options: Any) -> BlurMask:
+def detect_blur(image: ArrayLike | str | Path, *, method: Method | None = None, **options: Any) -> BlurMask:
     """Find the blurred pixels of one picture. For many pictures make one `BlurDetector`.
 
     Parameters
     ----------
     image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
         As for `BlurEstimator.estimate`.
-    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}
+    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}, optional
     **options
         As for `BlurDetector`.
 

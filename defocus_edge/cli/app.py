@@ -20,6 +20,7 @@ from defocus_edge.cli.estimate import estimate
 from defocus_edge.cli.export import export
 from defocus_edge.cli.info import info
 from defocus_edge.cli.mask import mask
+from defocus_edge.cli.streams import SIGNAL_BASE, open_closed_streams, stop_on_signals
 
 
 def _show_version(wanted: bool) -> None:
@@ -46,7 +47,8 @@ def describe(
 ) -> None:
     """How blurred is each part of a photograph, as the radius of the blur disk in pixels.
 
-    Exit codes: 0 all done, 1 some files failed (the others are done), 2 wrong usage, 130 interrupted.
+    Exit codes: 0 all done, 1 some files failed (the others are done) or nobody reads the output, 2 wrong usage, 130
+    interrupted, 129 and 143 ended by SIGHUP (the terminal closed) or SIGTERM.
     """
 
 
@@ -56,8 +58,11 @@ for _command in (estimate, mask, deblur, batch, export, info):
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line with arguments (by default those of the process); return the exit code."""
+    open_closed_streams()
+    signals: list[int] = []
     try:
-        app(args=argv, prog_name="defocus-edge")
+        with stop_on_signals(signals.append):
+            app(args=argv, prog_name="defocus-edge")
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else SOME_FILES_FAILED
     except KeyboardInterrupt:
@@ -71,4 +76,4 @@ def main(argv: list[str] | None = None) -> int:
         code = 0
     if code == INTERRUPTED:
         typer.echo("Interrupted. Every file that was written is complete.", err=True)
-    return code
+    return SIGNAL_BASE + signals[0] if signals else code

@@ -173,6 +173,23 @@ def estimate_photo(
     return record
 
 
+def describe_request(preset: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the files of maps say of their preset and settings, if they are estimated with these options.
+
+    The arguments are those of `open_estimator`. Nothing is loaded but the preset's description; PresetError without it.
+    """
+    from defocus_edge.estimation.result import EstimatorSettings
+    from defocus_edge.networks.presets import read_edge_config
+    from defocus_edge.propagation.settings import choose_propagation
+
+    name, given = preset or DEFAULT_PRESET, choose_settings(options)
+    given.pop("device", None)
+    propagation = choose_propagation(given.pop("propagation", None), given.pop("depth_penalty", None))
+    given.setdefault("depth_threshold", read_edge_config(name).depth_threshold)
+    settings = EstimatorSettings(name, propagation=propagation, **given)
+    return {"preset": name} | _describe_settings(settings, options)
+
+
 def _describe_settings(settings: EstimatorSettings, options: Mapping[str, Any]) -> dict[str, Any]:
     """What the file of a map says of the settings."""
     return {

@@ -52,8 +52,13 @@ def mask(
         ),
     ] = None,
     method: Annotated[
-        choices.Method, typer.Option(help="The blur map with a threshold, or a segmentation network.")
-    ] = MAP_METHOD,
+        choices.Method | None,
+        typer.Option(
+            help="The blur map with a threshold, or a segmentation network. [default: lite, but threshold with an "
+            "option of the map]",
+            show_default=False,
+        ),
+    ] = None,
     alpha: Annotated[
         float | None,
         typer.Option(
@@ -102,6 +107,7 @@ def mask(
     photos = photos or []
     options: dict[str, Any] = {"alpha": alpha, "radius": radius, "depth_penalty": depth_penalty}
     options |= {"read_out": read_out, "propagation": propagation, "depth_threshold": depth_threshold}
+    method = _choose_method(method, preset, {**options, "from_map": from_map})
     _check_options(photos, from_map, method, options, threshold)
     if pages == "all" and from_map:
         fail("--pages all does not go with --from-map: a map belongs to one page.")
@@ -120,6 +126,17 @@ def mask(
         )
 
     run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
+
+
+def _choose_method(method: choices.Method | None, preset: str | None, map_options: Mapping[str, Any]) -> choices.Method:
+    """See `choose_method`."""
+    from defocus_edge.methods import choose_method
+    from defocus_edge.networks.preset_files import PresetError
+
+    try:
+        return choose_method(method, preset=preset, map_options=map_options)
+    except PresetError as error:
+        fail(str(error))
 
 
 def _check_options(

@@ -26,6 +26,9 @@ BROKEN_FILE = (
     ),  # imagecodecs and tifffile raise the last
 )
 
+# Some network file systems cannot flush a folder.
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its notes about damaged files land on stderr
 
 
@@ -68,7 +71,7 @@ def read_bytes(path: PathLike) -> bytes:
 
 @contextmanager
 def atomic_write(path: PathLike) -> Iterator[Path]:
-    """Write a file so that it appears whole, at the end, or not at all.
+    """Write a file so that it appears whole, at the end, or not at all; then it is on the disk, too.
 
     Yields an empty file beside `path`, with the same suffix. What the block writes there becomes `path`; a symbolic
     link is followed. On any failure, KeyboardInterrupt too, an existing file stays.
@@ -98,9 +101,28 @@ def atomic_write(path: PathLike) -> Iterator[Path]:
         raise OSError(error.errno, reason) from error
     try:
         yield temporary
-        temporary.replace(target)
+        move_durably(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_durably(temporary: Path, target: Path) -> None:
+    """Move a finished file to its name in the same folder; after that it survives a loss of power.
+
+    The content is on the disk before the name is, so that no name ever leads to half a file.
+    """
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    if os.name == "posix":  # Windows cannot open a folder
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        except OSError as error:
+            if error.errno not in _CANNOT_FLUSH:
+                raise
+        finally:
+            os.close(folder)
 
 
 def check_suffix(path: PathLike, allowed: tuple[str, ...]) -> str:

@@ -83,7 +83,7 @@ def load_edge_weights(preset: str | Path = DEFAULT_PRESET) -> EdgeWeights:
     verify_preset(folder)
     from defocus_edge.networks.edge.architecture import EdgeWeights, list_shapes
 
-    config = _read_edge_config(folder / CONFIG_FILE)
+    config = read_edge_config(folder)
     return EdgeWeights(config, _read_weights(folder, list_shapes(config)))
 
 
@@ -168,7 +168,10 @@ def _save_preset(
     model: keras.Model, folder: Path, config: dict[str, Any], metadata: dict[str, Any], *, half: bool = False
 ) -> Path:
     """Write the three files; the checksum goes into the metadata."""
-    from defocus_edge.files.atomic import atomic_write  # here: it loads OpenCV, which finding a preset must not
+    from defocus_edge.files.atomic import (
+        atomic_write,
+        move_durably,
+    )  # here: it loads OpenCV, which finding a preset must not
     from defocus_edge.networks.weight_files import store_kernels_in_half
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +181,7 @@ def _save_preset(
         if half:
             store_kernels_in_half(temporary)
         metadata = {**metadata, "sha256": compute_sha256(temporary)}
-        temporary.replace(folder / WEIGHTS_FILE)
+        move_durably(temporary, folder / WEIGHTS_FILE)
     finally:
         temporary.unlink(missing_ok=True)
     for name, values in ((CONFIG_FILE, config), (METADATA_FILE, metadata)):
@@ -212,10 +215,11 @@ def _read_context_config(path: Path) -> ContextConfig:
     return _read_architecture(path, CONTEXT_NETWORK, ContextConfig, needed="units")
 
 
-def _read_edge_config(path: Path) -> EdgeNetworksConfig:
-    """Read the architecture of B-NET and E-NET."""
+def read_edge_config(preset: str | Path) -> EdgeNetworksConfig:
+    """Read the architecture of B-NET and E-NET in a preset without their weights; raises PresetError."""
     from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 
+    path = find_preset(preset) / CONFIG_FILE
     return _read_architecture(path, EDGE_NETWORKS, EdgeNetworksConfig, needed="dense_units")
 
 

@@ -1,4 +1,4 @@
-"""detect_blur: four methods behind one call."""
+"""detect_blur: all methods behind one call."""
 
 import json
 

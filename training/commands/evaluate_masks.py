@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 
 class EvaluationSet(StrEnum):
-    """Pictures to score on: held-back synthetic scenes, or the test part of a set of photographs."""
+    """Pictures to score on: held-back scenes or sharp pictures, or the test part of a set of photographs."""
 
     SYNTHETIC = "synthetic"
+    WHOLLY_SHARP = "sharp"
+    WHOLLY_BLURRED = "blurred"
     CUHK = "cuhk"
     DUT = "dut"
     CTCUG = "ctcug"
@@ -101,11 +103,13 @@ def _list_pictures(
     """List scenes, or the pairs of a set."""
     from defocus_edge.files.atomic import ImageReadError
     from training.data.mask_datasets import list_ctcug, list_cuhk, list_dut, list_pairs
-    from training.masks.scenes import render_mask_development_set
+    from training.masks.scenes import render_mask_development_set, render_whole_pictures
 
     with refuse_faults(OSError, ImageReadError, ValueError, hint="--root"):
         if dataset is EvaluationSet.SYNTHETIC:
             return list(render_mask_development_set(root))
+        if dataset in (EvaluationSet.WHOLLY_SHARP, EvaluationSet.WHOLLY_BLURRED):
+            return list(render_whole_pictures(root, blurred=dataset is EvaluationSet.WHOLLY_BLURRED))
         if dataset is EvaluationSet.CUHK:
             return list_cuhk(root, split=split.value, part="test", split_list=split_list)
         if dataset is EvaluationSet.DUT:

@@ -150,7 +150,7 @@ def compose_person(cutter: PartCutter, shape: Shape, *, near: float, far: float,
     return render_layers([background, Layer(light, matte, near)], blur=blur_with_disk_fast)
 
 
-def compose_plain(cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator) -> Scene:
+def compose_backdrop(cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator) -> Scene:
     """A person in front of a plain background, such as a wall, the sky or the dark of a studio.
 
     The background goes evenly from one colour to another; black is among them. It has no detail that would tell its

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLURRED_ABOVE
+from defocus_edge.psf import blur_with_disk_fast
 from synth.camera import Sensor
-from synth.scenes import Scene
+from synth.scenes import Scene, render_uniform
 from training.data.development import load_motorcycle
 from training.data.mask_datasets import MaskPair, read_pair
 from training.data.photographs import draw_sensor, find_light, photograph
@@ -19,9 +20,9 @@ from training.data.sources import DepthPicture, Sources, load_sources
 from training.masks.parts import (
     PartCutter,
     Shape,
+    compose_backdrop,
     compose_depth,
     compose_person,
-    compose_plain,
     compose_plane,
     compose_shape,
     compose_slope,
@@ -42,7 +43,7 @@ RADIUS_GRID = 0.125
 FAMILIES = {"shape": 0.44, "person": 0.22, "gradual": 0.2, "depth": 0.06, "uniform": 0.08}
 #: The families beside photographs with masks, and their shares: more of what these hardly show, which is pictures that
 #: are sharp or blurred all over and plain backgrounds.
-MIXED_FAMILIES = {"shape": 0.2, "person": 0.15, "gradual": 0.15, "depth": 0.05, "uniform": 0.3, "plain": 0.15}
+MIXED_FAMILIES = {"shape": 0.2, "person": 0.15, "gradual": 0.15, "depth": 0.05, "uniform": 0.3, "backdrop": 0.15}
 #: Share of the shapes whose blurred side is nearer and spills over the sharp side.
 NEAR_SHARE = 0.35
 #: Share of the persons in focus in front of a blurred background; the others are blurred in front of a sharp one.
@@ -71,6 +72,8 @@ SCENE_UNIFORM_RADII = (0.0, 2.0, 0.5, 8.0)
 SCENE_FOCI = (0.05, 0.5, 0.95)
 MOTORCYCLE_FOCI = (0.9, 0.1)
 SCENE_DEPTH_RADIUS = 6.0
+#: Radii in px of the pictures that are blurred as a whole, in turn.
+WHOLE_RADII = (1.5, 3.0, 6.0)
 #: Every second scene is clean; the others have noise (in 8-bit steps) and JPEG as from a camera.
 SCENE_SENSORS = (Sensor(), Sensor(noise=1.5, jpeg_quality=90))
 # Radii take turns by this step, prime to the numbers of scenes: large and small ones alternate.
@@ -128,9 +131,9 @@ class MaskSceneSampler:
             "gradual": self._draw_gradual,
             "depth": self._draw_depth,
             "uniform": self._draw_uniform,
-            "plain": self._draw_plain,
+            "backdrop": self._draw_backdrop,
         }
-        persons = not {"person", "plain"}.isdisjoint(families)
+        persons = not {"person", "backdrop"}.isdisjoint(families)
         self._cutter.check_shape(self._shape, persons=persons, depth="depth" in families)
 
     def draw_sample(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -162,9 +165,9 @@ class MaskSceneSampler:
         near, far = sides if rng.random() < PERSON_FOCUS_SHARE else sides[::-1]
         return compose_person(self._cutter, self._shape, near=near, far=far, rng=rng)
 
-    def _draw_plain(self, rng: np.random.Generator) -> Scene:
+    def _draw_backdrop(self, rng: np.random.Generator) -> Scene:
         near = _draw_sharp(rng) if rng.random() < PERSON_FOCUS_SHARE else draw_blurred(rng)
-        return compose_plain(self._cutter, self._shape, near=near, far=draw_blurred(rng), rng=rng)
+        return compose_backdrop(self._cutter, self._shape, near=near, far=draw_blurred(rng), rng=rng)
 
     def _draw_gradual(self, rng: np.random.Generator) -> Scene:
         largest = draw_blurred(rng)
@@ -212,6 +215,18 @@ def render_mask_development_set(root: str | Path) -> Iterator[MaskScene]:
         scene = compose_depth(find_light(source.picture), source.disparity, focus=focus, largest=SCENE_DEPTH_RADIUS)
         yield _make_scene(scene, f"{name}-focus-{focus}", name.partition("-")[0], number, rng)
         number += 1
+
+
+def render_whole_pictures(root: str | Path, *, blurred: bool) -> Iterator[MaskScene]:
+    """Sharp pictures that are never trained on, as they are or blurred as a whole, always the same.
+
+    `root` is as for `load_sources`. A detector that compares the parts of a picture finds blur in each of them.
+    """
+    for number, picture in enumerate(load_sources(root, development=True).sharp):
+        radius = WHOLE_RADII[number % len(WHOLE_RADII)] if blurred else 0.0
+        light = render_uniform(find_light(picture), radius, blur=blur_with_disk_fast)
+        name = f"{'blurred' if blurred else 'sharp'}-{number}"
+        yield _make_scene(light, name, "whole", number, np.random.default_rng((_SEED, number)))
 
 
 def _compose_shape_scene(cutter: PartCutter, shape: Shape, place: int, rng: np.random.Generator) -> Scene:
@@ -289,7 +304,7 @@ def _check_families(families: dict[str, float], sources: Sources) -> None:
         "gradual": sources.shapes,
         "depth": sources.depth,
         "uniform": sources.sharp,
-        "plain": sources.cutouts,
+        "backdrop": sources.cutouts,
     }
     for name in families:
         if name not in needed:

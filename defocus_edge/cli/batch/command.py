@@ -71,7 +71,11 @@ def batch(
     ] = None,
     skip_existing: Annotated[
         bool,
-        typer.Option("--skip-existing", help="Skip pictures whose results exist, with a map not older than they are."),
+        typer.Option(
+            "--skip-existing",
+            help="Skip pictures whose results are whole, with a map of the same preset and settings that is not older "
+            "than they are.",
+        ),
     ] = False,
     jobs: Annotated[
         int,

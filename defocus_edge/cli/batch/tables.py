@@ -14,6 +14,9 @@ from defocus_edge.cli.console import DECIMALS, escape_controls
 from defocus_edge.thresholds import MapSummary
 
 FAILURES = "failures.csv"
+_FAILURE_COLUMNS = ["picture", "error"]
+# Characters of the first line of a table that are looked at.
+_LONGEST_HEADER = 1000
 #: Columns of the summary and their types in NumPy and Arrow.
 SUMMARY_COLUMNS = {
     "picture": "string",
@@ -33,8 +36,8 @@ SUMMARY_COLUMNS = {
 def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = "csv") -> Path:
     """Write ``summary.csv`` or ``summary.parquet``: a row for each picture that has a map, sorted by picture.
 
-    Removes a table of the other kind from an earlier run. If the file cannot be written, it raises OSError and leaves
-    an existing one.
+    Removes a table of the other kind that an earlier run wrote. If the file cannot be written, it raises OSError and
+    leaves an existing one.
     """
     rows = [_make_row(record.picture, record.summary) for record in _sort(records) if record.summary]
     path = folder / f"summary.{kind}"
@@ -42,23 +45,41 @@ def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = 
         _write_parquet(path, rows)
     else:
         _write_csv(path, list(SUMMARY_COLUMNS), rows)
-    other = "csv" if kind == "parquet" else "parquet"
-    path.with_suffix(f".{other}").unlink(missing_ok=True)
+    other = path.with_suffix(".csv" if kind == "parquet" else ".parquet")
+    if _read_header(other) == list(SUMMARY_COLUMNS):
+        other.unlink()
     return path
 
 
 def write_failures(folder: Path, records: Iterable[Record]) -> Path | None:
-    """Write ``failures.csv``: a row of picture and error for each that failed; if none did, remove it and return None.
+    """Write ``failures.csv``: a row of picture and error for each that failed.
 
-    If the file cannot be written, it raises OSError and leaves an existing one.
+    If none did, it returns None and removes a file that an earlier run wrote. If the file cannot be written, it raises
+    OSError and leaves an existing one.
     """
     path = folder / FAILURES
     rows = [(_make_text(record.picture), _make_text(record.error)) for record in _sort(records) if record.error]
-    if not rows:
-        path.unlink(missing_ok=True)
+    if rows:
+        _write_csv(path, _FAILURE_COLUMNS, rows)
+        return path
+    if _read_header(path) == _FAILURE_COLUMNS:
+        path.unlink()
+    return None
+
+
+def _read_header(path: Path) -> list[str] | None:
+    """Names of the columns of a table, by which our own are known; None if there is none that can be read."""
+    if not path.is_file():
         return None
-    _write_csv(path, ["picture", "error"], rows)
-    return path
+    try:
+        if path.suffix == ".csv":
+            with path.open(encoding="utf-8") as file:
+                return next(csv.reader([file.readline(_LONGEST_HEADER)]), None)
+        import pyarrow.parquet
+
+        return list(pyarrow.parquet.read_schema(path).names)
+    except (OSError, ValueError, ImportError, csv.Error):  # pyarrow's errors are ValueErrors and OSErrors
+        return None
 
 
 def _sort(records: Iterable[Record]) -> list[Record]:

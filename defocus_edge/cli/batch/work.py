@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import typer
 
 from defocus_edge.cli.batch.records import Item, Record
 from defocus_edge.cli.console import Job, Screen, describe_error, list_file_errors, tell_image_warnings
-from defocus_edge.cli.estimate import estimate_photo, open_estimator
+from defocus_edge.cli.estimate import describe_request, estimate_photo, open_estimator
 
 if TYPE_CHECKING:
     from defocus_edge.cli.lazy_networks import LazyNetworks
@@ -43,9 +44,10 @@ class PictureWork:
     """Estimates pictures and writes the outputs of their items, as the command ``estimate`` does.
 
     The preset and options are those of `open_estimator`; `reading` are options of `read_image`. The networks are loaded
-    for the first picture that needs them, and kept. `skips_existing` skips pictures whose outputs all exist, with a map
-    not older than the picture. Maps are summarized as read back from their files, so that everybody who reads them
-    finds the same numbers. An unexpected error ends the process, with `debug` after a traceback.
+    for the first picture that needs them, and kept. `skips_existing` skips pictures whose outputs all exist and are
+    whole, with a map that is not older than the picture and names no other preset or settings. Maps are summarized as
+    read back from their files, so that everybody who reads them finds the same numbers. An unexpected error ends the
+    process, with `debug` after a traceback.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class PictureWork:
         self._preset, self._options, self._reading = preset, options, reading or {}
         self._skips_existing, self._debug = skips_existing, debug
         self._networks: LazyNetworks[BlurEstimator] | None = None
+        self._description: dict[str, Any] | None = None
 
     def __call__(self, item: Item) -> Record:
         """Do one picture; the record says what is wrong with it."""
@@ -84,14 +87,33 @@ class PictureWork:
     def _find_finished(self, item: Item) -> MapSummary | None:
         """Summary of the map of a finished picture; None if the picture must be done, perhaps again."""
         from defocus_edge.files.atomic import ImageReadError
+        from defocus_edge.files.images import read_image
 
+        path = item.outputs["map"]
         try:
-            is_newer = item.outputs["map"].stat().st_mtime_ns >= item.source.stat().st_mtime_ns
-            if is_newer and all(output.is_file() for output in item.outputs.values()):
-                return _summarize_file(item.outputs["map"])
+            if path.stat().st_mtime_ns < item.source.stat().st_mtime_ns or not self._has_settings(path):
+                return None
+            summary = _summarize_file(path)
+            for kind, output in item.outputs.items():
+                if kind != "map":
+                    read_image(output)
         except (ImageReadError, OSError):  # missing, damaged or unreadable: the work finds out which
             return None
-        return None
+        return summary
+
+    def _has_settings(self, path: Path) -> bool:
+        """Whether a map names no other preset or settings than ours; other programs name none."""
+        from defocus_edge.files.maps import read_map_description
+
+        if self._description is None:
+            self._description = describe_request(self._preset, self._options)
+        try:
+            found = json.loads(read_map_description(path))
+        except (ValueError, RecursionError):
+            return True
+        if not isinstance(found, dict):
+            return True
+        return all(found.get(name, value) == value for name, value in self._description.items())
 
     def _do(self, item: Item, screen: Screen) -> MapSummary:
         """Write the outputs of a picture, check that its map is whole, and return the map's summary."""

@@ -57,13 +57,14 @@ class GraphBuilder:
         dilation: int = 1,
         stride: int = 1,
         pads: Sequence[int] = (0, 0, 0, 0),
+        groups: int = 1,
     ) -> str:
-        """Add a convolution with a kernel in Keras' order."""
+        """Add a convolution with a kernel in Keras' order; each of `groups` of channels has its own inputs."""
         constants = [self.add_constant(f"{name}/kernel", kernel.transpose(KERNEL_AXES))]
         if bias is not None:
             constants.append(self.add_constant(f"{name}/bias", bias))
         options = {"dilations": [dilation] * 2, "strides": [stride] * 2, "pads": list(pads)}
-        return self.add("Conv", [source, *constants], name, kernel_shape=kernel.shape[:2], **options)
+        return self.add("Conv", [source, *constants], name, kernel_shape=kernel.shape[:2], group=groups, **options)
 
     def add_activation(self, source: str, activation: str) -> str:
         """Add an activation by its name in Keras; ``"linear"`` is none."""

@@ -61,19 +61,23 @@ def read_weight(variable: Any) -> NDArray[np.float32]:
     return np.asarray(ops.convert_to_numpy(variable), dtype=np.float32)
 
 
-def _add_conv(graph: GraphBuilder, layer: layers.Conv2D, inputs: list[str]) -> str:
+def _add_conv(graph: GraphBuilder, layer: layers.Conv2D | layers.DepthwiseConv2D, inputs: list[str]) -> str:
+    kernel, groups = read_weight(layer.kernel), 1
+    if isinstance(layer, layers.DepthwiseConv2D):  # one kernel for each channel, as (rows, columns, channels, 1)
+        kernel, groups = kernel.swapaxes(2, 3), kernel.shape[2]
     size, stride, dilation = layer.kernel_size[0], layer.strides[0], layer.dilation_rate[0]
     # TensorFlow's padding of an axis whose length is a multiple of the stride, as those of pictures must be.
     total = max((size - 1) * dilation + 1 - stride, 0) if layer.padding == "same" else 0
     before, after = total // 2, total - total // 2
     output = graph.add_convolution(
         inputs[0],
-        read_weight(layer.kernel),
+        kernel,
         layer.name,
         bias=read_weight(layer.bias) if layer.use_bias else None,
         dilation=dilation,
         stride=stride,
         pads=(before, before, after, after),
+        groups=groups,
     )
     return graph.add_activation(output, layer.activation.__name__)
 
@@ -147,6 +151,13 @@ def _add_attention(graph: GraphBuilder, layer: ChannelAttention, inputs: list[st
     return graph.add("Add", [maps, graph.add("Reshape", [weighted, shape], f"{name}/maps")], name)
 
 
+def _add_relu(graph: GraphBuilder, layer: layers.ReLU, inputs: list[str]) -> str:
+    if layer.max_value is None:
+        return graph.add("Relu", inputs, layer.name)
+    bounds = [graph.add_constant(f"{layer.name}/{at}", np.float32(at)) for at in (0, layer.max_value)]
+    return graph.add("Clip", [*inputs, *bounds], layer.name)
+
+
 def _add_joining(kind: str, **attributes: Any) -> Callable[[GraphBuilder, Any, list[str]], str]:
     return lambda graph, layer, inputs: graph.add(kind, inputs, layer.name, **attributes)
 
@@ -157,17 +168,20 @@ def _pass_on(graph: GraphBuilder, layer: Any, inputs: list[str]) -> str:  # noqa
 
 _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     layers.Activation: lambda graph, layer, inputs: graph.add_activation(inputs[0], layer.activation.__name__),
+    layers.Add: _add_joining("Add"),
     layers.BatchNormalization: _add_normalization,
     layers.Concatenate: _add_joining("Concat", axis=CHANNELS),
     layers.Conv2D: _add_conv,
     layers.Conv2DTranspose: _add_transposed_conv,
     layers.Cropping2D: _add_cropping,
     layers.Dense: _add_dense,
+    layers.DepthwiseConv2D: _add_conv,
     layers.Dropout: _pass_on,
     layers.Flatten: _add_flattening,
+    layers.GlobalAveragePooling2D: _add_joining("GlobalAveragePool"),
     layers.MaxPooling2D: _add_pooling,
     layers.Multiply: _add_joining("Mul"),
-    layers.ReLU: _add_joining("Relu"),
+    layers.ReLU: _add_relu,
     layers.Rescaling: _add_rescaling,
     BilinearUpsampling: _add_upsampling,
     ChannelAttention: _add_attention,

@@ -41,7 +41,7 @@ def test_mask_of_a_photo(run, photo, preset, tmp_path):
     assert record["blurred_share"] == pytest.approx((mask == 255).mean(), abs=1e-4)
 
 
-@pytest.mark.parametrize("method", ["msdu", "defusion", "maganet"])
+@pytest.mark.parametrize("method", ["msdu", "defusion", "maganet", "lite"])
 def test_mask_of_a_network(capsys, segmentation_presets, photo, tmp_path, method):
     options = ["--method", method, "--preset", str(segmentation_presets / method), "--json", "--probability"]
     assert main(["mask", str(photo), *options]) == 0
@@ -66,7 +66,9 @@ def test_mask_and_probability_of_the_map_agree(run, photo, tmp_path):
         (["--method", "msdu", "--alpha", "0.5"], "--method msdu does not go with --alpha."),
         (["--method", "msdu", "--read-out", "argmax"], "--method msdu does not go with --read-out."),
         (["--method", "maganet", "--from-map", "a.tif"], "--method maganet does not go with --from-map."),
-        (["--threshold", "0.5"], "--threshold goes with --method msdu, defusion or maganet"),
+        (["--method", "threshold", "--threshold", "0.5"], "--threshold goes with --method msdu, defusion, maganet or"),
+        (["--radius", "2", "--threshold", "0.5"], "for the map give --alpha or --radius."),
+        (["--from-map", "a.tif", "--threshold", "0.5"], "--threshold goes with --method"),
         (["--method", "msdu", "--threshold", "1"], "must be above 0 and below 1. Got: 1.0."),
         (["--from-map", "a.tif", "--probability"], "--probability does not go with --from-map."),
         (["--method", "unet"], "unet"),
@@ -75,6 +77,13 @@ def test_mask_and_probability_of_the_map_agree(run, photo, tmp_path):
 def test_options_of_a_method_that_do_not_fit(capsys, photo, options, complaint):
     assert main(["mask", str(photo), *options]) == 2
     assert complaint in " ".join(capsys.readouterr().err.replace("│", "").split())
+
+
+def test_a_preset_chooses_its_method(capsys, segmentation_presets, preset, photo):
+    for folder, method in ((segmentation_presets / "maganet", "maganet"), (preset, "threshold")):
+        assert main(["mask", str(photo), "--preset", str(folder), "--json"]) == 0
+        (record,) = json.loads(capsys.readouterr().out)
+        assert (record["method"], record["preset"]) == (method, str(folder))
 
 
 def test_preset_of_another_method_ends_the_run_with_one_line(capsys, photo, preset):

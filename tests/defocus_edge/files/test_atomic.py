@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,52 @@ def test_temporary_file_is_a_neighbour_with_the_same_suffix(tmp_path):
         temporary.write_text("new")
         assert not target.exists()
     assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch):
+    """The order in which the system is asked: content, name, folder."""
+    target, done = tmp_path / "map.tif", []
+    flush, replace = os.fsync, Path.replace
+
+    def note_flush(number):
+        path = Path(f"/proc/self/fd/{number}").resolve() if Path("/proc/self/fd").is_dir() else None
+        done.append(("flush", "folder" if path == tmp_path else "file", path == tmp_path or os.fstat(number).st_size))
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(Path, "replace", lambda path, other: done.append(("name",)) or replace(path, other))
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(b"four")
+    assert done == [("flush", "file", 4), ("name",), ("flush", "folder", True)]
+    assert target.read_bytes() == b"four"
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+def test_a_folder_that_cannot_be_flushed_does_no_harm(tmp_path, monkeypatch, code):
+    flush = os.fsync
+
+    def refuse(number):
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError(code, "no")
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with atomic_write(tmp_path / "map.tif") as temporary:
+        temporary.write_bytes(b"four")
+    assert (tmp_path / "map.tif").read_bytes() == b"four"
+
+
+def test_a_disk_that_fails_at_the_end_leaves_the_old_file(tmp_path, monkeypatch):
+    target = write(tmp_path / "map.tif", b"old")
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output error"), atomic_write(target) as temporary:
+        temporary.write_bytes(b"new")
+    assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 
 

@@ -12,6 +12,7 @@ from tests.conftest import make_texture, write_png
 from training.data.sources import load_sources
 from training.masks.parts import (
     PartCutter,
+    compose_backdrop,
     compose_depth,
     compose_person,
     compose_plane,
@@ -30,8 +31,10 @@ from training.masks.scenes import (
     SHAPE_SCENES,
     SHARP_RADII,
     UNIFORM_SCENES,
+    WHOLE_RADII,
     MaskSceneSampler,
     render_mask_development_set,
+    render_whole_pictures,
 )
 
 SIDE = 96
@@ -160,7 +163,7 @@ def test_sources_are_not_modified(sources):
 
 
 def test_unknown_family_is_refused(sources):
-    with pytest.raises(ValueError, match=r"families must be of shape, .*uniform\. Got: 'macro'"):
+    with pytest.raises(ValueError, match=r"families must be of shape, .*backdrop\. Got: 'macro'"):
         draw(sources, "macro")
 
 
@@ -287,3 +290,33 @@ def test_light_is_blurred_before_it_is_encoded(rng):
     cutter.light[:, ::2] = 1
     scene = compose_uniform(cutter, (64, 64), radius=8.0, rng=rng)
     np.testing.assert_allclose(encode_srgb(scene.light[20:44, 20:44]), encode_srgb(0.5), atol=0.03)
+
+
+def test_whole_pictures_are_sharp_or_blurred_all_over(large_root):
+    sharp, blurred = (list(render_whole_pictures(large_root, blurred=flag)) for flag in (False, True))
+    assert [scene.name for scene in sharp] == [f"sharp-{number}" for number in range(4)]
+    assert [scene.name for scene in blurred] == [f"blurred-{number}" for number in range(4)]
+    for one, other in zip(sharp, blurred, strict=True):
+        assert not one.mask.any()
+        assert other.mask.all()
+        assert np.abs(np.diff(other.image, axis=1)).mean() < np.abs(np.diff(one.image, axis=1)).mean()
+    assert min(WHOLE_RADII) > BLURRED_ABOVE
+
+
+def test_a_backdrop_is_blurred_and_has_no_detail(sources):
+    cutter = PartCutter(sources)
+    for seed in range(4):
+        scene = compose_backdrop(cutter, (SIDE, SIDE), near=0.0, far=4.0, rng=np.random.default_rng(seed))
+        is_blurred = scene.radius > BLURRED_ABOVE
+        assert 0.04 < is_blurred.mean() < 0.96
+        steps = np.abs(np.diff(scene.light, axis=1)).max(axis=-1)
+        deep = is_blurred[:, 1:] & (cv2.erode(is_blurred.astype(np.uint8), np.ones((23, 23))) > 0)[:, 1:]
+        assert steps[deep].max(initial=0) < 0.03
+        assert steps.max() > 0.1
+
+
+def test_backdrops_are_a_family(sources):
+    sampler = MaskSceneSampler(sources, side=SIDE, families={"backdrop": 1.0})
+    images, masks = sampler.draw_batch(8, np.random.default_rng(0))
+    assert images.shape == (8, SIDE, SIDE, 3)
+    assert 0.3 < masks.mean() <= 1

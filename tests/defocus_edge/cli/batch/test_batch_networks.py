@@ -8,6 +8,8 @@ import pytest
 from skimage.data import astronaut
 
 from defocus_edge.cli.app import main
+from defocus_edge.cli.batch.records import Item
+from defocus_edge.cli.batch.work import PictureWork
 from tests.conftest import lock_folder
 from tests.defocus_edge.cli.batch.batch_cases import read_tree
 
@@ -43,6 +45,51 @@ def test_local_engine_writes_what_estimate_writes(pictures, local, small_preset,
             assert path.read_bytes() == (local / name).with_name(path.name).read_bytes(), path.name
     names = ["a_blur.png", "a_blur.tif", "b/c_blur.png", "b/c_blur.tif", "summary.csv"]
     assert sorted(read_tree(local)) == names
+
+
+@pytest.fixture
+def work_again(pictures, local, small_preset, tmp_path):
+    """Do the first picture again after a change of its outputs or options; return whether it was new."""
+    out = shutil.copytree(local, tmp_path / "again")
+    outputs = {"map": out / "a_blur.tif", "preview": out / "a_blur.png"}
+
+    def work(change=lambda _: None, preset=small_preset, **options):
+        change(outputs)
+        given = {"read_out": "median", "propagation": "default", "max_radius": "auto", "edge_step": 1} | options
+        record = PictureWork(str(preset), given, skips_existing=True)(Item("a.png", pictures / "a.png", outputs))
+        assert not record.error
+        return record.is_new
+
+    return work
+
+
+def test_whole_results_of_the_same_settings_are_kept(work_again):
+    assert not work_again()
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", "cut"], ids=str)
+@pytest.mark.parametrize("kind", ["map", "preview"])
+def test_results_that_are_not_whole_are_done_again(work_again, kind, content):
+    def damage(outputs):
+        whole = outputs[kind].read_bytes()
+        outputs[kind].write_bytes(whole[: len(whole) // 2] if content == "cut" else content)
+
+    assert work_again(damage)
+    assert not work_again()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"read_out": "argmax"}, {"max_radius": 6.0}, {"depth_penalty": 3.0}, {"depth_threshold": 0.7}, {"edge_step": 2}],
+    ids=str,
+)
+def test_maps_of_other_settings_are_done_again(work_again, options):
+    assert work_again(**options)
+    assert not work_again(**options)
+
+
+def test_maps_of_another_preset_are_done_again(work_again, small_preset, tmp_path):
+    assert work_again(preset=shutil.copytree(small_preset, tmp_path / "other"))
 
 
 def test_a_picture_too_small_for_the_radius_costs_no_worker(pictures, small_preset, tmp_path):

@@ -77,6 +77,20 @@ def test_stale_failures_are_removed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("content", [b"picture,error,mine\n", b"notes\n", b"", b"\0\xff", b"x" * 3000], ids=len)
+def test_a_file_of_the_user_is_not_removed(tmp_path, content):
+    own = [tmp_path / "failures.csv", tmp_path / "summary.csv", tmp_path / "summary.parquet"]
+    for path in own:
+        path.write_bytes(content)
+    assert write_failures(tmp_path, [Record("a.jpg", SUMMARY)]) is None
+    assert own[0].read_bytes() == content
+    write_summary(tmp_path, RECORDS, kind="csv")
+    assert own[2].read_bytes() == content
+    own[1].write_bytes(content)
+    write_summary(tmp_path, RECORDS, kind="parquet")
+    assert own[1].read_bytes() == content
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_names_that_are_no_utf_8(tmp_path, kind):
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")

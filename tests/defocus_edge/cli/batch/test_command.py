@@ -262,6 +262,24 @@ def test_ctrl_c_leaves_whole_files_and_tables(run, begin, pictures, out, tmp_pat
     assert read_tree(out) == undisturbed
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_that_end_a_run_leave_whole_files_and_tables(run, begin, pictures, out, tmp_path, number):
+    """Only the first process gets the signal, as from `kill`."""
+    run(pictures, tmp_path / "undisturbed")
+    stopped = begin(pictures, out, "--jobs", 2)
+    wait_for_maps(out, 3, stopped)  # so one is on record: its worker was given another picture
+    stopped.send_signal(number)
+    _, err = stopped.communicate(timeout=PATIENCE)
+    assert stopped.returncode == 128 + number
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "Interrupted. Every file that was written is complete."
+    undisturbed, found = read_tree(tmp_path / "undisturbed"), read_tree(out)
+    rows = found.pop("summary.csv").splitlines()
+    assert 2 <= len(rows) <= len(SCRIPTS)
+    assert set(rows) <= set(undisturbed["summary.csv"].splitlines())
+    assert found.items() <= undisturbed.items()
+
+
 def test_full_disk_fails_pictures_and_leaves_no_half_files(begin, run, pictures, out, tmp_path):
     """Files may grow to 1000 bytes, which no map fits into: the system refuses the rest as on a full disk."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))"
