@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+
+# Workers share the cores: threads of BLAS would wait for each other, some times longer than the small products take.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
