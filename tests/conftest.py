@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
+
+# Workers share the cores: threads of BLAS would wait for each other, some times longer than the small products take.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +25,47 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A busy machine is no failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+# Files that take long. They begin first, so that none is left to one worker at the end.
+LONG_FILES = {
+    "test_batch_networks.py",
+    "test_command.py",
+    "test_dense.py",
+    "test_device_camera.py",
+    "test_device_sampler.py",
+    "test_device_windows.py",
+    "test_distillation.py",
+    "test_documentation.py",
+    "test_keras_policy.py",
+    "test_mask_model.py",
+    "test_mask_training.py",
+    "test_masks.py",
+    "test_pipeline_scales.py",
+    "test_ray_engine.py",
+    "test_segmentation_networks.py",
+    "test_training_kill.py",
+    "test_training_main.py",
+}
+
+
+def pytest_configure(config):
+    """Have workers take the files in the order of the collection; without this the files of few tests come last."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collectstart():
+    """Importing makes objects that stay; to look for garbage among them takes a third of the time."""
+    gc.disable()
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what is loaded stays: no later collection looks at it
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,8 @@ def test_tiles_hardly_change_what_the_context_network_says(estimator):
 
 
 def test_two_threads_get_what_one_gets(estimator, half_blurred):
-    pictures = [half_blurred, skimage.data.chelsea()[:150, :200], half_blurred[:, ::-1], skimage.data.page()]
+    half_blurred = half_blurred[:, 160:320]
+    pictures = [half_blurred, skimage.data.chelsea()[:120, :160], half_blurred[:, ::-1], skimage.data.page()[:, :150]]
     one_by_one = [estimator.estimate(picture) for picture in pictures]
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(estimator.estimate, pictures))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.training.training_cases import read_rows
 
-STEPS = 60
+STEPS = 12
 CONFIG = f"""
 validation_crops = 1
 checkpoint_seconds = 0
@@ -22,6 +22,7 @@ dense_units = [8]
 crops = 1
 points = 16
 steps = {STEPS}
+optimizer = "adam"
 [enet]
 steps = 1
 """

@@ -8,6 +8,7 @@ import signal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from typer.testing import CliRunner
 
 from defocus_edge.networks.presets import load_edge_networks
@@ -45,7 +46,11 @@ def run(command, root, out, *options):
         patch.setattr(edge_training, "compile_model", compile_eagerly)
         patch.setattr(stages, "render_development_set", lambda root: itertools.islice(render_development_set(root), 1))
         given = ["--root", str(root), "--out", str(out), "--config", str(config), *options]
-        return CliRunner(env={"COLUMNS": "500"}).invoke(app, [command, *given])
+        tf.config.run_functions_eagerly(True)
+        try:
+            return CliRunner(env={"COLUMNS": "500"}).invoke(app, [command, *given])
+        finally:
+            tf.config.run_functions_eagerly(False)
 
 
 def read_words(result):

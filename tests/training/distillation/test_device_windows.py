@@ -18,7 +18,7 @@ from defocus_edge.networks.edge.networks import build_edge_networks
 from defocus_edge.networks.preset_files import read_metadata
 from defocus_edge.networks.presets import load_edge_networks, save_edge_preset
 from tests.conftest import fill_networks, make_texture
-from tests.training.edges.device.device_cases import draw_matte
+from tests.training.edges.device.device_cases import compile_quickly, draw_matte
 from training.__main__ import app
 from training.data.sources import Cutout, Sources
 from training.distillation import answers
@@ -46,6 +46,12 @@ steps = 2
 warmup = 1
 photo_share = 0.4
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with compile_quickly():
+        yield
 
 
 def name_places(weights, images, squares):
