@@ -37,8 +37,12 @@ ROOMS = {
         "sharpening": {*GROUND, "estimation"},
         "plots": GROUND,
         "pipeline": {*GROUND, "files", "networks", "propagation", "estimation"},
-        "masks": {*GROUND, "files", "networks", "pipeline"},
-        "cli": {*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline", "masks"},
+        "methods": {*GROUND, "networks"},
+        "masks": {*GROUND, "files", "networks", "pipeline", "methods"},
+        "cli": {
+            *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
+            *("methods", "masks"),
+        },
         "__main__": {"cli"},
     },
     "training": {

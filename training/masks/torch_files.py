@@ -31,7 +31,7 @@ def read_torch_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
             for key in _Reader(file).load():
                 storage = reader.storages[key]
                 file.seek(8, 1)  # the number of values once more
-                storage[:] = np.fromfile(file, storage.dtype, storage.size)
+                storage[:] = np.frombuffer(file.read(storage.nbytes), storage.dtype)
         except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
             msg = f"{path} must be a file of arrays that PyTorch wrote. Got: {error}."
             raise ValueError(msg) from error
