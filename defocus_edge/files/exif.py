@@ -6,6 +6,7 @@ Values are copied as bytes, so that entries that this module does not know are k
 from __future__ import annotations
 
 import struct
+from collections.abc import Container
 from dataclasses import dataclass
 
 #: Tags of a TIFF file that describe the photograph and not how its pixels are stored: ImageDescription, Make, Model,
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 PHOTO_TAGS = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853, *range(40091, 40096)}
 _ORIENTATION = 274
 _UPRIGHT = 1
+# All tags that there are.
+_ANY_TAG = range(2**16)
 # Tags whose value is the place of another directory.
 _POINTERS = {34665, 34853}
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
@@ -106,33 +109,41 @@ def _find_orientation(exif: bytes) -> tuple[int, str] | None:
 def _read_photo_tags(data: bytes) -> _Directory:
     """`PHOTO_TAGS` of the first directory; none if it is damaged."""
     try:
-        directory = _read_first_directory(data)
+        return _read_first_directory(data, PHOTO_TAGS)
     except (struct.error, KeyError):
         return {}
-    return {code: entry for code, entry in directory.items() if code in PHOTO_TAGS}
 
 
-def _read_first_directory(data: bytes) -> _Directory:
+def _read_first_directory(data: bytes, wanted: Container[int] = _ANY_TAG) -> _Directory:
     """The directory of the first picture, and those that it leads to."""
     order = _find_order(data)
     (start,) = struct.unpack_from(order + "I", data, 4)
-    return _read_directory(data, start, order, _POINTERS)
+    return _read_directory(data, start, order, _POINTERS, wanted)
 
 
-def _read_directory(data: bytes, start: int, order: str, pointers: set[int]) -> _Directory:
-    """Entries of a directory that are whole."""
+def _read_directory(
+    data: bytes, start: int, order: str, pointers: Container[int], wanted: Container[int] = _ANY_TAG
+) -> _Directory:
+    """Wanted entries of a directory that are whole.
+
+    Values of a sound file lie apart, so all together they are not longer than the file; what goes beyond is left out.
+    """
     directory: _Directory = {}
+    room = len(data)
     (count,) = struct.unpack_from(order + "H", data, start)
     for place in range(start + 2, start + 2 + count * _ENTRY_LENGTH, _ENTRY_LENGTH):
         code, kind, values = struct.unpack_from(order + "HHI", data, place)
+        if code not in wanted:
+            continue
         length = _VALUE_LENGTHS.get(kind, 0) * values
         at, below = place + 8, None
         if length > _INLINE_LENGTH or code in pointers:
             (at,) = struct.unpack_from(order + "I", data, place + 8)
         if code in pointers:
-            below = _read_directory(data, at, order, set())
-        whole = bool(below) if code in pointers else 0 < length <= len(data) - at
+            below = _read_directory(data, at, order, ())
+        whole = bool(below) if code in pointers else 0 < length <= min(len(data) - at, room)
         if whole:
+            room -= length
             directory[code] = _Entry(kind, values, data[at : at + length], below)
     return directory
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -116,3 +117,23 @@ def test_any_damage_is_survived(damage, place):
     assert len(set_upright(exif)) == len(exif)
     assert 1 <= read_orientation(exif) <= 8
     extract_exif(exif)
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_tags_that_all_span_the_file_take_no_more_than_the_file(below):
+    """4000 of them made 8 GB of a file of 2 MB; `below` puts them into the EXIF directory."""
+    count, size = 4000, 2_000_000
+    tags = b"".join(struct.pack("<HHII", 0x9000 + number, 1, size - 200_000, 100_000) for number in range(count))
+    directory = struct.pack("<H", count) + tags + bytes(4)
+    if below:
+        start = 8 + 2 + 12 + 4
+        data = struct.pack("<4sIHHHIII", b"II*\0", 8, 1, EXIF_IFD, 4, 1, start, 0) + directory
+    else:
+        data = struct.pack("<4sI", b"II*\0", 8) + directory
+    data = data.ljust(size, b"x")
+    tracemalloc.start()
+    try:
+        assert len(extract_exif(data)) <= 2 * size
+        assert tracemalloc.get_traced_memory()[1] < 8 * size
+    finally:
+        tracemalloc.stop()
