@@ -14,8 +14,8 @@ Method = Literal["threshold", "msdu", "defusion", "maganet", "lite"]
 METHODS: tuple[Method, ...] = get_args(Method)
 #: The method that reads the blur map.
 MAP_METHOD: Method = "threshold"
-#: The method where none is named and nothing asks for the map.
-DEFAULT_METHOD: Method = "lite"
+#: The method where none is named and nothing asks for another one.
+DEFAULT_METHOD: Method = "threshold"
 #: Precision of the convolutions.
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -63,8 +63,8 @@ class BlurDetector:
     ----------
     method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}, optional
         ``threshold`` is the blur map of `BlurEstimator` with a threshold; the others are segmentation networks. Unless
-        given, it is ``threshold`` with an option that only the map has, the method of the preset if that is given, and
-        ``lite`` otherwise.
+        given, it is the method of the preset, and ``threshold`` without a preset or with an option that only the map
+        has.
     preset : str or Path, optional
         Name of the weights, see `list_presets`, or a folder that `python -m training` wrote.
     threshold : float, optional

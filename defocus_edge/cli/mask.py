@@ -54,8 +54,8 @@ def mask(
     method: Annotated[
         choices.Method | None,
         typer.Option(
-            help="The blur map with a threshold, or a segmentation network. [default: lite, but threshold with an "
-            "option of the map]",
+            help="The blur map with a threshold, or a segmentation network. [default: that of the preset, threshold "
+            "without one]",
             show_default=False,
         ),
     ] = None,

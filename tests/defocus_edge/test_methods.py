@@ -11,7 +11,6 @@ NOTHING = {"alpha": None, "radius": None, "read_out": None}
 
 def test_without_any_wish_it_is_the_default():
     assert choose_method(None, preset=None, map_options=NOTHING) == DEFAULT_METHOD
-    assert DEFAULT_METHOD != MAP_METHOD
 
 
 @pytest.mark.parametrize("option", [{"alpha": 0.0}, {"radius": 2.0}, {"read_out": "argmax"}], ids=str)
