@@ -46,6 +46,13 @@ def test_the_table_shows_the_figures_that_are_asked_for(root, segmentation_prese
     assert "AUFβ" in (root / "report" / "summary.csv").read_text(encoding="utf-8")  # files have all
 
 
+def test_baselines_and_reliability(root):
+    result = run(root, "--methods", "lbp", "--reliability")
+    assert result.exit_code == 0, result.output
+    assert "| detector | probability | pixels | blurred |\n" in result.output
+    assert result.output.count("| lbp | ") == 10
+
+
 def test_a_picture_without_edges_does_not_stop_the_others(root, small_preset):
     write_png(root / "image" / "9.png", np.full((40, 40, 3), 99, dtype=np.uint8))
     write_png(root / "gt" / "9.png", np.zeros((40, 40), dtype=np.uint8))
@@ -57,7 +64,11 @@ def test_a_picture_without_edges_does_not_stop_the_others(root, small_preset):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--methods", "magic"], "methods must be of threshold, msdu, defusion, maganet. Got: 'magic'."),
+        (
+            ["--methods", "magic"],
+            "methods must be of threshold, msdu, defusion, maganet, lite, zhuo-sim, karaali-jung, hifst, lbp. "
+            "Got: 'magic'.",
+        ),
         (["--methods", "msdu=nobody"], "preset must be one of"),
         (["--size", "large"], "size must be 'native size' or WIDTHxHEIGHT"),
         (["--aggregation", "median"], "aggregation must be one of"),
