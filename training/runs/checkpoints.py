@@ -25,8 +25,13 @@ class CheckpointError(ValueError):
 
 # Settings that older checkpoints lack, with the values that they then had.
 _ADDED = {
-    **{"seconds": None, "copy_branch": False, "store": None},
-    **{"photo_share": 0.65, "smallest_scale": 0.4, "largest_scale": 1.2, "blurred_share": 0.06},
+    "seconds": None,
+    "copy_branch": False,
+    "store": None,
+    "photo_share": 0.65,
+    "smallest_scale": 0.4,
+    "largest_scale": 1.2,
+    "blurred_share": 0.06,
 }
 # An option of the architecture that older checkpoints lack and that is not off by False or None.
 _NO_GRID = ("grid_step", 1)
