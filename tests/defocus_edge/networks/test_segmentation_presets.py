@@ -64,7 +64,7 @@ def test_what_is_saved_is_loaded(preset, rng, tmp_path):
         ({"normalization": ["none"]}, r"config\.json does not describe msdu: normalization must be a text\. Got: \["),
         ({"colour": 1}, r"config\.json does not describe msdu: .*colour"),
         ({"width": -1}, r"config\.json does not describe msdu: width must be positive"),
-        ({"network": "unet"}, r"config\.json must be of msdu, defusion, maganet\. Got: 'unet'\."),
+        ({"network": "unet"}, r"config\.json must be of msdu, defusion, maganet, lite\. Got: 'unet'\."),
     ],
 )
 def test_config_of_something_else_is_refused(preset, tmp_path, change, complaint):

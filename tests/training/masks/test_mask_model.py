@@ -147,7 +147,7 @@ def test_half_precision_computes_half_and_keeps_full_weights(batch):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"network": "unet"}, "'msdu', 'defusion' or 'maganet'"),
+        ({"network": "unet"}, "'msdu', 'defusion', 'maganet' or 'lite'"),
         ({"side": 100}, r"side\s+Input should be a multiple of 32"),
         ({"batch": 0}, r"batch\s+Input should be greater than or equal to 1"),
         ({"optimizer": "lion"}, "'sgd', 'adam' or 'muon'"),

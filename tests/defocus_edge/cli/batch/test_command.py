@@ -266,7 +266,8 @@ def test_ctrl_c_leaves_whole_files_and_tables(run, begin, pictures, out, tmp_pat
 def test_signals_that_end_a_run_leave_whole_files_and_tables(run, begin, pictures, out, tmp_path, number):
     """Only the first process gets the signal, as from `kill`."""
     run(pictures, tmp_path / "undisturbed")
-    stopped = begin(pictures, out, "--jobs", 2)
+    heeded = f"import signal; signal.signal({int(number)}, signal.SIG_DFL)"  # under nohup it would be ignored
+    stopped = begin(pictures, out, "--jobs", 2, before=heeded)
     wait_for_maps(out, 3, stopped)  # so one is on record: its worker was given another picture
     stopped.send_signal(number)
     _, err = stopped.communicate(timeout=PATIENCE)
