@@ -43,7 +43,7 @@ RADIUS_GRID = 0.125
 FAMILIES = {"shape": 0.44, "person": 0.22, "gradual": 0.2, "depth": 0.06, "uniform": 0.08}
 #: The families beside photographs with masks, and their shares: more of what these hardly show, which is pictures that
 #: are sharp or blurred all over and plain backgrounds.
-MIXED_FAMILIES = {"shape": 0.2, "person": 0.15, "gradual": 0.15, "depth": 0.05, "uniform": 0.3, "backdrop": 0.15}
+MIXED_FAMILIES = {"shape": 0.15, "person": 0.1, "gradual": 0.15, "depth": 0.05, "uniform": 0.4, "backdrop": 0.15}
 #: Share of the shapes whose blurred side is nearer and spills over the sharp side.
 NEAR_SHARE = 0.35
 #: Share of the persons in focus in front of a blurred background; the others are blurred in front of a sharp one.
