@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -31,3 +32,27 @@ def map_ahead(function: Callable[..., Result], items: Iterable[tuple[Any, ...]],
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def load_ahead(load: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result | Exception]:
+    """Results of `load` for items, in their order; a thread loads the next one while a result is used.
+
+    That thread takes the items, too. No more than one result waits. In place of a result comes what `load` raises; what
+    `items` raises is raised here, after the results before it.
+    """
+    source = iter(items)
+
+    def load_next() -> list[Result | Exception]:
+        for item in source:
+            try:
+                return [load(item)]
+            except Exception as error:  # noqa: BLE001 - the caller decides
+                return [error]
+        return []
+
+    with ThreadPoolExecutor(1, thread_name_prefix="load_ahead") as pool:
+        loaded = pool.submit(load_next).result()
+        while loaded:
+            following = pool.submit(load_next)
+            yield loaded.pop()  # the caller has the only reference
+            loaded = following.result()

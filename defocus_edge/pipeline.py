@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from defocus_edge._ahead import load_ahead
 from defocus_edge.arrays import ImageWarning
 from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.choices import (
@@ -37,6 +40,8 @@ from defocus_edge.propagation.settings import PropagationSettings, choose_propag
 if TYPE_CHECKING:
     from defocus_edge.networks.edge.networks import EdgeNetworks
 
+# A picture and the bits of its samples, in a list that is emptied, so that nobody holds the picture longer than needed.
+_Loaded = list[tuple[NDArray[np.float32], int | None]]
 #: Value of `EstimatorSettings.preset` for networks that were handed over in memory.
 OWN_NETWORKS = "networks in memory"
 
@@ -261,8 +266,87 @@ class BlurEstimator:
         ImageWarning
             If the picture uses less than 1/8 of its range, or if all its edges are depth edges.
         """
+        loaded = [load_with_depth(image, bit_depth=bit_depth)]
+        return self._estimate_loaded(loaded, edges, max_radius=max_radius, progress=progress)
+
+    def estimate_many(
+        self,
+        images: Iterable[ArrayLike | str | Path],
+        *,
+        errors: Literal["raise", "return"] = "raise",
+        bit_depth: BitDepth = AUTO,
+        max_radius: MaxRadius | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[BlurEstimate | Exception]:
+        """Estimate the blur maps of many pictures, such as files, the slices of a stack or the frames of a video.
+
+        While one picture is estimated, a thread reads the next. Nothing else is kept, so that memory stays the same
+        however many there are.
+
+        Parameters
+        ----------
+        images : iterable
+            Pictures or paths, each as for `estimate`. An array (N, H, W, 3) is N pictures. A generator runs in the
+            reading thread, one picture ahead.
+        errors : {'raise', 'return'}
+            ``"raise"`` raises the error of a picture in its place and ends; ``"return"`` yields it instead of an
+            estimate and goes on. Errors of the iterable itself are always raised.
+        bit_depth, max_radius, progress
+            As for `estimate`, for all pictures.
+
+        Yields
+        ------
+        BlurEstimate or Exception
+            In the order of the pictures; never an exception with ``errors="raise"``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `images` is one path, or `errors` neither of its values, at once.
+        NoEdgesError, ValueError, TypeError, OSError
+            As `estimate`, with ``errors="raise"``.
+
+        Examples
+        --------
+        >>> for path, estimate in zip(paths, estimator.estimate_many(paths)):  # doctest: +SKIP
+        ...     write_map(path.with_suffix(".tif"), estimate.radius)
+        """
+        if errors not in ("raise", "return"):
+            msg = f"errors must be 'raise' or 'return'. Got: {errors!r}."
+            raise ValueError(msg)
+        if isinstance(images, str | PathLike):
+            msg = f"images must be several pictures or paths. Got: one path, {str(images)!r}. Pass it to estimate."
+            raise TypeError(msg)
+        load = partial(_load_alone, bit_depth=bit_depth)
+        return self._stream(load_ahead(load, images), errors == "return", max_radius=max_radius, progress=progress)
+
+    def _stream(
+        self, pictures: Iterator[_Loaded | Exception], returns_errors: bool, **options: Any
+    ) -> Iterator[BlurEstimate | Exception]:
+        """Estimates of loaded pictures, and errors of reading or estimating them."""
+        for loaded in pictures:
+            result: BlurEstimate | Exception
+            try:
+                if isinstance(loaded, Exception):
+                    raise loaded
+                result = self._estimate_loaded(loaded, None, **options)
+            except Exception as error:
+                if not returns_errors:
+                    raise
+                result = error
+            yield result
+
+    def _estimate_loaded(
+        self,
+        loaded: _Loaded,
+        edges: NDArray[np.bool_] | None,
+        *,
+        max_radius: MaxRadius | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> BlurEstimate:
+        """Estimate the map of a picture, which is taken out of its list, so that it can be freed early."""
         settings = self.settings if max_radius is None else replace(self.settings, max_radius=max_radius)
-        picture, bits = load_with_depth(image, bit_depth=bit_depth)
+        picture, bits = loaded.pop()
         _warn_of_small_range(picture)
         pictures = [picture]  # the list holds the only reference to the copy
         del picture
@@ -305,6 +389,11 @@ class BlurEstimator:
             blur.scale,
             bits,
         )
+
+
+def _load_alone(image: ArrayLike | str | Path, *, bit_depth: BitDepth) -> _Loaded:
+    """Picture and its bits, alone in a list."""
+    return [load_with_depth(image, bit_depth=bit_depth)]
 
 
 def _warn_of_small_range(image: NDArray[np.float32]) -> None:

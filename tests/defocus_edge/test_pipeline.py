@@ -19,6 +19,7 @@ from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.pipeline import OWN_NETWORKS, BlurEstimator, estimate_blur
 from defocus_edge.propagation import propagate
 from defocus_edge.propagation.domain_transform import filter_in_place
+from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.propagation.settings import PropagationSettings
 from defocus_edge.thresholds import threshold_blur_map
 
@@ -337,3 +338,49 @@ def test_the_picture_is_freed_before_the_map_is_filtered(estimator, texture, mon
     monkeypatch.setattr(propagate, "filter_in_place", filter_map)
     estimator.estimate(texture)
     assert alive == [False]
+
+
+def test_many_pictures_give_what_each_gives_alone(estimator, texture, tmp_path):
+    cv2.imwrite(str(tmp_path / "texture.png"), np.rint(texture[..., ::-1] * 255))
+    pictures = [texture, tmp_path / "texture.png", texture[::-1]]
+    results = list(estimator.estimate_many(iter(pictures), max_radius=6))
+    assert len(results) == 3
+    for result, picture in zip(results, pictures, strict=True):
+        assert_equal(result, estimator.estimate(picture, max_radius=6))
+
+
+def test_an_array_of_frames_is_many_pictures(estimator, texture):
+    results = list(estimator.estimate_many(np.stack([texture, texture[:, ::-1]])))
+    assert_equal(results[1], estimator.estimate(texture[:, ::-1]))
+
+
+def test_errors_of_many_pictures_come_in_their_place(estimator, texture, tmp_path):
+    pictures = [texture, tmp_path / "none.png", np.zeros((32, 32, 3)), texture]
+    first, missing, flat, last = estimator.estimate_many(pictures, errors="return")
+    assert isinstance(missing, FileNotFoundError)
+    assert isinstance(flat, NoEdgesError)
+    assert_equal(first, last)
+    results = estimator.estimate_many(pictures)
+    assert_equal(next(results), first)
+    with pytest.raises(FileNotFoundError):
+        next(results)
+
+
+def test_wrong_requests_for_many_pictures_are_refused_at_once(estimator):
+    with pytest.raises(ValueError, match=r"errors must be 'raise' or 'return'\. Got: 'ignore'"):
+        estimator.estimate_many([], errors="ignore")
+    with pytest.raises(TypeError, match=r"images must be several pictures or paths\. Got: one path, 'photo.jpg'"):
+        estimator.estimate_many("photo.jpg")
+
+
+def test_many_pictures_are_read_one_ahead_and_freed(estimator, texture):
+    made = []
+
+    def frames():
+        for _ in range(6):
+            made.append(len(made))
+            yield texture
+
+    for done, _ in enumerate(estimator.estimate_many(frames()), start=1):
+        assert len(made) <= done + 1
+    assert len(made) == 6
