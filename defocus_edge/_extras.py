@@ -41,3 +41,4 @@ IMAGECODECS = Extra(
 )
 ONNX = Extra("onnx", "onnx", "exports to ONNX and the engine onnxruntime")
 ONNXRUNTIME = Extra("onnx", "onnxruntime", "estimates with the engine onnxruntime")
+WEB = Extra("web", "gradio", "pages in the browser")

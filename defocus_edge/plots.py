@@ -184,6 +184,13 @@ def choose_scale_top(blur_map: npt.ArrayLike) -> float:
     return top
 
 
+def make_colour_table() -> ByteArray:
+    """(256, 3) RGB colours of the scale, from a radius of 0 to its top."""
+    import matplotlib as mpl
+
+    return _to_bytes(255 * np.asarray(mpl.colormaps[_COLOUR_MAP](np.arange(256)))[:, :3])
+
+
 def _check_blur_map(blur_map: npt.ArrayLike) -> FloatArray:
     """Blur map as float32; raise unless it is 2-D, not empty and finite."""
     radii = np.asarray(blur_map, dtype=np.float32)
@@ -236,10 +243,7 @@ def _to_bytes(values: npt.NDArray[np.floating[Any]]) -> ByteArray:
 
 def _colour(radii: FloatArray, top: float) -> ByteArray:
     """RGB colours of radii on the scale from 0 to `top` px."""
-    import matplotlib as mpl
-
-    table: ByteArray = _to_bytes(255 * np.asarray(mpl.colormaps[_COLOUR_MAP](np.arange(256)))[:, :3])
-    return table[_to_bytes(radii * np.float32(255 / top))]
+    return make_colour_table()[_to_bytes(radii * np.float32(255 / top))]
 
 
 def _draw_dots(canvas: ByteArray, places: npt.NDArray[np.integer], colours: ByteArray, *, side: int) -> None:

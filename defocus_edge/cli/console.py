@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import traceback
 import warnings
@@ -24,6 +23,7 @@ from defocus_edge._quiet import hold_stderr
 from defocus_edge._version import __version__
 from defocus_edge.choices import DEFAULT_PAGES, Pages
 from defocus_edge.cli.pages import list_pages
+from defocus_edge.summary_table import escape_controls
 
 #: Entry of the JSON document for one file.
 Record = dict[str, Any]
@@ -31,9 +31,6 @@ Record = dict[str, Any]
 MAP_ENDING = "_blur"
 #: Exit codes; shells give 130 to a program that Ctrl-C ended.
 SOME_FILES_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
-#: Decimals of shares and radii in the JSON document and in tables.
-DECIMALS = 4
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Seconds over which the speed is averaged for the time that is left: one file may take a minute.
 _SPEED_PERIOD = 600.0
 
@@ -61,11 +58,6 @@ def fail(message: str, *, code: int = USAGE_ERROR) -> NoReturn:
     """End the program with one line on stderr."""
     typer.echo(f"Error: {escape_controls(message)}", err=True)
     raise typer.Exit(code)
-
-
-def escape_controls(text: str, *, but: str = "") -> str:
-    """Text with their codes, such as x1b, for control characters, which would steer a terminal or break a row."""
-    return _CONTROLS.sub(lambda found: found[0] if found[0] in but else f"\\x{ord(found[0]):02x}", text)
 
 
 def describe_error(error: BaseException, path: Path) -> str:

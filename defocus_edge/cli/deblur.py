@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from defocus_edge.choices import AUTO, DEFAULT_MAX_PIXELS
-from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, plan_jobs, run_jobs
+from defocus_edge.cli.console import Job, Record, Screen, fail, plan_jobs, run_jobs
 from defocus_edge.cli.estimate import open_estimator
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
@@ -37,6 +37,7 @@ from defocus_edge.cli.options import (
     check_positive,
     name_given,
 )
+from defocus_edge.summary_table import DECIMALS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,7 +19,7 @@ from defocus_edge.choices import (
     DEFAULT_PROPAGATION,
     DEFAULT_READ_OUT,
 )
-from defocus_edge.cli.console import DECIMALS, MAP_ENDING, Job, Record, Screen, name_origin, plan_jobs, run_jobs
+from defocus_edge.cli.console import MAP_ENDING, Job, Record, Screen, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
     BitDepth,
@@ -43,6 +43,7 @@ from defocus_edge.cli.options import (
     check_positive,
     choose_settings,
 )
+from defocus_edge.summary_table import DECIMALS
 
 if TYPE_CHECKING:
     from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings

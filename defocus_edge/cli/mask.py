@@ -13,7 +13,7 @@ import typer
 
 from defocus_edge import choices
 from defocus_edge.choices import AUTO, DEFAULT_MAX_PIXELS, DEFAULT_PAGES, MAP_METHOD, METHOD_PRESETS
-from defocus_edge.cli.console import DECIMALS, Job, Record, Screen, fail, name_origin, plan_jobs, run_jobs
+from defocus_edge.cli.console import Job, Record, Screen, fail, name_origin, plan_jobs, run_jobs
 from defocus_edge.cli.lazy_networks import LazyNetworks
 from defocus_edge.cli.options import (
     BitDepth,
@@ -36,6 +36,7 @@ from defocus_edge.cli.options import (
     choose_settings,
     name_given,
 )
+from defocus_edge.summary_table import DECIMALS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("defocus_edge", "synth", "training")
 # What each room of a package may import of the package; a room is a folder or a module of its top.
 # `test_the_floors_are_floors` checks that the arrows have an order.
-GROUND = {"choices", "blur_levels", "psf", "arrays", "thresholds"}
+GROUND = {"choices", "blur_levels", "psf", "arrays", "thresholds", "summary_table"}
 GROUND |= {"_ahead", "_compiling", "_extras", "_progress", "_quiet", "_version"}
 ROOMS = {
     "defocus_edge": {
@@ -29,6 +29,7 @@ ROOMS = {
         "psf": {"blur_levels"},
         "arrays": {"choices"},
         "thresholds": set(),
+        "summary_table": {"thresholds"},
         "metrics": set(),
         "files": GROUND,
         "propagation": GROUND,
@@ -39,9 +40,13 @@ ROOMS = {
         "pipeline": {*GROUND, "files", "networks", "propagation", "estimation"},
         "methods": {*GROUND, "networks"},
         "masks": {*GROUND, "files", "networks", "pipeline", "methods"},
+        "web": {
+            *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
+            "masks",
+        },
         "cli": {
             *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
-            *("methods", "masks"),
+            *("methods", "masks", "web"),
         },
         "__main__": {"cli"},
     },

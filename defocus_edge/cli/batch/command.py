@@ -23,7 +23,7 @@ from defocus_edge.choices import (
     DEFAULT_PROPAGATION,
     DEFAULT_READ_OUT,
 )
-from defocus_edge.cli.console import SOME_FILES_FAILED, escape_controls, fail, prepare_folder
+from defocus_edge.cli.console import SOME_FILES_FAILED, fail, prepare_folder
 from defocus_edge.cli.estimate import MAP_ENDINGS
 from defocus_edge.cli.options import (
     BitDepth,
@@ -42,6 +42,7 @@ from defocus_edge.cli.options import (
     ReadOut,
     check_not_negative,
 )
+from defocus_edge.summary_table import escape_controls
 
 if TYPE_CHECKING:
     from defocus_edge.cli.batch.local_engine import LocalEngine

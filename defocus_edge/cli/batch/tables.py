@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from defocus_edge.choices import TableKind
 from defocus_edge.cli.batch.records import Record
-from defocus_edge.cli.console import DECIMALS, escape_controls
-from defocus_edge.thresholds import MapSummary
+from defocus_edge.summary_table import SUMMARY_COLUMNS, format_csv, make_row, make_text
 
 FAILURES = "failures.csv"
 _FAILURE_COLUMNS = ["picture", "error"]
 # Characters of the first line of a table that are looked at.
 _LONGEST_HEADER = 1000
-#: Columns of the summary and their types in NumPy and Arrow.
-SUMMARY_COLUMNS = {
-    "picture": "string",
-    "height": "int64",
-    "width": "int64",
-    "blurred_share": "float64",
-    "median_radius_px": "float64",
-    "p95_radius_px": "float64",
-    "sharpest_row": "int64",
-    "sharpest_column": "int64",
-    "sharpest_height": "int64",
-    "sharpest_width": "int64",
-    "sharpest_radius_px": "float64",
-}
 
 
 def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = "csv") -> Path:
@@ -39,7 +23,7 @@ def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = 
     Removes a table of the other kind that an earlier run wrote. If the file cannot be written, it raises OSError and
     leaves an existing one.
     """
-    rows = [_make_row(record.picture, record.summary) for record in _sort(records) if record.summary]
+    rows = [make_row(record.picture, record.summary) for record in _sort(records) if record.summary]
     path = folder / f"summary.{kind}"
     if kind == "parquet":
         _write_parquet(path, rows)
@@ -58,7 +42,7 @@ def write_failures(folder: Path, records: Iterable[Record]) -> Path | None:
     OSError and leaves an existing one.
     """
     path = folder / FAILURES
-    rows = [(_make_text(record.picture), _make_text(record.error)) for record in _sort(records) if record.error]
+    rows = [(make_text(record.picture), make_text(record.error)) for record in _sort(records) if record.error]
     if rows:
         _write_csv(path, _FAILURE_COLUMNS, rows)
         return path
@@ -87,41 +71,12 @@ def _sort(records: Iterable[Record]) -> list[Record]:
     return sorted(records, key=lambda record: record.picture)
 
 
-def _make_row(picture: str, summary: MapSummary) -> tuple[str | int | float, ...]:
-    """Values of the columns of the summary."""
-    return (
-        _make_text(picture),
-        summary.height,
-        summary.width,
-        *(round(value, DECIMALS) for value in (summary.blurred_share, summary.median_radius, summary.p95_radius)),
-        *summary.sharpest_box,
-        round(summary.sharpest_radius, DECIMALS),
-    )
-
-
-def _make_text(text: str) -> str:
-    """Text for UTF-8, which the names of files need not fit."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _escape(value: Any) -> Any:
-    """Value of a CSV cell: a text that a spreadsheet would run gets an apostrophe first, control characters a code."""
-    if not isinstance(value, str):
-        return value
-    text = escape_controls(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-
-
 def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
     """Write a CSV file, whole or not at all."""
     from defocus_edge.files.atomic import atomic_write
 
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(tuple(map(_escape, row)) for row in rows)
     with atomic_write(path) as temporary:
-        temporary.write_bytes(text.getvalue().encode("utf-8"))
+        temporary.write_bytes(format_csv(header, rows))
 
 
 def _write_parquet(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:

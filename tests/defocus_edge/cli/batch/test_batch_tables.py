@@ -6,7 +6,8 @@ import pyarrow.parquet
 import pytest
 
 from defocus_edge.cli.batch.records import Record
-from defocus_edge.cli.batch.tables import SUMMARY_COLUMNS, write_failures, write_summary
+from defocus_edge.cli.batch.tables import write_failures, write_summary
+from defocus_edge.summary_table import SUMMARY_COLUMNS
 from defocus_edge.thresholds import MapSummary
 
 SUMMARY = MapSummary(40, 60, 0.123456, 1.23456, 5.0, (1, 2, 10, 15), 0.55557)
