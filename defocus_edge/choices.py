@@ -14,6 +14,8 @@ Method = Literal["threshold", "msdu", "defusion", "maganet", "lite"]
 METHODS: tuple[Method, ...] = get_args(Method)
 #: The method that reads the blur map.
 MAP_METHOD: Method = "threshold"
+#: Programs that masks may be made for.
+MaskUser = Literal["colmap"]
 #: The method where none is named and nothing asks for another one.
 DEFAULT_METHOD: Method = "threshold"
 #: Precision of the convolutions.

@@ -78,6 +78,41 @@ def find_threshold(blur_map: NDArray[np.float32], *, alpha: float | None = None,
     return _adapt(blur_map, alpha)
 
 
+def widen_mask(mask: NDArray[np.bool_], *, margin: float) -> NDArray[np.bool_]:
+    """Mark what is marked or near it.
+
+    Parameters
+    ----------
+    mask : (H, W) ndarray of bool
+    margin : float
+        Distance in px, 0 or more. Pixels whose middle is this far or less from that of a marked one are marked, too.
+
+    Returns
+    -------
+    (H, W) ndarray of bool
+        A copy.
+
+    Raises
+    ------
+    ValueError
+        If the margin is negative or not finite.
+
+    Examples
+    --------
+    >>> widen_mask(np.array([[False, False, False, True]]), margin=2)
+    array([[False,  True,  True,  True]])
+    """
+    if not 0 <= margin < np.inf:
+        msg = f"margin must be a finite number of pixels >= 0. Got: {margin}."
+        raise ValueError(msg)
+    if not mask.any():
+        return mask.copy()
+    import cv2  # here: the command line loads this module before it has checked its arguments
+
+    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distance <= margin)
+
+
 def _adapt(blur_map: NDArray[np.float32], alpha: float) -> float:
     """The adaptive threshold."""
     low, high = float(blur_map.min()), float(blur_map.max())

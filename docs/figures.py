@@ -28,6 +28,7 @@ from defocus_edge.plots import overlay_blur_map, plot_edges
 from defocus_edge.propagation.depth_boundaries import close_depth_edges
 from defocus_edge.propagation.propagate import simplify_guide
 from defocus_edge.psf import blur_with_disk, decode_srgb, encode_srgb
+from defocus_edge.thresholds import widen_mask
 
 #: Where the pictures of the documentation lie.
 PICTURES = Path(__file__).resolve().parent / "pictures"
@@ -39,6 +40,8 @@ _COLOUR_MAP = "plasma"  # that of `defocus_edge.plots`
 _FLAG = (slice(0, 130), slice(0, 130))
 # Radii in px and confidence of the two edge points whose patches are shown.
 _SHOWN_RADII, _SHOWN_CONFIDENCE = (0.75, 2.5), 0.9
+# Largest radius that a reconstruction takes for sharp, and the margin around what is blurred, px.
+_LARGEST_SHARP, _MARGIN = 2.0, 3.0
 
 
 def make_figure(columns: int, *, width: float, height: float = _HEIGHT) -> tuple[Figure, Any]:
@@ -201,6 +204,16 @@ def draw_propagation(photo: Any, estimate: BlurEstimate, folder: Path) -> None:
     save(figure, folder, "propagation.jpg")
 
 
+def draw_reconstruction(photo: Any, estimate: BlurEstimate, folder: Path) -> None:
+    """Photograph, map and mask for COLMAP."""
+    ignored = widen_mask(estimate.mask(radius=_LARGEST_SHARP), margin=_MARGIN)
+    figure, (first, second, third) = make_figure(3, width=10)
+    show(first, photo, "photograph")
+    show(second, estimate.radius, "blur map (px)", cmap=_COLOUR_MAP, vmin=0, vmax=MAX_RADIUS)
+    show(third, ~ignored, "mask: black is ignored", cmap="gray")
+    save(figure, folder, "reconstruction.jpg")
+
+
 def draw_pyramid(estimator: BlurEstimator, folder: Path) -> None:
     """Full size, half size, and the scale that each edge point was measured at; the right half is blurred by 12 px."""
     light = decode_srgb(as_image(skimage.data.coffee()))
@@ -228,7 +241,7 @@ def draw_all(folder: Path) -> None:
     estimator = BlurEstimator()
     for photo, parts in (
         (skimage.data.astronaut(), (draw_map, draw_mask, draw_deblurred)),
-        (skimage.data.chelsea(), (draw_edges, draw_patches, draw_propagation)),
+        (skimage.data.chelsea(), (draw_edges, draw_patches, draw_propagation, draw_reconstruction)),
     ):
         estimate = estimator.estimate(photo)
         for draw in parts:

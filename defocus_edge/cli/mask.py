@@ -84,6 +84,17 @@ def mask(
             help="Map of radii in px, TIFF, EXR or NPY, instead of an estimate; at most one PHOTO with it.",
         ),
     ] = None,
+    margin: Annotated[
+        float, typer.Option(metavar="PX", callback=check_not_negative, help="Widen what is blurred by this distance.")
+    ] = 0.0,
+    wanted_by: Annotated[
+        choices.MaskUser | None,
+        typer.Option(
+            "--for",
+            help="Masks for COLMAP and what reads its folders: PHOTO.png in --out, 0 = ignore, pixels as they lie in "
+            "the photo's file.",
+        ),
+    ] = None,
     probability: Annotated[
         bool, typer.Option("--probability", help="Also NAME_probability.tif: float32, 1 = blurred.")
     ] = False,
@@ -103,7 +114,8 @@ def mask(
 ) -> None:
     """Write masks of what is out of focus.
 
-    Writes NAME_mask.png, 8 bit: 255 where the photo is blurred, 0 where it is sharp.
+    Writes NAME_mask.png, 8 bit: 255 where the photo is blurred, 0 where it is sharp. With --for colmap it writes
+    photo.jpg.png for photo.jpg, 0 where the photo is blurred, 255 where it is sharp.
     """
     photos = photos or []
     options: dict[str, Any] = {"alpha": alpha, "radius": radius, "depth_penalty": depth_penalty}
@@ -114,8 +126,14 @@ def mask(
         fail("--pages all does not go with --from-map: a map belongs to one page.")
     if probability and from_map:
         fail("--probability does not go with --from-map.")
-    endings = {"mask": "_mask.png"} | ({"probability": "_probability.tif"} if probability else {})
-    jobs = plan_jobs(photos or [cast("Path", from_map)], lambda _: endings, out=out, from_map=from_map, pages=pages)
+    if wanted_by:
+        _check_reconstruction(photos, out, pages, from_map)
+    more = {"probability": "_probability.tif"} if probability else {}
+
+    def name_endings(photo: Path) -> dict[str, str]:
+        return {"mask": f"{photo.suffix}.png" if wanted_by else "_mask.png"} | more
+
+    jobs = plan_jobs(photos or [cast("Path", from_map)], name_endings, out=out, from_map=from_map, pages=pages)
     options |= {"threshold": threshold, "device": device}
     networks = None if from_map else _open_detector(method, preset, options)
 
@@ -123,7 +141,14 @@ def mask(
 
     def work(job: Job, screen: Screen) -> Record:
         return _mask_photo(
-            job, screen, networks=networks, from_map=from_map, reading=reading, alpha=alpha, radius=radius
+            *(job, screen),
+            networks=networks,
+            from_map=from_map,
+            reading=reading,
+            alpha=alpha,
+            radius=radius,
+            margin=margin,
+            marks_sharp=wanted_by is not None,
         )
 
     run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
@@ -157,6 +182,19 @@ def _check_options(
         check_map_file("--from-map", from_map, photos)
 
 
+def _check_reconstruction(photos: list[Path], out: Path | None, pages: choices.Pages, from_map: Path | None) -> None:
+    """Refuse options that masks for a reconstruction do not go with."""
+    if from_map:
+        fail("--for colmap does not go with --from-map: the mask must lie as the pixels of its photo do.")
+    if pages == "all":
+        fail("--for colmap does not go with --pages all: COLMAP reads the first page alone.")
+    if out is None:
+        fail("--for colmap needs --out: beside the photos COLMAP would take the masks for photos.")
+    same = [photo for photo in photos if photo.parent.resolve() == out.resolve()]
+    if same:
+        fail(f"--out must be another folder than that of the photos: COLMAP would take masks for photos. Got: {out}.")
+
+
 def _open_detector(
     method: choices.Method, preset: str | None, options: Mapping[str, Any]
 ) -> LazyNetworks[BlurDetector]:
@@ -180,8 +218,13 @@ def _mask_photo(
     reading: Mapping[str, Any],
     alpha: float | None,
     radius: float | None,
+    margin: float,
+    marks_sharp: bool,
 ) -> Record:
-    """Write the mask of one photo, from the networks or from a map; return the entry of the JSON document."""
+    """Write the mask of one photo, from the networks or from a map; return the entry of the JSON document.
+
+    With `marks_sharp`, what is sharp is white, and the pixels lie as in the file of the photo.
+    """
     from defocus_edge.files.images import read_image, write_picture
     from defocus_edge.files.maps import write_map
 
@@ -198,11 +241,26 @@ def _mask_photo(
     else:
         mask = _mask_map(job, cast("Path", from_map), reading=reading, alpha=alpha, radius=radius)
         record = {"method": MAP_METHOD, **_name_threshold(MAP_METHOD, 0, alpha, radius), "map": str(from_map)}
-    write_picture(job.outputs["mask"], mask)
+    if margin:
+        from defocus_edge.thresholds import widen_mask
+
+        mask = widen_mask(mask, margin=margin)
+    write_picture(job.outputs["mask"], _lay_as_stored(~mask, job.source, reading) if marks_sharp else mask)
     height, width = mask.shape
     record |= {"height": height, "width": width, "blurred_share": round(float(mask.mean()), DECIMALS)}
     screen.say(f"{job.title}: {mask.mean():.1%} blurred -> {job.list_outputs()}")
     return record
+
+
+def _lay_as_stored(mask: NDArray[np.bool_], photo: Path, reading: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """The mask of an upright photo, turned as the pixels lie in its file: COLMAP does not turn them upright."""
+    import numpy as np
+
+    from defocus_edge.files.metadata import find_orientation
+    from defocus_edge.files.photos import read_photo
+    from defocus_edge.files.samples import turn_back
+
+    return np.ascontiguousarray(turn_back(mask, find_orientation(read_photo(photo, **reading).metadata)))
 
 
 def _mask_map(

@@ -241,3 +241,8 @@ def turn_upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
         array, orientation = np.swapaxes(array, 0, 1), orientation - 4
     flips: dict[int, Any] = {2: np.s_[:, ::-1], 3: np.s_[::-1, ::-1], 4: np.s_[::-1]}
     return array[flips[orientation]] if orientation in flips else array
+
+
+def turn_back(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Undo `turn_upright`: a quarter turn is undone by the one the other way, all others by themselves."""
+    return turn_upright(array, {6: 8, 8: 6}.get(orientation, orientation))

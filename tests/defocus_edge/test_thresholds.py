@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from defocus_edge.thresholds import DEFAULT_ALPHA, DEFAULT_RADII, find_threshold, threshold_blur_map
+from defocus_edge.thresholds import DEFAULT_ALPHA, DEFAULT_RADII, find_threshold, threshold_blur_map, widen_mask
 
 MAP = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=np.float32)
 
@@ -89,3 +89,21 @@ def test_a_higher_alpha_marks_no_further_pixel(blur_map, one, other):
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"defocus_edge.{name}")
     assert doctest.testmod(module, extraglobs={"np": np}).failed == 0
+
+
+@pytest.mark.parametrize("margin", [0, 1, 1.5, 3.2, 100])
+def test_a_wider_mask_is_all_that_is_near_enough(margin):
+    mask = np.random.default_rng(0).random((12, 15)) > 0.97
+    rows, cols = np.indices(mask.shape)
+    near = [np.hypot(rows - row, cols - col) <= margin for row, col in np.argwhere(mask)]
+    np.testing.assert_array_equal(widen_mask(mask, margin=margin), np.any(near, axis=0))
+
+
+def test_an_empty_mask_stays_empty():
+    assert not widen_mask(np.zeros((4, 5), bool), margin=3).any()
+
+
+@pytest.mark.parametrize("margin", [-1, np.nan, np.inf])
+def test_wrong_margins_are_refused(margin):
+    with pytest.raises(ValueError, match="margin must be a finite number"):
+        widen_mask(np.ones((4, 5), bool), margin=margin)
