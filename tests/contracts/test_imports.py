@@ -44,6 +44,7 @@ ROOMS = {
             *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
             "masks",
         },
+        "napari_plugin": {*GROUND, "networks", "propagation", "plots", "pipeline", "masks"},
         "cli": {
             *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
             *("methods", "masks", "web"),
