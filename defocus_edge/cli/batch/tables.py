@@ -39,7 +39,7 @@ def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = 
     Removes a table of the other kind that an earlier run wrote. If the file cannot be written, it raises OSError and
     leaves an existing one.
     """
-    rows = [_make_row(record.picture, record.summary) for record in _sort(records) if record.summary]
+    rows = [_make_row(record.picture, record.summary) for record in sort_records(records) if record.summary]
     path = folder / f"summary.{kind}"
     if kind == "parquet":
         _write_parquet(path, rows)
@@ -58,7 +58,7 @@ def write_failures(folder: Path, records: Iterable[Record]) -> Path | None:
     OSError and leaves an existing one.
     """
     path = folder / FAILURES
-    rows = [(_make_text(record.picture), _make_text(record.error)) for record in _sort(records) if record.error]
+    rows = [(make_text(record.picture), make_text(record.error)) for record in sort_records(records) if record.error]
     if rows:
         _write_csv(path, _FAILURE_COLUMNS, rows)
         return path
@@ -82,7 +82,7 @@ def _read_header(path: Path) -> list[str] | None:
         return None
 
 
-def _sort(records: Iterable[Record]) -> list[Record]:
+def sort_records(records: Iterable[Record]) -> list[Record]:
     """Records in the order of their pictures."""
     return sorted(records, key=lambda record: record.picture)
 
@@ -90,7 +90,7 @@ def _sort(records: Iterable[Record]) -> list[Record]:
 def _make_row(picture: str, summary: MapSummary) -> tuple[str | int | float, ...]:
     """Values of the columns of the summary."""
     return (
-        _make_text(picture),
+        make_text(picture),
         summary.height,
         summary.width,
         *(round(value, DECIMALS) for value in (summary.blurred_share, summary.median_radius, summary.p95_radius)),
@@ -99,7 +99,7 @@ def _make_row(picture: str, summary: MapSummary) -> tuple[str | int | float, ...
     )
 
 
-def _make_text(text: str) -> str:
+def make_text(text: str) -> str:
     """Text for UTF-8, which the names of files need not fit."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
