@@ -20,6 +20,7 @@ from defocus_edge.cli.estimate import estimate
 from defocus_edge.cli.export import export
 from defocus_edge.cli.info import info
 from defocus_edge.cli.mask import mask
+from defocus_edge.cli.rank.command import rank
 from defocus_edge.cli.streams import SIGNAL_BASE, open_closed_streams, stop_on_signals
 
 
@@ -52,7 +53,7 @@ def describe(
     """
 
 
-for _command in (estimate, mask, deblur, batch, export, info):
+for _command in (estimate, mask, deblur, batch, rank, export, info):
     app.command()(_command)
 
 

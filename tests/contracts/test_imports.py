@@ -39,9 +39,10 @@ ROOMS = {
         "pipeline": {*GROUND, "files", "networks", "propagation", "estimation"},
         "methods": {*GROUND, "networks"},
         "masks": {*GROUND, "files", "networks", "pipeline", "methods"},
+        "culling": {*GROUND, "files"},
         "cli": {
             *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
-            *("methods", "masks"),
+            *("methods", "masks", "culling"),
         },
         "__main__": {"cli"},
     },

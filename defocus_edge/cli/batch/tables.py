@@ -44,9 +44,9 @@ def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = 
     if kind == "parquet":
         _write_parquet(path, rows)
     else:
-        _write_csv(path, list(SUMMARY_COLUMNS), rows)
+        write_csv(path, list(SUMMARY_COLUMNS), rows)
     other = path.with_suffix(".csv" if kind == "parquet" else ".parquet")
-    if _read_header(other) == list(SUMMARY_COLUMNS):
+    if read_header(other) == list(SUMMARY_COLUMNS):
         other.unlink()
     return path
 
@@ -60,14 +60,14 @@ def write_failures(folder: Path, records: Iterable[Record]) -> Path | None:
     path = folder / FAILURES
     rows = [(make_text(record.picture), make_text(record.error)) for record in sort_records(records) if record.error]
     if rows:
-        _write_csv(path, _FAILURE_COLUMNS, rows)
+        write_csv(path, _FAILURE_COLUMNS, rows)
         return path
-    if _read_header(path) == _FAILURE_COLUMNS:
+    if read_header(path) == _FAILURE_COLUMNS:
         path.unlink()
     return None
 
 
-def _read_header(path: Path) -> list[str] | None:
+def read_header(path: Path) -> list[str] | None:
     """Names of the columns of a table, by which our own are known; None if there is none that can be read."""
     if not path.is_file():
         return None
@@ -112,16 +112,21 @@ def _escape(value: Any) -> Any:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write a CSV file, whole or not at all."""
-    from defocus_edge.files.atomic import atomic_write
-
+def format_csv(header: list[str], rows: Iterable[tuple[Any, ...]]) -> str:
+    """Text of a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(tuple(map(_escape, row)) for row in rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    from defocus_edge.files.atomic import atomic_write
+
     with atomic_write(path) as temporary:
-        temporary.write_bytes(text.getvalue().encode("utf-8"))
+        temporary.write_bytes(format_csv(header, rows).encode("utf-8"))
 
 
 def _write_parquet(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:
