@@ -48,7 +48,7 @@ BurstRule = Literal["time", "folder", "all"]
 DEFAULT_GAP = 2.0
 #: Programs for which ratings are written beside photographs.
 SidecarKind = Literal["lightroom", "darktable", "both"]
-#: The preset for work on many pictures: a tenth of the time of the default.
+#: The preset for work on many pictures: a seventh of the time of the default, see docs/speed.md.
 FAST_PRESET = "edge-fast"
 #: The preset that is used when none is named.
 DEFAULT_PRESET = "edge-v2"
