@@ -110,10 +110,12 @@ def rank(
 
     reading = {"raw": raw, "max_pixels": max_pixels}
     ranking = Ranking(folder, networks, boxes=given, faces=finder, reading=reading, debug=debug)
+    is_written = True
     try:
         ranking.run(pictures, by=by, gap=gap, soft_above=soft_above, xmp=xmp)
     finally:  # Ctrl-C, too: bursts that are done have their rows
-        is_written = _write_table(ranking.records, out, is_printed=not json_output)
+        if ranking.records:
+            is_written = _write_table(ranking.records, out, is_printed=not json_output)
     if json_output:
         typer.echo(json.dumps(ranking.records, indent=2))
     if not is_written or ranking.has_failed:
