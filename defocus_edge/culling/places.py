@@ -24,8 +24,8 @@ BoolArray = NDArray[np.bool_]
 GRID_SIDE = 256
 #: What a frame was judged by: the region in focus, the sharpest box of a burst where nothing is in focus, or boxes.
 PlaceKind = Literal["region", "sharpest box", "boxes", "faces"]
-# A cell belongs to the region if it is in focus in more than this share of the frames of the best cell.
-_VOTES_ABOVE = 0.5
+# Regions count as equally like the others if they agree so far: sums of the same numbers differ by their order.
+_LIKENESS_DECIMALS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,24 +85,37 @@ def find_region(grids: Sequence[FloatArray]) -> tuple[BoolArray, PlaceKind]:
     Returns
     -------
     region : (H, W) ndarray of bool
-        The largest connected region of the cells that are in focus in more than half as many frames as the cell that
-        most frames have in focus. So neither one frame with its focus elsewhere moves the region, nor many frames that
-        missed it. In focus are radii up to the package's threshold (`find_threshold`) for all frames together.
+        Each frame has its largest connected region in focus. Of these, the one that is most like those of all other
+        frames (sum of intersection over union), and of equals the largest. So neither one frame with its focus
+        elsewhere moves the region, nor many frames that missed it. In focus are radii up to the package's threshold
+        (`find_threshold`) for all frames together.
     kind : {'region', 'sharpest box'}
         The latter if nothing is in focus: the region is then the box of a quarter of the sides with the smallest sum of
         the smallest radii of all frames.
     """
     stack = np.stack(grids)
-    votes = (stack <= find_threshold(stack)).sum(axis=0)
-    region = np.zeros(votes.shape, dtype=bool)
-    if not votes.any():
+    threshold = find_threshold(stack)
+    regions = np.stack([_find_largest(grid <= threshold) for grid in grids])
+    areas = regions.sum(axis=(1, 2))
+    if not areas.any():
+        region = np.zeros(stack.shape[1:], dtype=bool)
         row, column, height, width = summarize_map(stack.min(axis=0)).sharpest_box
         region[row : row + height, column : column + width] = True
         return region, "sharpest box"
-    candidates = votes > _VOTES_ABOVE * votes.max()
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(candidates.astype(np.uint8), connectivity=8)
-    largest = 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA]))  # 0 is the ground
-    return np.asarray(labels == largest), "region"
+    cells = regions.reshape(len(regions), -1).astype(np.float32)
+    common = cells @ cells.T  # exact: whole numbers below 2^24
+    unions = np.maximum(areas[:, np.newaxis] + areas - common, 1)
+    likeness = (common / unions).sum(axis=1).round(_LIKENESS_DECIMALS)
+    best = max(range(len(regions)), key=lambda number: (likeness[number], areas[number]))
+    return regions[best], "region"
+
+
+def _find_largest(mask: BoolArray) -> BoolArray:
+    """The largest connected region of a mask; nothing if there is none."""
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count == 1:  # the ground alone
+        return mask
+    return np.asarray(labels == 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA])))
 
 
 def _measure_group(views: Sequence[View]) -> list[Measurement]:

@@ -47,6 +47,18 @@ def test_the_largest_region_counts():
     assert region.sum() == 64
 
 
+def test_two_frames_with_their_focus_on_different_things():
+    """What both have in focus by chance does not count: the larger thing does."""
+    grids = [make_map(0.6), make_map(6.0, ground=0.9)]
+    for grid in grids:
+        grid[0, 0] = 0.5
+    region, _ = find_region(grids)
+    assert region[GROUND].all()
+    assert region.sum() == 400
+    found = measure_views([make_view(str(number), grid) for number, grid in enumerate(grids)])
+    assert [round(measurement.radius, 3) for measurement in found] == [6.0, 0.9]
+
+
 def test_nothing_in_focus():
     grids = [make_map(3.0, ground=5.0), make_map(2.5, ground=4.0)]
     region, kind = find_region(grids)
