@@ -43,6 +43,15 @@ DEFAULT_MAX_PIXELS = 178_956_970
 BatchEngine = Literal["local", "ray"]
 #: Kind of the table that a batch writes.
 TableKind = Literal["csv", "parquet"]
+#: How the frames of a folder are put together to compare them: by time and camera, by folder, or all of them.
+BurstRule = Literal["time", "folder", "all"]
+#: Longest time in s from one frame of a burst to the next. Clocks of whole seconds make a second of any fraction, and
+#: people who press the button again and again take about one.
+DEFAULT_GAP = 2.0
+#: Programs for which ratings are written beside photographs.
+SidecarKind = Literal["lightroom", "darktable", "both"]
+#: The preset for work on many pictures: a seventh of the time of the default, see docs/speed.md.
+FAST_PRESET = "edge-fast"
 #: The preset that is used when none is named.
 DEFAULT_PRESET = "edge-v2"
 #: The preset of each method that finds blurred pixels, unless another is named.

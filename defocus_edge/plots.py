@@ -65,7 +65,7 @@ def plot_blur_map(blur_map: npt.ArrayLike, *, max_radius: float | None = None, t
     """
     radii = _check_blur_map(blur_map)
     top = _check_max_radius(max_radius)
-    return _frame(_colour(_resize(radii), top), top=top, is_cut=bool(radii.max() > top), title=title)
+    return _frame(colour_radii(_resize(radii), top), top=top, is_cut=bool(radii.max() > top), title=title)
 
 
 def overlay_blur_map(
@@ -118,7 +118,7 @@ def overlay_blur_map(
             raise ValueError(f"confidence must have shape {grey.shape} and be between 0 and 1. Got: {got}.")
         share = share * _resize(trust)[..., np.newaxis]
     background = 255 * _resize(grey)[..., np.newaxis]
-    blend = background + share * (_colour(_resize(radii), top) - background)
+    blend = background + share * (colour_radii(_resize(radii), top) - background)
     return _frame(_to_bytes(blend), top=top, is_cut=bool(radii.max() > top), title=title)
 
 
@@ -169,7 +169,7 @@ def plot_edges(
             rule = f"point_radius must have shape {is_depth.shape} and be finite at pattern edges"
             n_missing = radii.size - np.isfinite(radii).sum()
             raise ValueError(f"{rule}. Got: shape {radii.shape}, {n_missing} not finite. Give one radius per point.")
-        colours[~is_depth] = _colour(radii[~is_depth], _check_max_radius(max_radius))
+        colours[~is_depth] = colour_radii(radii[~is_depth], _check_max_radius(max_radius))
     canvas = np.repeat(_to_bytes(255 * _EDGE_BACKGROUND * grey)[..., np.newaxis], 3, axis=2)
     order = np.argsort(is_depth, kind="stable")  # depth edges last, on top
     _draw_dots(canvas, places[order], colours[order], side=1 + max(grey.shape) // _PX_PER_EDGE_DOT)
@@ -241,8 +241,8 @@ def _to_bytes(values: npt.NDArray[np.floating[Any]]) -> ByteArray:
     return result
 
 
-def _colour(radii: FloatArray, top: float) -> ByteArray:
-    """RGB colours of radii on the scale from 0 to `top` px."""
+def colour_radii(radii: FloatArray, top: float) -> ByteArray:
+    """RGB colours of radii in px, any shape, on the scale from 0 to `top` px; larger ones get the colour of the top."""
     return make_colour_table()[_to_bytes(radii * np.float32(255 / top))]
 
 

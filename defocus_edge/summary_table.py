@@ -1,4 +1,4 @@
-"""The table of summaries of maps: its columns, a row, and the bytes of a CSV file. Imports nothing heavy."""
+"""The table of summaries of maps: its columns, a row, and the text of a CSV file. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def _escape(value: Any) -> Any:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Bytes of a CSV file in UTF-8."""
+def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Text of a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(tuple(map(_escape, row)) for row in rows)
-    return text.getvalue().encode("utf-8")
+    return text.getvalue()

@@ -20,6 +20,7 @@ from defocus_edge.cli.estimate import estimate
 from defocus_edge.cli.export import export
 from defocus_edge.cli.info import info
 from defocus_edge.cli.mask import mask
+from defocus_edge.cli.rank.command import rank
 from defocus_edge.cli.serve import serve
 from defocus_edge.cli.streams import SIGNAL_BASE, open_closed_streams, stop_on_signals
 
@@ -53,7 +54,7 @@ def describe(
     """
 
 
-for _command in (estimate, mask, deblur, batch, serve, export, info):
+for _command in (estimate, mask, deblur, batch, rank, serve, export, info):
     app.command()(_command)
 
 

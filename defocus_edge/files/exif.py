@@ -1,4 +1,4 @@
-"""EXIF, which has the structure of a TIFF file: reads and resets the orientation, copies entries from and into TIFF.
+"""EXIF, which has the structure of a TIFF file: reads texts, reads and resets the orientation, copies entries.
 
 Values are copied as bytes, so that entries that this module does not know are kept as well.
 """
@@ -13,6 +13,10 @@ from dataclasses import dataclass
 #: Orientation, resolution (3), Software, DateTime, Artist, Copyright, EXIF and GPS, and Windows' five (XPTitle …).
 PHOTO_TAGS = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853, *range(40091, 40096)}
 _ORIENTATION = 274
+_EXIF_DIRECTORY = 34665
+# Make, Model, DateTimeOriginal, its fraction of a second, BodySerialNumber; Canon's CR3 has all in first directories.
+_TEXT_TAGS = {271, 272, _EXIF_DIRECTORY, 36867, 37521, 42033}
+_TEXT = 2
 _UPRIGHT = 1
 # All tags that there are.
 _ANY_TAG = range(2**16)
@@ -49,6 +53,17 @@ def read_orientation(exif: bytes) -> int:
     place, code = found
     (orientation,) = struct.unpack_from(code, exif, place)
     return int(orientation) if 1 <= orientation <= 8 else _UPRIGHT
+
+
+def read_texts(exif: bytes) -> dict[int, str]:
+    """Texts of the first directory and of the EXIF directory by tag; ValueError if EXIF is damaged."""
+    try:
+        entries = _read_first_directory(exif, _TEXT_TAGS)
+    except (struct.error, KeyError) as error:
+        raise ValueError("damaged directories") from error
+    entries |= entries.pop(_EXIF_DIRECTORY, _Entry(0, 0, b"", {})).below or {}
+    texts = {code: entry.value for code, entry in entries.items() if entry.kind == _TEXT}
+    return {code: value.partition(b"\0")[0].decode("ascii", "replace").strip() for code, value in texts.items()}
 
 
 def set_upright(exif: bytes) -> bytes:

@@ -9,7 +9,8 @@ from pathlib import Path
 START_LENGTH = 32
 JPEG_START, PNG_START = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 SUN_START = b"\x59\xa6\x6a\x95"
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+CLASSIC_TIFF_STARTS = (b"II*\0", b"MM\0*")
+TIFF_STARTS = (*CLASSIC_TIFF_STARTS, b"II+\0", b"MM\0+")
 GIF_STARTS = (b"GIF87a", b"GIF89a")
 JPEG_SUFFIXES, PNG_SUFFIXES, TIFF_SUFFIXES = (".jpg", ".jpeg"), (".png",), (".tif", ".tiff")
 #: Pictures without loss that can be written, masks among them.

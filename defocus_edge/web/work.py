@@ -142,7 +142,7 @@ def measure_photo(
         write_picture(folder / f"{photo.stem}_blur.png", preview)
     summary = summarize_map(radius)
     with atomic_write(folder / f"{photo.stem}_summary.csv") as temporary:
-        temporary.write_bytes(format_csv(list(SUMMARY_COLUMNS), [make_row(photo.name, summary)]))
+        temporary.write_bytes(format_csv(list(SUMMARY_COLUMNS), [make_row(photo.name, summary)]).encode("utf-8"))
     probability, threshold = None, find_threshold(radius)
     if method != MAP_METHOD:
         found = _open_detector(method).detect(image, progress=progress)

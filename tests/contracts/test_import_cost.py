@@ -39,6 +39,8 @@ def test_importing_the_package_loads_nothing_heavy():
         ["deblur", "photo.jpg", "--preset", "no-such-preset"],
         ["batch", "no-such-folder", "maps"],
         ["batch", "photos", "maps", "--num-gpus", "1"],
+        ["rank", "--help"],
+        ["rank", "no-such-folder"],
         ["export", "--help"],
         ["export", "edge-v1", "--onnx", "file.txt"],
         ["export", "no-such-preset", "--onnx", "file.onnx"],

@@ -40,6 +40,7 @@ ROOMS = {
         "pipeline": {*GROUND, "files", "networks", "propagation", "estimation"},
         "methods": {*GROUND, "networks"},
         "masks": {*GROUND, "files", "networks", "pipeline", "methods"},
+        "culling": {*GROUND, "files"},
         "web": {
             *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
             "masks",
@@ -47,7 +48,7 @@ ROOMS = {
         "napari_plugin": {*GROUND, "networks", "propagation", "plots", "pipeline", "masks"},
         "cli": {
             *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
-            *("methods", "masks", "web"),
+            *("methods", "masks", "culling", "web"),
         },
         "__main__": {"cli"},
     },

@@ -76,7 +76,7 @@ def test_preview_holds_the_map_in_its_aspect(shape):
     assert width < preview.shape[1] <= width + 250
     content = find_map(preview, shape)
     assert content.shape == (height, width, 3)
-    assert (content == plots._colour(np.full((1, 1), 2.9, np.float32), MAX_RADIUS)).all()
+    assert (content == plots.colour_radii(np.full((1, 1), 2.9, np.float32), MAX_RADIUS)).all()
 
 
 def test_colours_are_fixed_to_radii(ramp):
@@ -98,7 +98,7 @@ def test_small_maps_are_enlarged_px_by_px(ramp):
 def test_large_maps_are_averaged():
     checkers = np.indices((2400, 3200)).sum(axis=0) % 2 * np.float32(5.8)
     content = find_map(plot_blur_map(checkers), checkers.shape)
-    assert (content == plots._colour(np.full((1, 1), 2.9, np.float32), MAX_RADIUS)).all()
+    assert (content == plots.colour_radii(np.full((1, 1), 2.9, np.float32), MAX_RADIUS)).all()
 
 
 def test_radii_above_the_scale_are_marked_on_the_bar(ramp):

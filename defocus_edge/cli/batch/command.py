@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from defocus_edge.cli.batch.local_engine import LocalEngine
     from defocus_edge.cli.batch.ray_engine import RayEngine
     from defocus_edge.cli.batch.records import Item, Work
+    from defocus_edge.cli.batch.report import ReportWriter
 
 PARQUET = Extra("parquet", "pyarrow", "Parquet tables")
 
@@ -84,6 +85,10 @@ def batch(
     ] = 1,
     preview: Annotated[bool, typer.Option("--preview", help="Also NAME_blur.png: the map in colours.")] = False,
     summary: Annotated[choices.TableKind, typer.Option(help="Kind of the table.")] = "csv",
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Also report.html: a page with thumbnails and histograms, in one file."),
+    ] = False,
     engine: Annotated[choices.BatchEngine, typer.Option(help="Processes of this computer, or Ray Data.")] = "local",
     ray_address: Annotated[
         str | None,
@@ -121,6 +126,7 @@ def batch(
     endings = MAP_ENDINGS if preview else {"map": MAP_ENDINGS["map"]}
     items, others, unread = _plan(in_dir, out_dir, patterns or (), endings, pages)
     prepare_folder(out_dir, name="OUT_DIR")
+    writer, side = _plan_report(in_dir, out_dir, len(items)) if report else (None, 0)
     from defocus_edge.cli.batch.run import run_items
     from defocus_edge.cli.batch.work import PictureWork
     from defocus_edge.files.folders import InUseError, hold
@@ -129,11 +135,11 @@ def batch(
     options |= {"max_radius": max_radius, "edge_step": edge_step, "precision": precision}
     options |= {"depth_threshold": depth_threshold}
     reading = {"bit_depth": bit_depth, "raw": raw, "max_pixels": max_pixels}
-    work = PictureWork(preset, options, reading, skips_existing=skip_existing, debug=debug)
+    work = PictureWork(preset, options, reading, skips_existing=skip_existing, thumbnail_side=side, debug=debug)
     workers = _make_engine(work, engine, jobs=jobs, num_gpus=num_gpus or 0, address=ray_address)
     try:
         with hold(out_dir):  # another run would take unfinished files for leftovers
-            is_complete = run_items(workers, items, out_dir, table_kind=summary)
+            is_complete = run_items(workers, items, out_dir, table_kind=summary, report=writer)
     except InUseError:
         fail(f"Another run is writing to {out_dir}. Wait for its end, or choose another folder.")
     if others:
@@ -190,6 +196,18 @@ def _plan(
         return plan_items(folder, pictures, out, endings, pages=pages), text, unread
     except ValueError as error:
         fail(str(error))
+
+
+def _plan_report(folder: Path, out: Path, count: int) -> tuple[ReportWriter, int]:
+    """What writes the report, and the side of its thumbnails in px; no file of somebody else is replaced."""
+    from defocus_edge.cli.batch.report import REPORT, ReportWriter, is_foreign
+    from defocus_edge.cli.batch.thumbnails import choose_side
+
+    path = out / REPORT
+    if is_foreign(path):
+        rule = "--report must not replace a file that batch did not write"
+        fail(f"{rule}. Got: {path}. Move it, or choose another folder.")
+    return ReportWriter(path, folder=folder, count=count), choose_side(count)
 
 
 def _make_engine(

@@ -1,11 +1,11 @@
-"""Messages to and from the workers of a batch. They can be pickled and are small: no pictures, no maps."""
+"""Messages to and from the workers of a batch. They can be pickled and are small: thumbnails, no pictures, no maps."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from defocus_edge.thresholds import MapSummary
@@ -22,6 +22,16 @@ class Item:
     outputs: dict[str, Path]
     #: Page of the file, from 0; None for the first of a file whose others are not worked on, or that has no others.
     page: int | None = None
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture for the report."""
+
+    #: JPEG file.
+    data: bytes
+    height: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,8 @@ class Record:
     is_fatal: bool = False
     #: What should be known of the picture although it was measured.
     remarks: tuple[str, ...] = ()
+    #: The picture and its map for the report, by kind (``picture``, ``map``); empty without a report.
+    thumbnails: Mapping[str, Thumbnail] = field(default_factory=dict)
 
 
 #: The work on one picture. It can be pickled. It reports in the record what is wrong with the picture; an error that it

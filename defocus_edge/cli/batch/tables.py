@@ -23,14 +23,14 @@ def write_summary(folder: Path, records: Iterable[Record], *, kind: TableKind = 
     Removes a table of the other kind that an earlier run wrote. If the file cannot be written, it raises OSError and
     leaves an existing one.
     """
-    rows = [make_row(record.picture, record.summary) for record in _sort(records) if record.summary]
+    rows = [make_row(record.picture, record.summary) for record in sort_records(records) if record.summary]
     path = folder / f"summary.{kind}"
     if kind == "parquet":
         _write_parquet(path, rows)
     else:
-        _write_csv(path, list(SUMMARY_COLUMNS), rows)
+        write_csv(path, list(SUMMARY_COLUMNS), rows)
     other = path.with_suffix(".csv" if kind == "parquet" else ".parquet")
-    if _read_header(other) == list(SUMMARY_COLUMNS):
+    if read_header(other) == list(SUMMARY_COLUMNS):
         other.unlink()
     return path
 
@@ -42,16 +42,16 @@ def write_failures(folder: Path, records: Iterable[Record]) -> Path | None:
     OSError and leaves an existing one.
     """
     path = folder / FAILURES
-    rows = [(make_text(record.picture), make_text(record.error)) for record in _sort(records) if record.error]
+    rows = [(make_text(record.picture), make_text(record.error)) for record in sort_records(records) if record.error]
     if rows:
-        _write_csv(path, _FAILURE_COLUMNS, rows)
+        write_csv(path, _FAILURE_COLUMNS, rows)
         return path
-    if _read_header(path) == _FAILURE_COLUMNS:
+    if read_header(path) == _FAILURE_COLUMNS:
         path.unlink()
     return None
 
 
-def _read_header(path: Path) -> list[str] | None:
+def read_header(path: Path) -> list[str] | None:
     """Names of the columns of a table, by which our own are known; None if there is none that can be read."""
     if not path.is_file():
         return None
@@ -66,17 +66,17 @@ def _read_header(path: Path) -> list[str] | None:
         return None
 
 
-def _sort(records: Iterable[Record]) -> list[Record]:
+def sort_records(records: Iterable[Record]) -> list[Record]:
     """Records in the order of their pictures."""
     return sorted(records, key=lambda record: record.picture)
 
 
-def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
+def write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
     """Write a CSV file, whole or not at all."""
     from defocus_edge.files.atomic import atomic_write
 
     with atomic_write(path) as temporary:
-        temporary.write_bytes(format_csv(header, rows))
+        temporary.write_bytes(format_csv(header, rows).encode("utf-8"))
 
 
 def _write_parquet(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from defocus_edge.cli.batch.records import Item, Record
+from defocus_edge.cli.batch.records import Item, Record, Thumbnail
 from defocus_edge.cli.console import Job, Screen, describe_error, list_file_errors, tell_image_warnings
 from defocus_edge.cli.estimate import describe_request, estimate_photo, open_estimator
 
@@ -46,8 +46,8 @@ class PictureWork:
     The preset and options are those of `open_estimator`; `reading` are options of `read_image`. The networks are loaded
     for the first picture that needs them, and kept. `skips_existing` skips pictures whose outputs all exist and are
     whole, with a map that is not older than the picture and names no other preset or settings. Maps are summarized as
-    read back from their files, so that everybody who reads them finds the same numbers. An unexpected error ends the
-    process, with `debug` after a traceback.
+    read back from their files, so that everybody who reads them finds the same numbers. With a `thumbnail_side` in px
+    the records have thumbnails. An unexpected error ends the process, with `debug` after a traceback.
     """
 
     def __init__(
@@ -57,10 +57,11 @@ class PictureWork:
         reading: Mapping[str, Any] | None = None,
         *,
         skips_existing: bool = False,
+        thumbnail_side: int = 0,
         debug: bool = False,
     ) -> None:
         self._preset, self._options, self._reading = preset, options, reading or {}
-        self._skips_existing, self._debug = skips_existing, debug
+        self._skips_existing, self._thumbnail_side, self._debug = skips_existing, thumbnail_side, debug
         self._networks: LazyNetworks[BlurEstimator] | None = None
         self._description: dict[str, Any] | None = None
 
@@ -70,9 +71,11 @@ class PictureWork:
         summary = self._find_finished(item) if self._skips_existing else None
         is_new, error, is_fatal = summary is None, None, False
         remarks: list[str] = []
+        thumbnails: Mapping[str, Thumbnail] = {}
         try:
             with tell_image_warnings(lambda text: remarks.append(_shorten(text, item))):
                 summary = summary or self._do(item, screen)
+            thumbnails = self._make_thumbnails(item, summary)
         except list_file_errors() as fault:
             error = _shorten(describe_error(fault, item.source), item)
         except typer.Exit:  # from `LazyNetworks`, which has written why
@@ -82,7 +85,17 @@ class PictureWork:
                 traceback.print_exc()
             raise
         seconds = round(time.perf_counter() - started, 3)
-        return Record(item.picture, summary, error, seconds, is_new, screen.warning, is_fatal, tuple(remarks))
+        return Record(
+            item.picture, summary, error, seconds, is_new, screen.warning, is_fatal, tuple(remarks), thumbnails
+        )
+
+    def _make_thumbnails(self, item: Item, summary: MapSummary) -> Mapping[str, Thumbnail]:
+        """Thumbnails for the report, if there is one."""
+        if not self._thumbnail_side:
+            return {}
+        from defocus_edge.cli.batch.thumbnails import make_thumbnails
+
+        return make_thumbnails(item, summary.sharpest_box, side=self._thumbnail_side, reading=self._reading)
 
     def _find_finished(self, item: Item) -> MapSummary | None:
         """Summary of the map of a finished picture; None if the picture must be done, perhaps again."""

@@ -307,7 +307,7 @@ def test_no_space_for_the_tables(run, monkeypatch, pictures, out):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tables, "_write_csv", refuse)
+    monkeypatch.setattr(tables, "write_csv", refuse)
     code, err = run(pictures, out)
     assert code == 1
     assert err[-1] == "Error: the tables cannot be written: No space left on device"

@@ -1,0 +1,1 @@
+"""Bursts of a folder: `command` reads what is asked for, `run` measures and rates, `table` writes the order."""
