@@ -13,14 +13,12 @@ from napari.qt.threading import create_worker
 from napari.utils import progress
 from napari.utils.notifications import show_error
 
-from defocus_edge.choices import MAP_METHOD, METHODS
+from defocus_edge.choices import FAST_PRESET, MAP_METHOD, METHODS
 from defocus_edge.napari_plugin.stacks import count_slices, detect_slices, estimate_slices
 from defocus_edge.networks.preset_files import list_presets
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.plots import choose_scale_top
 
-#: The preset that the widget begins with: somebody waits.
-FAST_PRESET = "edge-fast"
 #: Colours of maps, as in all pictures of the package.
 COLOUR_MAP = "plasma"
 _open_estimator = lru_cache(2)(BlurEstimator)

@@ -15,14 +15,14 @@ import gradio as gr
 import numpy as np
 
 from defocus_edge.arrays import ImageWarning
-from defocus_edge.choices import MAP_METHOD, METHODS
+from defocus_edge.choices import DEFAULT_PRESET, FAST_PRESET, MAP_METHOD, METHODS
 from defocus_edge.estimation.reduction import TooSmallError
 from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.web.work import Result, measure_photo, sharpen_photo, write_mask
 
 #: Presets of the map that the page offers, the fast one first: somebody waits.
-PAGE_PRESETS = ("edge-fast", "edge-v2")
+PAGE_PRESETS = (FAST_PRESET, DEFAULT_PRESET)
 #: Seconds after which what somebody uploaded and what was made of it is deleted.
 KEPT_SECONDS = 3600
 #: People who may wait at once; others are told to come back.
@@ -81,7 +81,10 @@ def build_page(root: Path, *, limits: PageLimits, examples: list[Path]) -> gr.Bl
             with gr.Column(scale=1, min_width=280):
                 photo = gr.File(label="Photograph", type="filepath", elem_id="photo")
                 preset = gr.Dropdown(
-                    list(PAGE_PRESETS), value=PAGE_PRESETS[0], label="Map", info="edge-v2 is more exact, and slower."
+                    list(PAGE_PRESETS),
+                    value=PAGE_PRESETS[0],
+                    label="Map",
+                    info=f"{DEFAULT_PRESET} is more exact, and slower.",
                 )
                 method = gr.Dropdown(
                     [(_METHOD_LABELS.get(name, f"network {name}"), name) for name in METHODS],

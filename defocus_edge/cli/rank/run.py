@@ -11,7 +11,6 @@ import typer
 
 from defocus_edge.choices import DEFAULT_GAP, BurstRule, SidecarKind
 from defocus_edge.cli.console import (
-    DECIMALS,
     Record,
     Screen,
     describe_error,
@@ -27,6 +26,7 @@ from defocus_edge.files.images import read_image
 from defocus_edge.files.sidecars.box_tables import Box
 from defocus_edge.files.sidecars.captures import read_capture
 from defocus_edge.files.sidecars.xmp import name_sidecars, write_rating
+from defocus_edge.summary_table import DECIMALS
 
 if TYPE_CHECKING:
     from defocus_edge.culling.faces import FaceFinder
