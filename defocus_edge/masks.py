@@ -148,7 +148,9 @@ class BlurDetector:
         from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
 
         stride = SEGMENTATION_NETWORKS[self.method].stride
-        evaluator = MapEvaluator(trained.model, stride=stride, largest_side=largest_side, overlap=overlap)
+        evaluator = MapEvaluator(
+            trained.model, stride=stride, largest_side=largest_side, overlap=overlap, seen_side=trained.seen_side
+        )
         return trained.threshold if threshold is None else threshold, evaluator.predict
 
     def detect(self, image: ArrayLike | str | Path, *, progress: Callable[[int, int], None] | None = None) -> BlurMask:

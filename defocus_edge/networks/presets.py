@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from defocus_edge.arrays import MIN_SIDE
 from defocus_edge.choices import DEFAULT_PRESET
-from defocus_edge.networks.config_values import build_config, is_number
+from defocus_edge.networks.config_values import LARGEST_NUMBER, build_config, is_number
 from defocus_edge.networks.keras_policy import use_own_policy
 from defocus_edge.networks.preset_files import (
     CONFIG_FILE,
@@ -53,12 +54,15 @@ class SegmentationPreset:
         Takes (B, H, W, 3) RGB in [0, 1], gives (B, H, W, K) logits; the last channel is the answer.
     threshold : float
         Probability above which a pixel counts as blurred, calibrated for the weights.
+    seen_side : int or None
+        Longest side in px of what the network sees: larger pictures are reduced. None for all in full size.
     """
 
     network: str
     config: Any
     model: keras.Model
     threshold: float
+    seen_side: int | None = None
 
 
 def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
@@ -135,12 +139,17 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
     if not (is_number(threshold) and 0 <= threshold <= 1):
         msg = f"{path} does not describe {found}: threshold must be between 0 and 1. Got: {shorten(repr(threshold))}."
         raise PresetError(msg)
+    seen_side = values.pop("seen_side", None)
+    if not (seen_side is None or (type(seen_side) is int and MIN_SIDE <= seen_side <= LARGEST_NUMBER)):
+        rule = f"seen_side must be a whole number from {MIN_SIDE} to {LARGEST_NUMBER}"
+        msg = f"{path} does not describe {found}: {rule}. Got: {shorten(repr(seen_side))}."
+        raise PresetError(msg)
     config = _describe(path, found, SEGMENTATION_NETWORKS[found].config_class, values)
     with _blame_weights(folder), use_own_policy():
         check_weights(folder / WEIGHTS_FILE)
         model = build_segmentation_network(found, config)
         model.load_weights(folder / WEIGHTS_FILE)
-    return SegmentationPreset(found, config, model, float(threshold))
+    return SegmentationPreset(found, config, model, float(threshold), seen_side)
 
 
 def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
@@ -160,7 +169,8 @@ def save_segmentation_preset(
 
     `half` stores the kernels in float16, which takes half the space. The network still computes in float32.
     """
-    config = {"network": preset.network, "threshold": preset.threshold, **asdict(preset.config)}
+    own = {"network": preset.network, "threshold": preset.threshold, "seen_side": preset.seen_side}
+    config = {name: value for name, value in own.items() if value is not None} | asdict(preset.config)
     return _save_preset(preset.model, Path(folder), config, metadata, half=half)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from defocus_edge.networks.config_values import LARGEST_NUMBER
 from training.data.sources import DEVELOPMENT_STRIDE
 from training.masks.choices import Network
 from training.runs.settings import (
@@ -25,6 +26,8 @@ from training.runs.settings import (
 MaskOptimizerName = Literal["sgd", "adam", "muon"]
 #: Sides of crops must be multiples of it, px: the largest stride of the networks.
 SIDE_STEP = 32
+#: Settings that do something only with photographs and scenes mixed.
+MIXTURE = ("photo_share", "smallest_scale", "largest_scale", "blurred_share")
 #: Factor on the size of a photograph.
 Scale = Annotated[float, Field(ge=0.1, le=4)]
 #: Largest turn in rad that may be asked for: π, rounded up.
@@ -55,6 +58,8 @@ class MaskTrainingSettings(StageSettings):
     largest_scale: Scale = 1.2
     #: Share of these crops that are blurred as a whole.
     blurred_share: Share = 0.06
+    #: Longest side in px of what the trained network sees: larger pictures are reduced to it; 0 for full size.
+    seen_side: Annotated[int, Field(ge=0, le=LARGEST_NUMBER)] = 0
     optimizer: MaskOptimizerName = "muon"
     learning_rate: Share = 2e-3
     #: Momentum of SGD.

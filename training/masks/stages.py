@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from training.masks.efficientnet import fill_encoder
 from training.masks.model import MaskTrainer
 from training.masks.samplers import MaskSampler, MixedSampler, PairSampler, PhotoSampler
 from training.masks.scenes import MIXED_FAMILIES, MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
-from training.masks.settings import MaskTrainingSettings
+from training.masks.settings import MIXTURE, MaskTrainingSettings
 from training.masks.training import MaskTask
 from training.masks.vgg16 import fill_from_imagenet
 from training.runs.checkpoints import CheckpointError, find_checkpoint, load_network
@@ -76,7 +76,9 @@ class MaskRun(TrainingRun):
         """Calibrate the network and write the preset; `trained` are the scores on held-back crops."""
         settings = self.config.settings
         network, threshold, scores = calibrate_network(self.trainer, self.scenes())
-        preset = SegmentationPreset(settings.network, self.config.architecture, network, threshold)
+        preset = SegmentationPreset(
+            settings.network, self.config.architecture, network, threshold, settings.seen_side or None
+        )
         own = {
             "settings": asdict(settings),
             "development_crops": trained,
@@ -113,6 +115,8 @@ def open_mask_run(
         Called with a line if the training begins with other weights than the settings ask for.
     """
     settings = config.settings
+    if dataset != Dataset.MIXED:
+        _refuse_mixture(settings, dataset)
     keras.utils.set_random_seed(settings.seed)
     sampler, development, scenes = _open_data(settings, dataset, root)
     photos = None if unlabelled is None else PhotoSampler(unlabelled, side=settings.side)
@@ -123,6 +127,14 @@ def open_mask_run(
         elif fault := fill_from_imagenet(trainer.network, config.architecture):
             say(f"VGG16 begins with random weights, not those of ImageNet: {fault}")
     return MaskRun(config, folder, resume, trainer, sampler, development, scenes, photos, dataset)
+
+
+def _refuse_mixture(settings: MaskTrainingSettings, dataset: Dataset) -> None:
+    """Refuse settings of the mixture with data that are not mixed, where they would do nothing."""
+    for field in fields(settings):
+        if field.name in MIXTURE and getattr(settings, field.name) != field.default:
+            msg = f"{field.name} goes with the dataset mixed only. Got: {getattr(settings, field.name)} with {dataset}."
+            raise ValueError(msg)
 
 
 def _open_data(

@@ -214,6 +214,7 @@ def _design_segmentation(folder: Path) -> _Design:
         "threshold": preset.threshold,
         "largest_side": LARGEST_SIDE,
         "overlap": OVERLAP,
+        **({"seen_side": preset.seen_side} if preset.seen_side else {}),
     }
     return _Design(network.title, graph, [image], {result: probability}, properties)
 

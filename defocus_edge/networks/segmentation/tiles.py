@@ -1,10 +1,11 @@
-"""Segmentation networks on pictures of any size: padded to the stride, and cut into overlapping tiles if large."""
+"""Segmentation networks on pictures of any size: padded to the stride; large ones reduced, or cut into tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ class MapEvaluator:
     pooling sees the same grid in each. Across an overlap the weight of one tile falls linearly while that of the other
     rises.
 
+    A network that was trained on whole photographs of about `seen_side` px gets larger ones reduced to that; its map is
+    enlarged again.
+
     Parameters
     ----------
     model : keras.Model
@@ -39,10 +43,19 @@ class MapEvaluator:
         Side in px above which the picture is cut into tiles, rounded down to the stride. It bounds the memory.
     overlap : int
         Smallest overlap of tiles in px, less than half of `largest_side`.
+    seen_side : int, optional
+        Longest side in px of what the network sees; larger pictures are averaged down. Unless given, it sees all
+        pictures in full size.
     """
 
     def __init__(
-        self, model: keras.Model, *, stride: int, largest_side: int = LARGEST_SIDE, overlap: int = OVERLAP
+        self,
+        model: keras.Model,
+        *,
+        stride: int,
+        largest_side: int = LARGEST_SIDE,
+        overlap: int = OVERLAP,
+        seen_side: int | None = None,
     ) -> None:
         side = largest_side // stride * stride
         if side < stride or not 0 <= overlap < side / 2:
@@ -51,7 +64,7 @@ class MapEvaluator:
                 f"Got: {largest_side} and {overlap}."
             )
             raise ValueError(msg)
-        self._stride, self._side, self._overlap = stride, side, overlap
+        self._stride, self._side, self._overlap, self._seen_side = stride, side, overlap, seen_side
         self._compiled = compile_inference(
             lambda image: ops.sigmoid(model(image, training=False)[..., -1]), [((1, None, None, 3), "float32")]
         )
@@ -63,6 +76,19 @@ class MapEvaluator:
 
         `progress` is called with (tiles done, all tiles).
         """
+        height, width = image.shape[:2]
+        if self._seen_side and max(height, width) > self._seen_side:
+            scale = self._seen_side / max(height, width)
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+            probability = self._predict_all(small, progress)
+            return np.asarray(cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR))
+        return self._predict_all(image, progress)
+
+    def _predict_all(
+        self, image: NDArray[np.float32], progress: Callable[[int, int], None] | None
+    ) -> NDArray[np.float32]:
+        """Probability of each pixel of a picture as it is, whole or in tiles."""
         height, width = image.shape[:2]
         rows, cols = (self._cut_axis(size) for size in (height, width))
         tiles = [(row, col) for row in rows for col in cols]

@@ -1,5 +1,6 @@
 """Presets of the blur-detection networks: half the size, the same network."""
 
+import dataclasses
 import json
 
 import h5py
@@ -48,12 +49,24 @@ def test_what_is_saved_is_loaded(preset, rng, tmp_path):
     np.testing.assert_allclose(one, other, atol=0.02 * np.abs(one).max())
 
 
+def test_the_size_that_the_network_sees_is_kept(preset, tmp_path):
+    reduced = dataclasses.replace(preset, seen_side=448)
+    assert load_segmentation_preset(save_segmentation_preset(reduced, tmp_path / "reduced", {})).seen_side == 448
+    save_segmentation_preset(preset, tmp_path / "full", {})
+    assert load_segmentation_preset(tmp_path / "full").seen_side is None
+    assert "seen_side" not in json.loads((tmp_path / "full" / CONFIG_FILE).read_text())
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
         *(
             ({"threshold": value}, r"config\.json does not describe msdu: threshold must be between 0 and 1\. Got: ")
             for value in ("high", "0.5", float("nan"), -0.1, 1.5, 10**400, True, None)
+        ),
+        *(
+            ({"seen_side": value}, r"does not describe msdu: seen_side must be a whole number from 20 to 4096\. Got: ")
+            for value in ("big", 19, 4097, 64.0, True)
         ),
         (
             {"width": 1e9},

@@ -269,3 +269,25 @@ def test_a_failed_download_is_told(monkeypatch):
 
     monkeypatch.setattr(vgg16.keras.applications, "VGG16", fail)
     assert "URL fetch failure" in vgg16.fill_from_imagenet(None, MsduNetConfig())
+
+
+def test_settings_of_the_mixture_are_refused_with_other_data(pairs_root, tmp_path):
+    config = tmp_path / "mixture.toml"
+    config.write_text(f"{CONFIG}photo_share = 0.5\n")
+    options = ["--root", pairs_root, "--out", tmp_path / "run", "--config", config, "--dataset", "pairs"]
+    result = CliRunner().invoke(app, ["msdu", *map(str, options)])
+    assert result.exit_code == 2
+    assert "photo_share goes with the dataset mixed only" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_preset_says_what_size_the_network_sees(pairs_root, tmp_path):
+    config = tmp_path / "seen.toml"
+    config.write_text(f"{CONFIG}seen_side = 32\n")
+    options = ["--root", pairs_root, "--out", tmp_path / "run", "--config", config, "--dataset", "pairs"]
+    result = CliRunner().invoke(app, ["msdu", *map(str, options)])
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "run" / "preset"
+    assert json.loads((folder / "config.json").read_text())["seen_side"] == 32
+    image = np.random.default_rng(0).random((64, 48, 3), dtype=np.float32)
+    coarse = BlurDetector("msdu", preset=folder).detect(image).probability
+    assert coarse.shape == (64, 48)

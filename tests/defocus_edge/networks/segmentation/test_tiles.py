@@ -1,5 +1,6 @@
 """Maps of pictures of any size: padding, tiles, seams."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -101,3 +102,19 @@ def test_progress_counts_tiles(network, rng):
 def test_sides_out_of_range_are_refused(network, side, overlap):
     with pytest.raises(ValueError, match=rf"largest_side must be .* Got: {side} and {overlap}\."):
         MapEvaluator(network, stride=STRIDE, largest_side=side, overlap=overlap)
+
+
+@pytest.mark.parametrize("shape", [(120, 200), (200, 120), (64, 65)])
+def test_a_network_may_see_large_pictures_reduced(network, shape, rng):
+    image = rng.random((*shape, 3), dtype=np.float32)
+    evaluator = MapEvaluator(network, stride=STRIDE, seen_side=64)
+    size = [round(side * 64 / max(shape)) for side in shape]
+    small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(predict_whole(network, small), shape[::-1], interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(evaluator.predict(image), expected, atol=1e-5)
+
+
+def test_small_pictures_are_seen_as_they_are(network, rng):
+    image = rng.random((48, 64, 3), dtype=np.float32)
+    reduced = MapEvaluator(network, stride=STRIDE, seen_side=64).predict(image)
+    np.testing.assert_array_equal(reduced, MapEvaluator(network, stride=STRIDE).predict(image))
