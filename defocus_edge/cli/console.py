@@ -33,7 +33,8 @@ MAP_ENDING = "_blur"
 SOME_FILES_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 #: Decimals of shares and radii in the JSON document and in tables.
 DECIMALS = 4
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Control characters, and what Python makes of bytes that are no UTF-8, which some streams refuse.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # Seconds over which the speed is averaged for the time that is left: one file may take a minute.
 _SPEED_PERIOD = 600.0
 
@@ -63,9 +64,14 @@ def fail(message: str, *, code: int = USAGE_ERROR) -> NoReturn:
     raise typer.Exit(code)
 
 
-def escape_controls(text: str, *, but: str = "") -> str:
+def escape_controls(text: str) -> str:
     """Text with their codes, such as x1b, for control characters, which would steer a terminal or break a row."""
-    return _CONTROLS.sub(lambda found: found[0] if found[0] in but else f"\\x{ord(found[0]):02x}", text)
+
+    def escape(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+    return _CONTROLS.sub(escape, text)
 
 
 def describe_error(error: BaseException, path: Path) -> str:
@@ -164,7 +170,7 @@ class Screen:
 
     def say(self, text: str, *, style: str | None = None) -> None:
         """Write one line; the style shows on a terminal only."""
-        text = escape_controls(text, but="\n")
+        text = escape_controls(text)
         if self._stream:
             self._bars.console.print(text, style=style, soft_wrap=True, markup=False, highlight=False, emoji=False)
         else:
@@ -300,7 +306,8 @@ def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, sc
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the other files are done
         if debug and not isinstance(error, list_file_errors()):
-            screen.say(traceback.format_exc())
+            for line in traceback.format_exc().splitlines():
+                screen.say(line)
         record["error"] = page + describe_error(error, job.source)
         screen.say(f"Error: {record['error']}", style="red")
 
