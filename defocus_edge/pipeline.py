@@ -31,6 +31,7 @@ from defocus_edge.files.images import load_with_depth
 from defocus_edge.networks.context import ContextEvaluator
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.engines import start_engine
+from defocus_edge.networks.forks import check_process
 from defocus_edge.networks.presets import load_context_weights
 from defocus_edge.propagation.settings import PropagationSettings, choose_propagation
 
@@ -255,12 +256,15 @@ class BlurEstimator:
             If the picture has no edge: nothing shows how blurred it is.
         ValueError, TypeError
             If `image` is no picture, `edges` does not fit it, or it is too small for radii of `max_radius`.
+        ForkError
+            In a process that was forked from one that had started networks. It is a `RuntimeError`.
 
         Warns
         -----
         ImageWarning
             If the picture uses less than 1/8 of its range, or if all its edges are depth edges.
         """
+        check_process()
         settings = self.settings if max_radius is None else replace(self.settings, max_radius=max_radius)
         picture, bits = load_with_depth(image, bit_depth=bit_depth)
         _warn_of_small_range(picture)
