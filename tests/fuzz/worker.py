@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import json
-import os
 import re
 import resource
 import shutil
@@ -95,6 +94,5 @@ def try_input(name: str, data: bytes, home: Path) -> tuple[str, str] | None:
 
 
 if __name__ == "__main__":
-    os.nice(5)
     place, out, first_number, stride, *chosen = sys.argv[1:]
     work(Path(place), Path(out), chosen, int(first_number), int(stride))
