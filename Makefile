@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check docs bench tables clean
+.PHONY: demo test check docs bench fuzz tables clean
 .DELETE_ON_ERROR:
 
 # The main job on a real photograph that comes with scikit-image.
@@ -28,6 +28,11 @@ docs: .venv/docs.stamp
 
 bench: .venv/test.stamp
 	$(BIN)/python -m tests.benchmarks
+
+# Changed files through every reader, in processes of their own.
+MINUTES ?= 10
+fuzz: .venv/test.stamp
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 # The tables of the README and of docs, from the commands that their markers name, with the pictures that these need.
 tables: .venv/test.stamp

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from typing import IO
 
 _STDERR = 2
 _DESCRIPTOR_LOCK = threading.Lock()
@@ -76,6 +77,16 @@ def _filter_stdout() -> Iterator[None]:
         sys.stdout.write(_WARNINGS.sub("", held.getvalue()))
 
 
+def _open_holder() -> IO[bytes] | None:
+    """File in memory, or else a temporary one; None where neither can be made: what libraries print then passes."""
+    try:
+        if hasattr(os, "memfd_create"):  # Linux: needs no folder for temporary files
+            return os.fdopen(os.memfd_create("defocus-edge"), "w+b")
+        return tempfile.TemporaryFile()
+    except OSError:
+        return None
+
+
 @contextlib.contextmanager
 def hold_stderr(choose: Callable[[bytes, BaseException | None], bytes]) -> Iterator[None]:
     """Hold back all that is written to file descriptor 2, by C and C++ libraries too.
@@ -88,7 +99,12 @@ def hold_stderr(choose: Callable[[bytes, BaseException | None], bytes]) -> Itera
         yield
         return
     error: BaseException | None = None
-    with tempfile.TemporaryFile() as held:
+    holder = _open_holder()
+    if holder is None:
+        os.close(original)
+        yield
+        return
+    with holder as held:
         sys.stderr.flush()
         os.dup2(held.fileno(), _STDERR)
         try:

@@ -15,6 +15,7 @@ from defocus_edge.choices import AUTO, MAP_METHOD, METHOD_PRESETS, METHODS, Meth
 from defocus_edge.files.images import load_image
 from defocus_edge.methods import choose_method
 from defocus_edge.networks.devices import choose_device, use_device
+from defocus_edge.networks.forks import check_process
 from defocus_edge.networks.presets import load_segmentation_preset
 from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
 from defocus_edge.pipeline import BlurEstimator
@@ -122,6 +123,7 @@ class BlurDetector:
         if method not in METHODS:
             msg = f"method must be one of {METHODS}. Got: {method!r}."
             raise ValueError(msg)
+        check_process()
         self.method = method
         self.device = choose_device(device)
         self._measure: Callable[..., NDArray[np.float32]]
@@ -171,9 +173,12 @@ class BlurDetector:
         ------
         NoEdgesError
             With the method ``threshold``, if the picture has no pattern edge.
+        ForkError
+            As for `BlurEstimator.estimate`.
         ValueError, TypeError
             If `image` is no picture.
         """
+        check_process()
         with use_device(self.device):
             probability = self._measure(load_image(image), progress=progress)
         return BlurMask(probability, probability > self.threshold, self.method, self.preset, self.threshold)

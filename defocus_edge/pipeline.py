@@ -27,13 +27,14 @@ from defocus_edge.choices import (
     ReadOut,
 )
 from defocus_edge.estimation.edges import EdgeSettings
-from defocus_edge.estimation.light_range import LEAST_SHARE
+from defocus_edge.estimation.light_range import warn_of_small_range
 from defocus_edge.estimation.result import BlurEstimate, EstimatorSettings
 from defocus_edge.estimation.stages import measure, spread, trust_depth_edges
 from defocus_edge.files.images import load_with_depth
 from defocus_edge.networks.context import ContextEvaluator
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.engines import start_engine
+from defocus_edge.networks.forks import check_process
 from defocus_edge.networks.presets import load_context_weights
 from defocus_edge.propagation.settings import PropagationSettings, choose_propagation
 
@@ -99,17 +100,16 @@ class BlurEstimator:
         at half its size, a quarter and so on. ``"auto"`` goes on while the shorter side keeps 96 px, and to 96 px of
         radius at most. 6 is the single scale of the paper.
     edge_step : int
-        Measure about one edge point in `edge_step`. Even one point needs the maps around it, so thinning saves little
-        time: on the photographs astronaut and coffee of scikit-image, a step of 3 took 0.9 of the processor's time and
-        moved the map by 6 % on average.
+        Measure about one edge point in `edge_step`. Even one point needs the maps around it, so thinning saves little:
+        3 took 0.9 of the time on two photographs and moved the map by 6 % on average.
     grid_step : {1, 3}, optional
         With 3, the networks look at the middle of each square of 3×3 px that holds edge points, and its points share
         the answer. That is no longer exact, but less than half the work. Unless given, it is that of the networks; all
         presets have 1.
     precision : {'float32', 'bfloat16'}
         Precision of the networks' convolutions. On these photographs, on a processor with bfloat16 instructions,
-        bfloat16 took 0.65 of the time; 1.2 % of the points moved by 0.125 px or more, the map by 0.003 px (0.3 %) on
-        average, and by up to 1.5 px where an edge point changed from pattern to depth edge.
+        bfloat16 took 0.65 of the time and moved the map by 0.003 px on average, by up to 1.5 px where an edge point
+        became a depth edge.
     device : str
         ``"auto"`` (the first GPU that the backend sees, else the CPU), ``"cpu"``, or ``"gpu:0"``.
     engine : {'auto', 'onnxruntime', 'keras'}
@@ -260,12 +260,15 @@ class BlurEstimator:
             If the picture has no edge: nothing shows how blurred it is.
         ValueError, TypeError
             If `image` is no picture, `edges` does not fit it, or it is too small for radii of `max_radius`.
+        ForkError
+            In a process that was forked from one that had started networks. It is a `RuntimeError`.
 
         Warns
         -----
         ImageWarning
             If the picture uses less than 1/8 of its range, or if all its edges are depth edges.
         """
+        check_process()
         loaded = [load_with_depth(image, bit_depth=bit_depth)]
         return self._estimate_loaded(loaded, edges, max_radius=max_radius, progress=progress)
 
@@ -317,6 +320,7 @@ class BlurEstimator:
         if isinstance(images, str | PathLike):
             msg = f"images must be several pictures or paths. Got: one path, {str(images)!r}. Pass it to estimate."
             raise TypeError(msg)
+        check_process()
         load = partial(_load_alone, bit_depth=bit_depth)
         return self._stream(load_ahead(load, images), errors == "return", max_radius=max_radius, progress=progress)
 
@@ -347,7 +351,7 @@ class BlurEstimator:
         """Estimate the map of a picture, which is taken out of its list, so that it can be freed early."""
         settings = self.settings if max_radius is None else replace(self.settings, max_radius=max_radius)
         picture, bits = loaded.pop()
-        _warn_of_small_range(picture)
+        warn_of_small_range(picture)
         pictures = [picture]  # the list holds the only reference to the copy
         del picture
         blur = measure(
@@ -394,11 +398,3 @@ class BlurEstimator:
 def _load_alone(image: ArrayLike | str | Path, *, bit_depth: BitDepth) -> _Loaded:
     """Picture and its bits, alone in a list."""
     return [load_with_depth(image, bit_depth=bit_depth)]
-
-
-def _warn_of_small_range(image: NDArray[np.float32]) -> None:
-    """Warn if a picture uses so little of its range that it was probably read with too many bits."""
-    share = float(np.ptp(image))
-    if 0 < share < LEAST_SHARE:
-        msg = f"The picture uses {share:.1%} of its range. If its samples have fewer bits, set the bit depth."
-        warnings.warn(ImageWarning(msg), stacklevel=3)

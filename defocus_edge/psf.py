@@ -37,8 +37,8 @@ _OVERSAMPLING = 32
 _GAUSSIAN_REACH = 4.0
 # Smallest standard deviation of a Gaussian, px: a point, for a radius of 0.
 _LEAST_SIGMA = 1e-6
-# A polygon needs three corners.
-_FEWEST_BLADES = 3
+# A polygon needs three corners. Lenses have up to 20 blades; the limit bounds the time.
+_FEWEST_BLADES, _MOST_BLADES = 3, 128
 
 
 def disk_kernel(radius: float) -> FloatArray:
@@ -68,7 +68,7 @@ def polygon_kernel(radius: float, *, blades: int = 6, angle: float = 0.0) -> Flo
     radius : float
         Radius of the disk in px, >= 0.
     blades : int
-        Corners of the regular polygon, >= 3.
+        Corners of the regular polygon, 3 to 128.
     angle : float
         Degrees from the axis of the columns to the first corner.
 
@@ -87,8 +87,8 @@ def polygon_kernel(radius: float, *, blades: int = 6, angle: float = 0.0) -> Flo
     A regular polygon with circumradius R and θ = 2π/blades has the second moment R² (2 + cos θ) / 12 along each axis,
     and a disk r²/4. Hence R = r √(3 / (2 + cos θ)).
     """
-    if blades < _FEWEST_BLADES:
-        raise ValueError(f"blades must be at least {_FEWEST_BLADES}. Got: {blades}.")
+    if not _FEWEST_BLADES <= blades <= _MOST_BLADES:
+        raise ValueError(f"blades must be between {_FEWEST_BLADES} and {_MOST_BLADES}. Got: {blades}.")
     if not np.isfinite(angle):
         raise ValueError(f"angle must be a finite number of degrees. Got: {angle}.")
     return _polygon_kernel(_check_radius(radius), int(blades), float(angle) % (360 / blades))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 #: Decimals of shares and radii.
 DECIMALS = 4
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Control characters, and what Python makes of bytes that are no UTF-8, which some streams refuse.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 #: Columns of the summary and their types in NumPy and Arrow.
 SUMMARY_COLUMNS = {
     "picture": "string",
@@ -30,9 +31,14 @@ SUMMARY_COLUMNS = {
 }
 
 
-def escape_controls(text: str, *, but: str = "") -> str:
+def escape_controls(text: str) -> str:
     """Text with their codes, such as x1b, for control characters, which would steer a terminal or break a row."""
-    return _CONTROLS.sub(lambda found: found[0] if found[0] in but else f"\\x{ord(found[0]):02x}", text)
+
+    def escape(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+    return _CONTROLS.sub(escape, text)
 
 
 def make_row(picture: str, summary: MapSummary) -> tuple[str | int | float, ...]:

@@ -23,7 +23,7 @@ def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
     OSError, ImageReadError
         If the file cannot be read.
     ValueError
-        If `kind` is unknown, or no pixel has a depth.
+        If `kind` is unknown, no pixel has a depth, or one is too small to be divided by.
     """
     if kind not in ("disparity", "depth"):
         raise ValueError(f"kind must be 'disparity' or 'depth'. Got: {kind!r}.")
@@ -31,7 +31,10 @@ def read_inverse_depth(path: str | Path, *, kind: str) -> NDArray[np.float32]:
     holes = values <= 0
     if holes.all():
         raise ValueError(f"'{path}' must hold depth > 0 somewhere. Got: none.")
-    inverse = values if kind == "disparity" else 1 / np.where(holes, 1, values)
+    with np.errstate(over="ignore"):
+        inverse = values if kind == "disparity" else 1 / np.where(holes, 1, values)
+    if not np.isfinite(inverse).all():
+        raise ValueError(f"'{path}' must hold depth whose inverse is finite. Got: {values[~holes].min()}.")
     return fill_holes(np.where(holes, 0, inverse).astype(np.float32), holes)
 
 

@@ -17,6 +17,8 @@ from synth.rendering import Sample
 
 MANIFEST = "manifest.jsonl"
 RUN = "run.json"
+# Numbers of samples in a manifest are smaller; others are damage.
+_MOST_SAMPLES = 10**9
 #: Folder and suffix of each kind of file.
 FILES = {
     "picture": ("pictures", ".png"),
@@ -117,22 +119,29 @@ def _check_run(out: Path, run: dict[str, Any]) -> None:
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
         different = sorted(key for key in {*earlier, *run} if earlier.get(key) != run.get(key))
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise FolderError(f"'{path}' must describe a run. Got: {error}. Choose another folder.") from error
     if different:
-        got = ", ".join(f"{key} {earlier.get(key)!r} there and {run.get(key)!r} now" for key in different)
+        got = ", ".join(f"{_name_key(key)} {earlier.get(key)!r} there and {run.get(key)!r} now" for key in different)
         raise FolderError(f"out must hold samples of the same run to go on with. Got: {got}. Choose another folder.")
 
 
+def _name_key(key: str) -> str:
+    """Key of a description for messages; one that is no name comes from damage."""
+    return key if key.isidentifier() else repr(key)
+
+
 def _read_manifest(out: Path) -> dict[int, str]:
-    """Lines by sample; a line that was cut off when the machine stopped is dropped."""
+    """Lines by sample; a line that was cut off when the machine stopped is dropped, and so is what is no such line."""
     path = out / MANIFEST
     lines: dict[int, str] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []:
         try:
-            lines[int(json.loads(line)["sample"])] = line
-        except (ValueError, LookupError, TypeError):
+            number = json.loads(line)["sample"]
+        except (ValueError, LookupError, TypeError, RecursionError):
             continue
+        if type(number) is int and 0 <= number < _MOST_SAMPLES:
+            lines[number] = line
     return lines
 
 

@@ -156,7 +156,7 @@ class Screen:
 
     def say(self, text: str, *, style: str | None = None) -> None:
         """Write one line; the style shows on a terminal only."""
-        text = escape_controls(text, but="\n")
+        text = escape_controls(text)
         if self._stream:
             self._bars.console.print(text, style=style, soft_wrap=True, markup=False, highlight=False, emoji=False)
         else:
@@ -292,7 +292,8 @@ def _attempt(step: Callable[[Job, Screen], Record], job: Job, record: Record, sc
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the other files are done
         if debug and not isinstance(error, list_file_errors()):
-            screen.say(traceback.format_exc())
+            for line in traceback.format_exc().splitlines():
+                screen.say(line)
         record["error"] = page + describe_error(error, job.source)
         screen.say(f"Error: {record['error']}", style="red")
 

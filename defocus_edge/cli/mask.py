@@ -272,7 +272,7 @@ def _mask_map(
     from defocus_edge.files.maps import read_map
     from defocus_edge.thresholds import threshold_blur_map
 
-    blur_map = read_map(from_map)
+    blur_map = read_map(from_map, max_pixels=reading["max_pixels"])
     photo_shape = blur_map.shape if job.source == from_map else read_image(job.source, **reading).shape[:2]
     if photo_shape != blur_map.shape:
         rule = f"the map must have the size of the photo, {photo_shape}"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
+
+from defocus_edge.arrays import ImageWarning
 
 FloatArray = NDArray[np.float32]
 
@@ -32,3 +36,11 @@ def find_step(image: FloatArray) -> float:
     """Step between the values of a picture of 8 bits in [0, 1], which is 1/255; 0 if other values occur."""
     values = image[:: max(1, len(image) // _SAMPLE_ROWS)] / _STEP
     return float(_STEP) if np.abs(values - np.rint(values)).max() < _ROUNDING else 0.0
+
+
+def warn_of_small_range(image: NDArray[np.float32]) -> None:
+    """Warn if a picture uses so little of its range that it was probably read with too many bits."""
+    share = float(np.ptp(image))
+    if 0 < share < LEAST_SHARE:
+        msg = f"The picture uses {share:.1%} of its range. If its samples have fewer bits, set the bit depth."
+        warnings.warn(ImageWarning(msg), stacklevel=4)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from defocus_edge.files.folders import hold
+
 PathLike = str | os.PathLike[str]
 # Exceptions that parsers raise at damaged files: a wrong header can point anywhere and ask for any amount of memory.
 BROKEN_FILE = (
@@ -100,8 +102,9 @@ def atomic_write(path: PathLike) -> Iterator[Path]:
         reason = f"cannot write into the folder {quote(target.parent)}. Got: {error.strerror}. {advice}."
         raise OSError(error.errno, reason) from error
     try:
-        yield temporary
-        move_durably(temporary, target)
+        with hold(temporary):  # else another run could take it for what a killed one left
+            yield temporary
+            move_durably(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -43,6 +43,13 @@ def decode_exr(data: bytes) -> npt.NDArray[Any]:
     return values
 
 
+def read_exr_size(data: bytes) -> tuple[int, int]:
+    """Width and height by the header; ValueError if the file is damaged."""
+    first, last = _open_only_part(data, header_only=True).header["dataWindow"]
+    width, height = (int(size) for size in np.asarray(last, np.int64) - np.asarray(first, np.int64) + 1)
+    return width, height
+
+
 def read_exr_comments(data: bytes) -> str:
     """Description of the map; empty if there is none."""
     return str(_open_only_part(data, header_only=True).header.get(_COMMENTS, ""))

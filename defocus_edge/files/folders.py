@@ -53,13 +53,26 @@ def is_leftover(path: Path) -> bool:
 def remove_leftovers(folder: Path) -> int:
     """Remove the unfinished files of killed runs from a folder and all below it, and count them.
 
-    No other process may be writing there.
+    Files that a process is still writing stay, such as those of another run into a folder below. Systems without locks
+    cannot tell them.
     """
     places = ((Path(place), names) for place, _, names in os.walk(folder))
     leftovers = [path / name for path, names in places for name in names if is_leftover(Path(name))]
+    leftovers = [path for path in leftovers if not _is_held(path)]
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether another process holds a file."""
+    try:
+        with hold(path):
+            return False
+    except InUseError:
+        return True
+    except OSError:  # it is gone, or cannot be opened
+        return False
 
 
 @contextmanager

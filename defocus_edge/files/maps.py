@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defocus_edge.arrays import check_map, check_radius_map
+from defocus_edge.choices import DEFAULT_MAX_PIXELS
 from defocus_edge.files.atomic import (
     BROKEN_FILE,
     ImageReadError,
@@ -25,8 +26,9 @@ from defocus_edge.files.atomic import (
     quote,
     read_bytes,
 )
-from defocus_edge.files.exr import decode_exr, encode_exr, read_exr_comments
-from defocus_edge.files.kinds import MAP_SUFFIXES
+from defocus_edge.files.exr import decode_exr, encode_exr, read_exr_comments, read_exr_size
+from defocus_edge.files.formats.sizes import check_pixels, check_size
+from defocus_edge.files.kinds import MAP_SUFFIXES, TIFF_SUFFIXES
 from defocus_edge.files.tiff import decode_float_page
 
 FloatArray = npt.NDArray[np.float32]
@@ -86,13 +88,16 @@ def _encode_map(array: FloatArray, suffix: str, text: str) -> bytes:
     return buffer.getvalue()
 
 
-def read_map(path: PathLike) -> FloatArray:
+def read_map(path: PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> FloatArray:
     """Read a map of floats: TIFF, OpenEXR or ``.npy``, from `write_map` or another program.
 
     Parameters
     ----------
     path : str or path
         Ends in ``.tif``, ``.tiff``, ``.npy`` or ``.exr``. If an EXR file has several channels, ``Y`` is the map.
+    max_pixels : int, optional
+        Files whose header tells more pixels are refused before they take memory; ``.npy`` files are never larger in
+        memory than on the disk.
 
     Returns
     -------
@@ -104,23 +109,29 @@ def read_map(path: PathLike) -> FloatArray:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ImageReadError
-        If the file is damaged or does not hold one finite 2-D array of floats, or for ``.exr`` without the extra
-        ``exr`` and some TIFF files without ``imagecodecs``. It is a `ValueError`.
+        If the file is damaged, has too many pixels or does not hold one finite 2-D array of floats, or for ``.exr``
+        without the extra ``exr`` and some TIFF files without ``imagecodecs``. It is a `ValueError`.
     ValueError
         If the suffix is none of these.
     """
     suffix = check_suffix(path, MAP_SUFFIXES)
     data = read_bytes(path)
     with _blame_map(path):
+        if suffix == ".exr":
+            check_pixels(*read_exr_size(data), path, max_pixels, kind="map")
+        elif suffix in TIFF_SUFFIXES:
+            check_size(data, path, max_pixels, kind="map")
         array = _DECODERS.get(suffix, decode_float_page)(data)
     if array.dtype.kind != "f":
         advice = "A preview is no map: pass the float file"
         raise ImageReadError(f"map {quote(path)} must hold floats. Got: {array.dtype}. {advice}.")
+    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, and are refused
+        values = np.asarray(array, dtype=np.float32)
     try:
-        check_map(array, f"map {quote(path)}")
+        check_map(values, f"map {quote(path)}")
     except ValueError as error:
         raise ImageReadError(str(error)) from error
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return np.ascontiguousarray(values)
 
 
 @contextmanager
@@ -130,6 +141,8 @@ def _blame_map(path: PathLike) -> Iterator[None]:
         yield
     except ImportError as error:
         raise ImageReadError(f"Cannot read map {quote(path)}: {error}") from error
+    except ImageReadError:
+        raise
     except UnsupportedError as error:
         raise ImageReadError(f"Cannot read map {quote(path)}. Got: {error}.") from error
     except BROKEN_FILE as error:
@@ -158,7 +171,7 @@ def read_map_description(path: PathLike) -> str:
 
 def read_radius_map(path: PathLike, shape: tuple[int, ...]) -> FloatArray:
     """Blur map of a picture of `shape` (H, W): `read_map`, with an `ImageReadError` if it does not fit."""
-    blur_map = read_map(path)
+    blur_map = read_map(path, max_pixels=max(DEFAULT_MAX_PIXELS, math.prod(shape)))
     try:
         return check_radius_map(blur_map, shape)
     except ValueError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from defocus_edge._extras import ONNX, ONNXRUNTIME
 from defocus_edge.choices import AUTO, ENGINES, Engine, Precision
 from defocus_edge.networks.devices import choose_device, has_nvidia_gpu, use_device
+from defocus_edge.networks.forks import check_process
 from defocus_edge.networks.presets import load_edge_networks, load_edge_weights
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ def start_engine(
     """Load a preset, or take networks in memory, into the engine that runs them.
 
     The options are those of `BlurEstimator`; a `grid_step` takes the place of that of the networks. Raises what
-    `choose_engine`, `load_edge_networks` and `choose_device` raise.
+    `choose_engine`, `load_edge_networks` and `choose_device` raise, and ForkError.
     """
+    check_process()
     if choose_engine(engine, precision=precision, device=device) == "onnxruntime":
         from defocus_edge.networks.onnx.runtime import OnnxEngine
 

@@ -10,6 +10,7 @@ from tests.benchmarks import (
     bench_engines,
     bench_estimate,
     bench_filter,
+    bench_long,
     bench_masks,
     bench_peers,
     bench_training,
@@ -32,4 +33,8 @@ if __name__ == "__main__":
     print_table(
         f"defocus-edge batch, {bench_batch.COUNT} pictures of {bench_batch.SIDE}×{bench_batch.SIDE}, default preset",
         bench_batch.run(),
+    )
+    print_table(
+        f"{bench_long.COUNT} pictures of {bench_long.SIDE}×{bench_long.SIDE} in one process, {bench_long.PRESET}",
+        bench_long.run(),
     )

@@ -1,6 +1,5 @@
 """Throughput and memory of `defocus-edge batch` on many small pictures, with both engines; run as a script."""
 
-import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from defocus_edge.cli.batch.ray_engine import RayEngine
 from defocus_edge.cli.batch.records import Item, Record
 from defocus_edge.cli.batch.threads import share_cores
 from defocus_edge.cli.batch.work import PictureWork
-from tests.benchmarks.measuring import print_table
+from tests.benchmarks.measuring import print_table, read_memory
 
 COUNT, SIDE = 200, 96
 #: Engines and their jobs.
@@ -35,9 +34,8 @@ class MeasuredWork(PictureWork):
     def __call__(self, item: Item) -> Record:
         """Do one picture."""
         record = super().__call__(item)
-        kib = int(re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))[1])
         with self._notes.open("a", encoding="utf-8") as file:
-            file.write(f"{time.monotonic()} {kib}\n")
+            file.write(f"{time.monotonic()} {read_memory()}\n")
         return record
 
 
@@ -64,7 +62,7 @@ def measure(folder: Path, engine: str, jobs: int) -> dict[str, Any]:
         total = time.monotonic() - started
         notes = np.loadtxt(out / "notes")
     quarter = len(notes) // 4
-    times, memory = notes[:, 0] - notes[quarter, 0], notes[:, 1] * 1024 / 1e6
+    times, memory = notes[:, 0] - notes[quarter, 0], notes[:, 1] / 1e6
     return {
         "engine": engine,
         "jobs": jobs,

@@ -2,9 +2,11 @@
 
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -24,6 +26,12 @@ def measure_medians(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[st
             if counted:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def read_memory() -> int:
+    """Bytes of memory of this process; Linux only."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
 
 def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:

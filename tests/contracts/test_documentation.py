@@ -108,6 +108,13 @@ def test_links_and_pictures_exist(page):
     assert [path for path in paths if not ((REPOSITORY / page).parent / path).is_file()] == []
 
 
+def test_tests_that_promises_name_exist():
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXTS["docs/reliability.md"])
+    files = {path.name: path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").rglob("test_*.py")}
+    assert len(named) > 30
+    assert [f"{file}::{test}" for file, test in named if f"\ndef {test}(" not in files[file]] == []
+
+
 def test_the_readme_shows_pictures():
     assert re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXTS["README.md"])
 

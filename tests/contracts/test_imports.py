@@ -65,7 +65,9 @@ ROOMS = {
         "__main__": {"commands"},
     },
 }
-SYNTH_MAY_IMPORT = {f"defocus_edge.{room}" for room in ("_progress", "arrays", "blur_levels", "files", "psf")}
+SYNTH_MAY_IMPORT = {
+    f"defocus_edge.{room}" for room in ("_progress", "arrays", "blur_levels", "choices", "files", "psf")
+}
 HEAVY = {"tensorflow", "jax", "torch"}
 # The public names are loaded from all floors, lazily; `test_import_cost.py` checks that.
 ROOT = "defocus_edge"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import tempfile
 
 import pytest
 
@@ -33,6 +34,27 @@ def test_also_after_an_exception(capfd):
         fail()
     os.write(2, b"after")
     assert capfd.readouterr() == ("of others\n", "of others\nlastafter")
+
+
+def refuse_files(*_, **__):
+    raise OSError(errno.ENOENT, "No usable temporary directory found")
+
+
+def test_nothing_is_needed_of_the_folder_for_temporary_files(capfd, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse_files)
+    with catch_complaints() as complaints:
+        write_all()
+    assert len(complaints) == (2 if hasattr(os, "memfd_create") else 0)
+    assert "of others" in capfd.readouterr().err
+
+
+def test_without_any_place_the_complaints_pass(capfd, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse_files)
+    monkeypatch.setattr(os, "memfd_create", refuse_files, raising=False)
+    with catch_complaints() as complaints:
+        write_all()
+    assert complaints == []
+    assert "unknown file: Unexpected end of file" in capfd.readouterr().err
 
 
 def test_a_closed_stderr_does_no_harm(capfd, monkeypatch):

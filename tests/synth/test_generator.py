@@ -114,6 +114,19 @@ def test_what_a_killed_run_leaves_behind_is_mended(folder, tmp_path):
     assert read_folder(out) == whole
 
 
+@pytest.mark.parametrize(
+    "number", ["Infinity", "NaN", "1e400", "9" * 400, "-1", "true", '"0"', "0.0", "null", "[" * 9999]
+)
+def test_lines_with_impossible_numbers_are_dropped(folder, tmp_path, number):
+    out = tmp_path / "out"
+    run(folder, out, 1)
+    whole = read_folder(out)
+    with (out / "manifest.jsonl").open("a") as file:
+        file.write(f'{{"sample": {number}, "radius": 1}}\n')
+    assert run(folder, out, 1).kept == 1
+    assert read_folder(out) == whole
+
+
 def test_nothing_is_written_twice(folder, tmp_path):
     run(folder, tmp_path / "out", 3)
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}

@@ -99,9 +99,10 @@ def test_impossible_radius_is_refused(kernel, radius):
         kernel(radius)
 
 
-def test_two_blades_are_refused():
-    with pytest.raises(ValueError, match=r"blades must be at least 3\. Got: 2"):
-        polygon_kernel(3, blades=2)
+@pytest.mark.parametrize("blades", [2, 129, 1_000_000_000])
+def test_impossible_numbers_of_blades_are_refused(blades):
+    with pytest.raises(ValueError, match=rf"blades must be between 3 and 128\. Got: {blades}"):
+        polygon_kernel(3, blades=blades)
 
 
 def test_angle_must_be_finite():

@@ -55,6 +55,13 @@ def test_a_picture_without_depth_is_refused(tmp_path):
         read_inverse_depth(tmp_path / "d.png", kind="disparity")
 
 
+def test_depth_too_small_to_be_divided_by_is_refused(tmp_path):
+    np.save(tmp_path / "d.npy", np.full((20, 20), 1e-40, dtype=np.float32))
+    assert read_inverse_depth(tmp_path / "d.npy", kind="disparity").max() > 0
+    with pytest.raises(ValueError, match=r"must hold depth whose inverse is finite\. Got: "):
+        read_inverse_depth(tmp_path / "d.npy", kind="depth")
+
+
 def test_a_damaged_map_is_refused(tmp_path):
     (tmp_path / "d.npy").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="Cannot read map"):

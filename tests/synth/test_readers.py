@@ -192,6 +192,34 @@ def pack_counts(counts):
     return text
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "complaint"),
+    [
+        (0, 30, r"1 to \d+ px\. Got: 0×30"),
+        (-20, -30, r"1 to \d+ px\. Got: -20×-30"),
+        (1_000_000, 1_000_000, r"1 to \d+ px\. Got: 1000000×1000000"),
+        (float("inf"), 30, "OverflowError"),
+        (float("nan"), 30, "ValueError"),
+    ],
+)
+def test_impossible_sizes_of_pictures_are_refused(tmp_path, height, width, complaint):
+    make_coco(tmp_path)
+    path = tmp_path / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["images"][0] |= {"height": height, "width": width}
+    path.write_text(json.dumps(content))
+    with pytest.raises(CocoError, match=rf"must be an instance file of MS-COCO .*{complaint}"):
+        read_layout(tmp_path, layout="coco")
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"images": ["x"], "annotations": []}', '{"annotations": [3]}'])
+def test_other_json_is_no_instance_file(tmp_path, content):
+    make_coco(tmp_path)
+    (tmp_path / "annotations" / "instances_train2017.json").write_text(content)
+    with pytest.raises(CocoError, match=r"must be an instance file of MS-COCO"):
+        read_layout(tmp_path, layout="coco")
+
+
 def test_masks_of_polygons_and_run_lengths_agree():
     expected = np.zeros((20, 30), dtype=bool)
     expected[5:15, 5:25] = True
@@ -209,7 +237,13 @@ def test_overlapping_polygons_leave_no_hole():
     assert draw_mask(CocoObject(1, (20, 30), json.dumps(polygons))).all()
 
 
-@pytest.mark.parametrize("segmentation", [[], {}, {"counts": [1, 2]}, {"counts": [700, -100]}])
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        *([], {}, 3, None, {"counts": [1, 2]}, {"counts": [700, -100]}, {"counts": None}, {"counts": ["600"]}),
+        *([[]], [[5, 5, 25]], [{"a": 1}], [[float("nan"), 1, 2, 3]], [[1e30, 1, 2, 3]], {"counts": [300.0, 300.0]}),
+    ],
+)
 def test_an_impossible_mask_is_refused(segmentation):
     with pytest.raises(CocoError, match=r"object 7 must have polygons or run lengths of 20×30 px\. Got: "):
         draw_mask(CocoObject(7, (20, 30), json.dumps(segmentation)))

@@ -101,7 +101,7 @@ def test_the_record_says_all_and_is_json(family, pool, tmp_path):
         ({"family": "macro"}, r"family must be one of uniform, .*\. Got: macro"),
         ({"seed": -1}, r"seed must be >= 0\. Got: -1"),
         ({"psf": "star"}, r"psf must be one of"),
-        ({"psf": "polygon", "blades": 2}, r"blades must be at least 3\. Got: 2"),
+        ({"psf": "polygon", "blades": 2}, r"blades must be between 3 and 128\. Got: 2"),
         ({"largest": 0.5}, r"largest must be between 1 and 50 px\. Got: 0\.5"),
         ({"reduce": 0}, r"reduce must be above 0 and at most 1\. Got: 0"),
         ({"max_side": 0}, r"max_side must be at least 1 px\. Got: 0"),

@@ -11,7 +11,7 @@ References
 
 from __future__ import annotations
 
-import zlib
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from defocus_edge.files.folders import index_by_stem, list_files
 from defocus_edge.files.images import read_image
 from defocus_edge.files.kinds import MAP_SUFFIXES, SET_SUFFIXES
 from defocus_edge.files.maps import read_map
+from defocus_edge.networks.edge.mat_files import MatFileError, read_mat_array
 from training.data.development import DevelopmentScene
 from training.data.labels import UNDECIDED
 
@@ -47,8 +48,8 @@ _SYNTH_FOLDERS = ("pictures", "radius")
 #: What is added to a picture's stem for its truth, where both lie in one folder.
 _TRUTH_END = "_radius"
 _MATLAB_SUFFIX, _LEVELS_SUFFIX = ".mat", ".png"
-# What SciPy raises for damaged files; the last one for those of version 7.3.
-_BROKEN_MATLAB = (ValueError, TypeError, LookupError, OSError, zlib.error, NotImplementedError)
+# A number that is no level and fits every integer.
+_BEYOND_LEVELS = 1e6
 
 
 class MapSetError(ValueError):
@@ -167,7 +168,7 @@ def _read_truth(pair: MapPair) -> NDArray[np.float32]:
 
 def _convert_levels(values: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
     """Convert level numbers to radii in px."""
-    labels = values.astype(np.int64)
+    labels = np.clip(values, -_BEYOND_LEVELS, _BEYOND_LEVELS).astype(np.int64)
     try:
         if (labels != values).any():
             msg = "level numbers must be whole. Got: others."
@@ -179,20 +180,17 @@ def _convert_levels(values: NDArray[np.float32], path: Path) -> NDArray[np.float
 
 
 def _read_matlab(path: Path) -> NDArray[np.float32]:
-    """Read the map of a MATLAB file."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
+    """Read the map of a MATLAB file, which is no larger than those of the set."""
     try:
-        found = loadmat(path)
-    except (*_BROKEN_MATLAB, MatReadError) as error:
-        msg = f"Cannot read '{path}': empty, damaged or not of MATLAB version 4 to 7.2. Got: {error}."
+        found = read_mat_array(path, RTF_VARIABLE, largest=math.prod(RTF_FULL_SHAPE), integers=True)
+    except (MatFileError, OSError) as error:
+        rule = f"it must be a MATLAB file of version 5 to 7.2 with a matrix {RTF_VARIABLE} of at most {RTF_FULL_SHAPE}"
+        msg = f"Cannot read '{path}': {rule}. Got: {error}. Save it with the option -v7."
         raise ImageReadError(msg) from error
-    if RTF_VARIABLE not in found or found[RTF_VARIABLE].ndim != 2:
-        names = ", ".join(name for name in found if not name.startswith("__"))
-        msg = f"'{path}' must hold a matrix {RTF_VARIABLE}. Got: {names or 'nothing'}."
+    if found.ndim != 2:
+        msg = f"'{path}' must hold a matrix {RTF_VARIABLE}. Got: shape {found.shape}."
         raise MapSetError(msg)
-    return np.asarray(found[RTF_VARIABLE], dtype=np.float32)
+    return found
 
 
 def _index(folder: Path, suffixes: Collection[str], *, start: str = "", end: str = "") -> dict[str, Path]:

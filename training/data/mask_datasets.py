@@ -222,7 +222,11 @@ def _find_test_names(root: Path, pairs: Sequence[MaskPair], split: str, split_li
 
 def _read_names(path: Path, known: set[str], split: str, count: int) -> set[str]:
     """Read the stems of the last words of the lines of a list."""
-    lines = path.read_text(encoding="utf-8-sig").replace("--", " ").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").replace("--", " ").splitlines()
+    except UnicodeDecodeError as error:
+        msg = f"The list of the split {split} must be text in UTF-8. Got: '{path}', {error.reason}."
+        raise MaskSetError(msg) from error
     names = {Path(words[-1]).stem for line in lines if (words := line.split())}
     unknown = sorted(names - known)
     if unknown:

@@ -6,6 +6,8 @@ The reader builds arrays and dictionaries and refuses all else that a pickle can
 
 from __future__ import annotations
 
+import math
+import os
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from defocus_edge.files.atomic import BROKEN_FILE
 
 #: The first pickle of such a file.
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -32,10 +36,11 @@ def read_torch_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
                 storage = reader.storages[key]
                 file.seek(8, 1)  # the number of values once more
                 storage[:] = np.frombuffer(file.read(storage.nbytes), storage.dtype)
-        except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+            found = {str(name): np.asarray(array) for name, array in arrays.items()}
+        except (pickle.UnpicklingError, *BROKEN_FILE) as error:
             msg = f"{path} must be a file of arrays that PyTorch wrote. Got: {error}."
             raise ValueError(msg) from error
-    return dict(arrays)
+    return found
 
 
 class _Reader(pickle.Unpickler):
@@ -44,6 +49,7 @@ class _Reader(pickle.Unpickler):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self.storages: dict[str, NDArray[Any]] = {}
+        self._room = os.fstat(file.fileno()).st_size
 
     def find_class(self, module: str, name: str) -> Any:
         """The three things that a dictionary of arrays is made of."""
@@ -58,7 +64,12 @@ class _Reader(pickle.Unpickler):
     def persistent_load(self, identity: Any) -> NDArray[Any]:
         """Room for the numbers of an array."""
         _, kind, key, _, size, _ = identity
-        return self.storages.setdefault(key, np.zeros(size, kind))
+        if key not in self.storages:
+            self._room -= size * np.dtype(kind).itemsize
+            if size < 0 or self._room < 0:
+                raise ValueError(f"{size} numbers, more than the file holds")
+            self.storages[key] = np.zeros(size, kind)
+        return self.storages[key]
 
 
 def _build_array(
@@ -66,7 +77,7 @@ def _build_array(
 ) -> NDArray[Any]:
     """The part of a storage that is an array; `strides` count values."""
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
-    if min((offset, *strides), default=offset) < 0 or last >= storage.size:
+    if min((offset, *shape, *strides), default=offset) < 0 or last >= storage.size or math.prod(shape) > storage.size:
         raise ValueError("an array beyond its numbers")
     steps = [stride * storage.itemsize for stride in strides]
     return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)

@@ -109,7 +109,7 @@ def read_file(config: str, build: Callable[[str, Table], T], *, network: str = "
     path = CONFIGS_FOLDER / network / f"{config}.toml" if config in known else Path(config)
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # not there, a folder, not UTF-8, not TOML
+    except (OSError, ValueError, RecursionError) as error:  # not there, a folder, not UTF-8, not TOML, too deep
         reason = error.strerror if isinstance(error, OSError) else error
         msg = f"config must be one of {known} or a TOML file. Got: {config!r}: {reason}."
         raise ValueError(msg) from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from defocus_edge.choices import DEFAULT_MAX_PIXELS
 from defocus_edge.cli.batch.records import Item, Record, Thumbnail
 from defocus_edge.cli.console import Job, Screen, describe_error, list_file_errors, tell_image_warnings
 from defocus_edge.cli.estimate import describe_request, estimate_photo, open_estimator
@@ -61,6 +62,7 @@ class PictureWork:
         debug: bool = False,
     ) -> None:
         self._preset, self._options, self._reading = preset, options, reading or {}
+        self._max_pixels = int(self._reading.get("max_pixels", DEFAULT_MAX_PIXELS))
         self._skips_existing, self._thumbnail_side, self._debug = skips_existing, thumbnail_side, debug
         self._networks: LazyNetworks[BlurEstimator] | None = None
         self._description: dict[str, Any] | None = None
@@ -106,10 +108,10 @@ class PictureWork:
         try:
             if path.stat().st_mtime_ns < item.source.stat().st_mtime_ns or not self._has_settings(path):
                 return None
-            summary = _summarize_file(path)
+            summary = self._summarize_file(path)
             for kind, output in item.outputs.items():
                 if kind != "map":
-                    read_image(output)
+                    read_image(output, max_pixels=self._max_pixels)
         except (ImageReadError, OSError):  # missing, damaged or unreadable: the work finds out which
             return None
         return summary
@@ -137,11 +139,18 @@ class PictureWork:
         self.write_outputs(item, screen)
         path = item.outputs["map"]
         try:
-            return _summarize_file(path)
+            return self._summarize_file(path)
         except ImageReadError as error:  # some systems do not report a full disk when a file is written
             path.unlink()
             msg = f"{path} was cut short as it was written. Is the disk full?"
             raise OSError(msg) from error
+
+    def _summarize_file(self, path: Path) -> MapSummary:
+        """Summary of a map, read from its file."""
+        from defocus_edge.files.maps import read_map
+        from defocus_edge.thresholds import summarize_map
+
+        return summarize_map(read_map(path, max_pixels=self._max_pixels))
 
     def write_outputs(self, item: Item, screen: Screen) -> None:
         """Write the outputs of a picture; their folders exist."""
@@ -159,11 +168,3 @@ class PictureWork:
 def _shorten(text: str, item: Item) -> str:
     """Text without the path of the picture before it: its line begins with the name."""
     return text.removeprefix(f"{item.source}: ")
-
-
-def _summarize_file(path: Path) -> MapSummary:
-    """Summary of a map, read from its file."""
-    from defocus_edge.files.maps import read_map
-    from defocus_edge.thresholds import summarize_map
-
-    return summarize_map(read_map(path))

@@ -20,21 +20,24 @@ _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PLACES = (((PNG_START,), ">II", 16), ((SUN_START,), ">II", 4), (GIF_STARTS, "<HH", 6), ((b"BM",), "<ii", 18))
 # Plain PBM has no largest value.
 _BITMAP_HEADER = re.compile(rb"P[14]" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 2)
+# Floats: PFM, and the line of Radiance HDR that holds the size.
+_PFM_HEADER = re.compile(rb"P[Ff]\s+(\d+)\s+(\d+)\s")
+_HDR_START, _HDR_SIZE = b"#?", re.compile(rb"\n[-+]Y (\d+) [-+]X (\d+)\n")
 
 
-def check_size(data: bytes, path: PathLike, max_pixels: int) -> None:
+def check_size(data: bytes, path: PathLike, max_pixels: int, *, kind: str = "picture") -> None:
     """Refuse a file whose header tells more than `max_pixels`; damaged headers are left to the decoder."""
     try:
         width, height = _read_size(data)
     except BROKEN_FILE:
         return
-    check_pixels(width, height, path, max_pixels)
+    check_pixels(width, height, path, max_pixels, kind=kind)
 
 
-def check_pixels(width: int, height: int, path: PathLike, max_pixels: int) -> None:
-    """Refuse a picture of more than `max_pixels`."""
+def check_pixels(width: int, height: int, path: PathLike, max_pixels: int, *, kind: str = "picture") -> None:
+    """Refuse a picture of more than `max_pixels`; messages call it by its `kind`."""
     if width * height > max_pixels:
-        rule = f"picture {quote(path)} must have at most {max_pixels} px"
+        rule = f"{kind} {quote(path)} must have at most {max_pixels} px"
         raise ImageReadError(
             f"{rule}. Got: {width} × {height}. If you trust the file, raise max_pixels (--max-pixels)."
         )
@@ -51,8 +54,10 @@ def _read_size(data: bytes) -> tuple[int, int]:
             return read(data)
     if header := PNM_HEADER.match(data):
         return int(header[2]), int(header[3])
-    if header := _BITMAP_HEADER.match(data):
+    if header := _BITMAP_HEADER.match(data) or _PFM_HEADER.match(data):
         return int(header[1]), int(header[2])
+    if data.startswith(_HDR_START) and (header := _HDR_SIZE.search(data)):
+        return int(header[2]), int(header[1])
     return _read_boxed_size(data)
 
 

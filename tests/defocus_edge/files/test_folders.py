@@ -49,6 +49,17 @@ def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path):
     assert list_names(tmp_path) == [".defocus-edge-notes.tif", "a", "plain"]
 
 
+def test_files_that_are_being_written_are_no_leftovers(tmp_path):
+    """A run into OUT/sub goes on when another one cleans up OUT."""
+    (tmp_path / "sub").mkdir()
+    with atomic_write(tmp_path / "sub" / "map.tif") as temporary:
+        temporary.write_bytes(b"half")
+        make_files(tmp_path, ".defocus-edge-0123456789ab.tif")
+        assert remove_leftovers(tmp_path) == 1
+        temporary.write_bytes(b"whole")
+    assert (tmp_path / "sub" / "map.tif").read_bytes() == b"whole"
+
+
 @pytest.mark.parametrize("is_file", [True, False])
 def test_what_is_held_cannot_be_held_again_until_it_is_let_go(tmp_path, is_file):
     path = tmp_path / "file" if is_file else tmp_path

@@ -98,6 +98,7 @@ def test_read_map_refuses_broken_files(tmp_path, blur_map, suffix, capfd):
         (np.ones((30, 30), np.complex64), r"Got: complex64.*A preview is no map"),
         (np.ones((4, 30, 3), np.float32), r"shape \(H, W\)|float32 in 3 channels"),
         (np.full((30, 30), np.inf, np.float32), "must be finite"),
+        (np.full((30, 30), 1e300), "must be finite"),
     ],
 )
 def test_read_map_refuses_what_is_no_map(tmp_path, suffix, array, match):

@@ -71,7 +71,20 @@ def test_lonely_rtf_file_is_named(tmp_path, rng):
 def test_matlab_file_without_the_map_is_named(tmp_path, rng):
     write_rtf(tmp_path, 1, rng)
     savemat(tmp_path / "map_01.mat", {"depth": np.zeros((360, 360))})
-    with pytest.raises(MapSetError, match=r"map_01\.mat' must hold a matrix blurMap\. Got: depth"):
+    with pytest.raises(ImageReadError, match=r"map_01\.mat': .* with a matrix blurMap .*\. Got: the array 'depth'"):
+        read_map_pair(list_rtf(tmp_path)[0])
+    savemat(tmp_path / "map_01.mat", {RTF_VARIABLE: np.zeros((36, 30, 12))})
+    with pytest.raises(MapSetError, match=r"must hold a matrix blurMap\. Got: shape \(36, 30, 12\)"):
+        read_map_pair(list_rtf(tmp_path)[0])
+
+
+def test_matlab_maps_of_integers_beside_other_arrays_are_read(tmp_path, rng):
+    write_rtf(tmp_path, 1, rng)
+    truth = rng.integers(0, 23, RTF_SHAPE, dtype=np.uint8)
+    savemat(tmp_path / "map_01.mat", {"depth": np.zeros((9, 9)), RTF_VARIABLE: truth}, do_compression=True)
+    np.testing.assert_array_equal(read_map_pair(list_rtf(tmp_path)[0]).radius, truth)
+    savemat(tmp_path / "map_01.mat", {RTF_VARIABLE: np.zeros((361, 360))})
+    with pytest.raises(ImageReadError, match=r"more than 129600 numbers"):
         read_map_pair(list_rtf(tmp_path)[0])
 
 

@@ -90,6 +90,13 @@ def test_colour_bmp_masks_are_read(pair, tmp_path):
     assert read_pair(MaskPair("a", pair.picture_path, tmp_path / "a.bmp"))[1].all()
 
 
+def test_a_list_that_is_no_text_is_named(tmp_path):
+    touch_pairs(tmp_path, "image", "gt", [f"out_of_focus{number:04}" for number in range(1, 705)])
+    (tmp_path / "list.txt").write_bytes(b"out_of_focus0001.jpg\n\xff\xfe\n")
+    with pytest.raises(MaskSetError, match=r"must be text in UTF-8\. Got: '.*list\.txt'"):
+        list_cuhk(tmp_path, part="test", split_list=tmp_path / "list.txt")
+
+
 def test_mask_of_another_size_is_named(pair, tmp_path):
     pair, _ = pair
     write_png(tmp_path / "small.png", np.zeros((24, 23), dtype=np.uint8))

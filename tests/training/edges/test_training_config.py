@@ -209,12 +209,21 @@ def test_e_net_has_one_loss(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("tiny", "'tiny': No such file"), (".", "Is a directory"), ("broken.toml", "Expected"), ("latin.toml", "utf-8")],
+    [
+        *(
+            ("tiny", "'tiny': No such file"),
+            (".", "Is a directory"),
+            ("broken.toml", "Expected"),
+            ("latin.toml", "utf-8"),
+        ),
+        ("deep.toml", "recursion"),
+    ],
 )
 def test_no_configuration_at_all(name, complaint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.toml").write_text("[bnet", encoding="utf-8")
     (tmp_path / "latin.toml").write_bytes(b"# \xe9")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 9999, encoding="utf-8")
     with pytest.raises(
         ValueError, match=r"config must be one of \['default', 'gpu', 'paper', 'single-scale', 'small'\] or a TOML file"
     ) as caught:

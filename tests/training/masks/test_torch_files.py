@@ -11,6 +11,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
+from tests.fuzz.preset_targets import make_torch_files
 from training.masks.torch_files import read_torch_arrays
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -100,6 +101,17 @@ def test_arrays_beyond_their_numbers_are_refused(tmp_path, modules, offset, shap
     path = write(tmp_path / "a.pth", modules, {"a": Tensor(Storage(VALUES), offset, shape, strides)})
     with pytest.raises(ValueError, match=r"a\.pth must be a file of arrays that PyTorch wrote\. Got: an array beyond"):
         read_torch_arrays(path)
+
+
+def test_more_numbers_than_the_file_has_take_no_memory(tmp_path):
+    (whole,) = make_torch_files()
+    path = tmp_path / "a.pth"
+    path.write_bytes(whole)
+    assert read_torch_arrays(path)["a.weight"].shape == (3, 4)
+    for size in (b"99999999999999", b"-1"):
+        path.write_bytes(whole.replace(b"I12\n", b"I%b\n" % size))
+        with pytest.raises(ValueError, match=r"Got: -?\d+ numbers, more than the file holds"):
+            read_torch_arrays(path)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 40, 120, -1, -40])

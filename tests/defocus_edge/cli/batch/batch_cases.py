@@ -18,6 +18,8 @@ from defocus_edge.files.maps import write_map
 
 SIDE = 24
 DIE, DIE_ONCE, RAISE, BAD, FULL, FATAL = "die", "die once", "raise", "bad", "full", "fatal"
+#: Pictures that may not be read, and one after which nothing can be written.
+DENIED, READ_ONLY = "denied", "read-only"
 #: Name of a picture whose end the run must not see.
 SLOW = "slow"
 
@@ -35,7 +37,7 @@ class ScriptedWork(PictureWork):
 
     def write_outputs(self, item, screen):  # noqa: ARG002 - of the method that it replaces
         script = item.source.read_text(encoding="utf-8")
-        with (self.notes / "attempts").open("a", encoding="utf-8") as file:
+        with (self.notes / "attempts").open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{item.picture} {os.getpid()}\n")
         self.follow(script, item)
         time.sleep(self.seconds)
@@ -54,6 +56,10 @@ class ScriptedWork(PictureWork):
             raise typer.Exit(1)
         if script == FULL:
             raise OSError(28, "No space left on device")
+        if script == DENIED:
+            raise PermissionError(13, "Permission denied", str(item.source))
+        if script == READ_ONLY:
+            Path.touch = refuse_to_write
 
     def is_first(self, item):
         marker = self.notes / item.picture.replace("/", "_")
@@ -69,8 +75,12 @@ class ScriptedWork(PictureWork):
         return [tuple(line.rsplit(" ", 1)) for line in lines]
 
 
+def refuse_to_write(*_, **__):
+    raise OSError(30, "Read-only file system")
+
+
 def make_map(source):
-    seed = list(source.read_bytes() + source.name.encode())
+    seed = list(source.read_bytes() + os.fsencode(source.name))
     return np.random.default_rng(seed).uniform(0.5, 6, (SIDE, SIDE)).astype(np.float32)
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from defocus_edge.files import decoding
 from defocus_edge.files.atomic import ImageReadError
 from defocus_edge.files.images import read_image
+from defocus_edge.files.maps import read_map, write_map
 from defocus_edge.files.photos import read_photo
 from tests.defocus_edge.files.file_cases import encode, encode_heif, write
 from tests.defocus_edge.files.tiff_cases import list_tags, pack_tiff
@@ -45,7 +46,10 @@ FILES = {
     "a.jp2": encode(".jp2", PICTURE),
     "a.jxl": imagecodecs.jpegxl_encode(PICTURE),
     "a.avif": save("AVIF"),
+    "a.hdr": cv2.imencode(".hdr", PICTURE.astype(np.float32) / 255)[1].tobytes(),
+    "a.pfm": cv2.imencode(".pfm", PICTURE.astype(np.float32) / 255)[1].tobytes(),
 }
+MAPS = [".tif", ".exr"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -55,6 +59,17 @@ def test_the_limit_holds_for_every_format(tmp_path, name):
     for read in (read_image, read_photo):
         with pytest.raises(ImageReadError, match=rf"{name}' must have at most 2239 px\. Got: {WIDTH} × {HEIGHT}\."):
             read(path, max_pixels=WIDTH * HEIGHT - 1)
+
+
+@pytest.mark.parametrize("suffix", MAPS)
+def test_the_limit_holds_for_maps(tmp_path, suffix):
+    path = tmp_path / f"map{suffix}"
+    write_map(path, PICTURE[..., 0].astype(np.float32))
+    assert read_map(path, max_pixels=WIDTH * HEIGHT).shape == (HEIGHT, WIDTH)
+    with pytest.raises(
+        ImageReadError, match=rf"map '.*{suffix}' must have at most 2239 px\. Got: {WIDTH} × {HEIGHT}\."
+    ):
+        read_map(path, max_pixels=WIDTH * HEIGHT - 1)
 
 
 def test_heic_is_as_large_as_its_blocks(tmp_path):
