@@ -3,6 +3,8 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Python compiles the modules that are used when they are first imported; all of them would take a minute.
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile --editable
 
 .PHONY: demo test check docs bench fuzz tables clean
 .DELETE_ON_ERROR:
@@ -46,13 +48,13 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/runtime.stamp: .venv/bin/python setup.cfg
-	$(BIN)/python -m pip install --quiet --editable '.[onnx]'
+	$(INSTALL) '.[onnx]'
 	touch $@
 
 .venv/docs.stamp: .venv/bin/python setup.cfg
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(INSTALL) '.[docs]'
 	touch $@ .venv/runtime.stamp
 
 .venv/test.stamp: .venv/bin/python setup.cfg
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(INSTALL) '.[test]'
 	touch $@ .venv/docs.stamp .venv/runtime.stamp
