@@ -1,4 +1,4 @@
-"""Take the picture of the plugin in napari: `xvfb-run -a python docs/napari_picture.py`. Needs OpenGL, as Mesa has it."""
+"""Take the picture of the plugin in napari: `xvfb-run -a python docs/napari_picture.py`. Needs OpenGL, such as Mesa."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def make_mask_widget() -> Any:
     @magicgui(
         call_button="Find",
         method={"choices": list(METHODS)},
-        radius={"label": "above (px)", "min": 0.0, "max": 96.0, "step": 0.1},
+        radius={"label": "above px", "min": 0.0, "max": 96.0, "step": 0.1},
     )
     def mask(viewer: napari.Viewer, image: Image, method: str = MAP_METHOD, radius: float = 1.5) -> None:
         options = {"preset": FAST_PRESET, "radius": radius} if method == MAP_METHOD else {}
