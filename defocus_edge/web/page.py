@@ -50,8 +50,13 @@ class PageLimits:
 def make_theme() -> Any:
     """Theme whose fonts are those of the system: nothing is loaded from elsewhere."""
     theme = gr.themes.Default(font=_FONTS, font_mono=["ui-monospace", "monospace"])
-    # Gradio's own grey of small print has too little contrast (WCAG 2.2, 1.4.3).
-    return theme.set(block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")
+    # Gradio's own small print, and its links on dark ground, have too little contrast (WCAG 2.2, 1.4.3).
+    return theme.set(
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        link_text_color_dark="*secondary_300",
+        link_text_color_hover_dark="*secondary_200",
+    )
 
 
 def read_head() -> str:
