@@ -19,8 +19,8 @@ RUN = (
     "sys.exit(run_main(*sys.argv[1:3], sys.argv[3:]))"
 )
 #: Kills of workers in a run, and runs whose first process is killed after that.
-WORKER_KILLS, RUNS = 2, 2
-MANY = {f"{number // 8}/{number:02}.jpg": str(number) for number in range(40)}
+WORKER_KILLS, RUNS = 4, 2
+MANY = {f"{number // 8}/{number:02}.jpg": str(number) for number in range(60)}
 
 
 @pytest.fixture
