@@ -49,6 +49,9 @@ class PictureWork:
     whole, with a map that is not older than the picture and names no other preset or settings. Maps are summarized as
     read back from their files, so that everybody who reads them finds the same numbers. With a `thumbnail_side` in px
     the records have thumbnails. An unexpected error ends the process, with `debug` after a traceback.
+
+    A picture is read in its turn, not ahead as by `BlurEstimator.estimate_many`: if a file crashes its decoder, that
+    file must be blamed, not the one before it. Reading 12 megapixels takes 0.2 s, measuring them 40 s and more.
     """
 
     def __init__(
