@@ -38,7 +38,8 @@ def read_torch_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
                 storage[:] = np.frombuffer(file.read(storage.nbytes), storage.dtype)
             found = {str(name): np.asarray(array) for name, array in arrays.items()}
         except (pickle.UnpicklingError, *BROKEN_FILE) as error:
-            msg = f"{path} must be a file of arrays that PyTorch wrote. Got: {error}."
+            got = " ".join(str(error).split())  # pickle quotes lines with their ends
+            msg = f"{path} must be a file of arrays that PyTorch wrote. Got: {got}."
             raise ValueError(msg) from error
     return found
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 
 import h5py
 import numpy as np
@@ -200,6 +201,23 @@ def test_weights_that_are_not_plain_arrays_are_refused(load, make, complaint, tm
         replace_kernel(make)(file, tmp_path)
     sign_again(folder)
     refuse(load, folder, rf"model\.weights\.h5 cannot be loaded into the networks of .*({complaint})")
+
+
+@pytest.mark.parametrize(("place", "value"), [(-8, 0), (-8, 3202), (-8, 1 << 60), (8, 1 << 40), (24, 0)])
+def test_heaps_of_texts_that_are_not_filled_are_refused(edge_preset, place, value):
+    """HDF5 would look for the next text for ever. Before its end, or behind its beginning, a size is changed."""
+    path = edge_preset / WEIGHTS_FILE
+    data = bytearray(path.read_bytes())
+    start = data.index(b"GCOL\x01")
+    (length,) = struct.unpack_from("<Q", data, start + 8)
+    end = start + length
+    free = next(
+        at for at in range(start, end, 8) if at + struct.unpack_from("<HHIQ", data, at)[3] == end and not data[at]
+    )
+    struct.pack_into("<Q", data, free + 8 if place < 0 else start + place, value)
+    path.write_bytes(data)
+    sign_again(edge_preset)
+    refuse(load_edge_weights, edge_preset, r"a heap of texts at byte \d+ that its objects do not fill")
 
 
 def test_weights_with_other_names_are_refused(edge_preset):
