@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from defocus_edge import BlurEstimate, BlurEstimator, deblur
 from defocus_edge.arrays import as_image
 from defocus_edge.blur_levels import BLUR_LEVELS, MAX_RADIUS
-from defocus_edge.choices import DEFAULT_PRESET
+from defocus_edge.choices import DEFAULT_PRESET, FAST_PRESET
 from defocus_edge.estimation.edges import find_edges
 from defocus_edge.estimation.reduction import reduce_image
 from defocus_edge.networks.edge.architecture import BRANCH_SIDES
@@ -40,6 +40,8 @@ _COLOUR_MAP = "plasma"  # that of `defocus_edge.plots`
 _FLAG = (slice(0, 130), slice(0, 130))
 # Radii in px and confidence of the two edge points whose patches are shown.
 _SHOWN_RADII, _SHOWN_CONFIDENCE = (0.75, 2.5), 0.9
+# Part of the photograph in a stack, and by how much its frames are blurred, px.
+_STACK_PART, _STACK_RADII = (slice(60, 180), slice(150, 310)), (4, 3, 2, 1, 0, 1, 2, 3)
 # Largest radius that a reconstruction takes for sharp, and the margin around what is blurred, px.
 _LARGEST_SHARP, _MARGIN = 2.0, 3.0
 
@@ -214,6 +216,21 @@ def draw_reconstruction(photo: Any, estimate: BlurEstimate, folder: Path) -> Non
     save(figure, folder, "reconstruction.jpg")
 
 
+def draw_stack(folder: Path) -> None:
+    """Radius of the frames of a stack, and the median of each map."""
+    photo = skimage.data.chelsea()[_STACK_PART]
+    light = decode_srgb(as_image(photo))
+    frames = (encode_srgb(blur_with_disk(light, radius)) if radius else as_image(photo) for radius in _STACK_RADII)
+    estimates = BlurEstimator(FAST_PRESET, max_radius=MAX_RADIUS).estimate_many(frames)
+    medians = [float(np.median(np.asarray(estimate))) for estimate in estimates]
+    figure, (axes,) = make_figure(1, width=6)
+    axes.plot(_STACK_RADII, "o--", color="tab:gray", label="blurred by")
+    axes.plot(medians, "o-", color="tab:blue", label="median of the map")
+    axes.set(xlabel="frame", ylabel="radius (px)", ylim=(0, None))
+    axes.legend()
+    save(figure, folder, "stack.png")
+
+
 def draw_pyramid(estimator: BlurEstimator, folder: Path) -> None:
     """Full size, half size, and the scale that each edge point was measured at; the right half is blurred by 12 px."""
     light = decode_srgb(as_image(skimage.data.coffee()))
@@ -248,6 +265,7 @@ def draw_all(folder: Path) -> None:
             draw(photo, estimate, folder)
     draw_pyramid(estimator, folder)
     draw_dense(folder)
+    draw_stack(folder)
 
 
 if __name__ == "__main__":

@@ -78,12 +78,18 @@ def check_settings(names):
     assert len(names["estimate"].points) == np.count_nonzero(names["edges"])
 
 
+def check_stacks(names):
+    assert int(np.argmin(names["medians"])) == names["focus"].index(0)
+    assert names["medians"][0] > names["medians"][2] > names["medians"][4]
+
+
 CHECKS = {
     "README.md": check_readme,
     "docs/tutorial.md": check_tutorial,
     "docs/how-to/masks.md": check_masks,
     "docs/how-to/deblurring.md": check_deblurring,
     "docs/how-to/settings.md": check_settings,
+    "docs/how-to/stacks.md": check_stacks,
 }
 
 
