@@ -118,6 +118,18 @@ def find_bit_depth(image: npt.ArrayLike, bit_depth: BitDepth = AUTO) -> int | No
     return bit_depth
 
 
+def shrink(values: FloatArray, side: int) -> FloatArray:
+    """Average (H, W) or (H, W, C) values down until the longer side has `side` px; smaller ones stay as they are."""
+    height, width = values.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return values
+    import cv2  # here: the command line loads this module before it has checked its arguments
+
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
 def check_radius_map(blur_map: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """Return the radii as an array if they fit the picture.
 

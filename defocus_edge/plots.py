@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge.arrays import as_image, check_map
+from defocus_edge.arrays import as_image, check_map, shrink
 from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.psf import LUMA
 
@@ -225,12 +224,9 @@ def _check_points(
 
 def _resize(plane: FloatArray) -> FloatArray:
     """Plane in preview size: averaged down to `MAX_PREVIEW_SIDE`, or pixels repeated up to `MIN_PREVIEW_SIDE`."""
-    height, width = plane.shape
-    side = max(height, width)
+    side = max(plane.shape)
     if side > MAX_PREVIEW_SIDE:
-        scale = MAX_PREVIEW_SIDE / side
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        return shrink(plane, MAX_PREVIEW_SIDE)
     times = -(-MIN_PREVIEW_SIDE // side)
     return plane.repeat(times, axis=0).repeat(times, axis=1)
 

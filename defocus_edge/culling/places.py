@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.arrays import shrink
 from defocus_edge.culling.bursts import Frame
 from defocus_edge.files.sidecars.box_tables import Box
 from defocus_edge.thresholds import find_threshold, summarize_map
@@ -54,12 +55,7 @@ class Measurement:
 
 def reduce_map(radius: FloatArray) -> FloatArray:
     """Mean radii of the cells of a map; a map that is no larger than the grid stays."""
-    height, width = radius.shape
-    scale = GRID_SIDE / max(height, width)
-    if scale >= 1:
-        return radius
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(radius, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return shrink(radius, GRID_SIDE)
 
 
 def measure_views(views: Sequence[View]) -> list[Measurement]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,6 @@ _SHOW = "(packed) => { window.blurViewer.show(packed); }"
 _MOVE = "(threshold) => { window.blurViewer.setThreshold(threshold); }"
 
 
-@dataclass(frozen=True)
-class PageLimits:
-    """What a photograph may have at most."""
-
-    pixels: int
-    megabytes: int
-
-
 def make_theme() -> Any:
     """Theme whose fonts are those of the system: nothing is loaded from elsewhere."""
     theme = gr.themes.Default(font=_FONTS, font_mono=["ui-monospace", "monospace"])
@@ -66,18 +58,19 @@ def read_head() -> str:
     return f"<style>{style}</style><script>{script}</script>"
 
 
-def build_page(root: Path, *, limits: PageLimits, examples: list[Path]) -> gr.Blocks:
+def build_page(root: Path, *, max_pixels: int, examples: list[Path]) -> gr.Blocks:
     """Build the page.
 
     Parameters
     ----------
     root : Path
         Folder for the results; each user gets one below it.
-    limits : PageLimits
+    max_pixels : int
+        Larger photographs are refused.
     examples : list of Path
         Photographs to begin with.
     """
-    visits = _Visits(root, limits)
+    visits = _Visits(root, max_pixels)
     with gr.Blocks(title="defocus_edge", analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown("# How blurred is each part of a photograph?")
         visit = gr.State(None, time_to_live=KEPT_SECONDS, delete_callback=forget)
@@ -130,8 +123,8 @@ def forget(result: Result | None) -> None:
 class _Visits:
     """Answers to what users do; `Result` is what the server knows of one."""
 
-    def __init__(self, root: Path, limits: PageLimits) -> None:
-        self._root, self._limits = root, limits
+    def __init__(self, root: Path, max_pixels: int) -> None:
+        self._root, self._max_pixels = root, max_pixels
 
     def measure(
         self,
@@ -149,12 +142,12 @@ class _Visits:
         folder = before.folder if before else Path(tempfile.mkdtemp(dir=self._root))
         folder.mkdir(exist_ok=True)  # it may have been deleted meanwhile
         try:
-            with _blame(path):
+            with _blame(path) as remarks:
                 result, packed = measure_photo(
                     *(path, folder),
                     preset=preset,
                     method=method,
-                    max_pixels=self._limits.pixels,
+                    max_pixels=self._max_pixels,
                     before=before,
                     progress=lambda done, count: progress((done, count), desc="Measuring"),
                 )
@@ -167,7 +160,7 @@ class _Visits:
             value=round(packed["threshold"], 2),
             label="Blurred above (px)" if is_radius else "Blurred above (probability)",
         )
-        text = f"**{_escape(path.name)}** · {packed['summary']}"
+        text = "<br>".join([f"**{_escape(path.name)}** · {packed['summary']}", *map(_escape, remarks)])
         files_shown = gr.File(result.list_downloads(), visible=True)
         return [result, text, packed, slider, files_shown, gr.Button(visible=True), gr.ImageSlider(visible=False)]
 
@@ -190,7 +183,7 @@ class _Visits:
             with _blame(result.photo):
                 before, after = sharpen_photo(
                     result,
-                    max_pixels=self._limits.pixels,
+                    max_pixels=self._max_pixels,
                     progress=lambda done, count: progress((done, count), desc="Sharpening"),
                 )
         except _SaidError as error:
@@ -205,17 +198,21 @@ class _SaidError(Exception):
 
 
 @contextmanager
-def _blame(photo: Path) -> Iterator[None]:
-    """Turn what a photograph may do wrong into a sentence that names it as its owner does, without our folders."""
-    import warnings
+def _blame(photo: Path) -> Iterator[list[str]]:
+    """Turn what a photograph may do wrong into a sentence that names it as its owner does, without our folders.
 
+    Yields a list, to which the texts of the warnings about the photograph are added at the end.
+    """
+    remarks: list[str] = []
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ImageWarning)
-            yield
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ImageWarning)
+            yield remarks
     except _EXPECTED as error:
         text = "there is not enough memory for it." if isinstance(error, MemoryError) else str(error)
         raise _SaidError(_escape(f"{photo.name}: {text.replace(str(photo), photo.name)}")) from error
+    texts = [str(one.message) for one in caught if issubclass(one.category, ImageWarning)]
+    remarks += dict.fromkeys(text.replace(str(photo), photo.name) for text in texts)
 
 
 def _escape(text: str) -> str:

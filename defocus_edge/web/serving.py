@@ -35,10 +35,9 @@ def serve(*, host: str, port: int, max_pixels: int, max_megabytes: int) -> Itera
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         results = root / "results"
         results.mkdir()
-        from defocus_edge.web.page import PageLimits, build_page, make_theme, read_head
+        from defocus_edge.web.page import build_page, make_theme, read_head
 
-        limits = PageLimits(pixels=max_pixels, megabytes=max_megabytes)
-        page = build_page(results, limits=limits, examples=write_examples(root / "examples"))
+        page = build_page(results, max_pixels=max_pixels, examples=write_examples(root / "examples"))
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,

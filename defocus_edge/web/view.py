@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from defocus_edge.arrays import shrink
 from defocus_edge.plots import choose_scale_top, make_colour_table
 
 FloatArray = NDArray[np.float32]
@@ -49,15 +50,15 @@ def pack_view(
         ``probability`` is a grey PNG picture or None. ``colours`` are 256 colours from 0 to ``top`` px.
     """
     height, width = radius.shape
-    steps = np.clip(np.rint(_reduce(radius) * STEPS_PER_PX), 0, 0xFFFF).astype(np.uint16)
-    values = np.dstack([steps >> 8, steps & 0xFF, _to_bytes(_reduce(confidence))]).astype(np.uint8)
+    steps = np.clip(np.rint(shrink(radius, LARGEST_SIDE) * STEPS_PER_PX), 0, 0xFFFF).astype(np.uint16)
+    values = np.dstack([steps >> 8, steps & 0xFF, _to_bytes(shrink(confidence, LARGEST_SIDE))]).astype(np.uint8)
     return {
         "name": name,
         "width": width,
         "height": height,
-        "photo": _encode(_to_bytes(_reduce(image)), ".jpg"),
+        "photo": _encode(_to_bytes(shrink(image, LARGEST_SIDE)), ".jpg"),
         "values": _encode(values, ".png"),
-        "probability": None if probability is None else _encode(_to_bytes(_reduce(probability)), ".png"),
+        "probability": None if probability is None else _encode(_to_bytes(shrink(probability, LARGEST_SIDE)), ".png"),
         "steps": STEPS_PER_PX,
         "top": choose_scale_top(radius),
         "colours": make_colour_table().tolist(),
@@ -66,17 +67,7 @@ def pack_view(
 
 def reduce_picture(image: FloatArray) -> NDArray[np.uint8]:
     """(h, w, 3) uint8 RGB of at most `LARGEST_SIDE` px."""
-    return _to_bytes(_reduce(image))
-
-
-def _reduce(plane: FloatArray) -> FloatArray:
-    """A picture or map of at most `LARGEST_SIDE` px, averaged down."""
-    height, width = plane.shape[:2]
-    scale = LARGEST_SIDE / max(height, width)
-    if scale >= 1:
-        return plane
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return _to_bytes(shrink(image, LARGEST_SIDE))
 
 
 def _to_bytes(values: FloatArray) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from defocus_edge.arrays import MIN_SIDE, ROUNDING_TOLERANCE, as_image, find_bit_depth
+from defocus_edge.arrays import MIN_SIDE, ROUNDING_TOLERANCE, as_image, find_bit_depth, shrink
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64, ">u2", ">f4"])
@@ -150,3 +150,13 @@ def test_input_is_neither_modified_nor_shared(dtype, order):
 def test_valid_floats_come_back_as_they_were(image):
     np.testing.assert_array_equal(as_image(image), image)
     np.testing.assert_array_equal(as_image(image[::-1, ::-1]), as_image(image)[::-1, ::-1])
+
+
+@pytest.mark.parametrize("shape", [(40, 20), (20, 40, 3), (10, 10), (400, 1)])
+def test_shrinking_averages_down_to_a_side(shape):
+    values = np.full(shape, 0.25, dtype=np.float32)
+    small = shrink(values, 10)
+    assert max(small.shape[:2]) == 10
+    assert min(small.shape[:2]) == max(1, min(shape[:2]) * 10 // max(shape[:2]))
+    np.testing.assert_allclose(small, 0.25, atol=1e-6)
+    assert shrink(small, 10) is small

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defocus_edge.arrays import ImageWarning
+from defocus_edge.arrays import ImageWarning, shrink
 from defocus_edge.blur_levels import MAX_RADIUS
 from defocus_edge.cli.batch.records import Item, Thumbnail
 from defocus_edge.files.atomic import ImageReadError
@@ -46,27 +46,17 @@ def make_thumbnails(
     found = {}
     try:
         radii = read_map(item.outputs["map"])
-        colours = colour_radii(_shrink(radii, side), MAX_RADIUS)
+        colours = colour_radii(shrink(radii, side), MAX_RADIUS)
         found["map"] = _encode(colours, _BYTES_PER_SIDE["map"] * side)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ImageWarning)  # told when it was measured
             image = read_image(item.source, page=item.page, **reading)
-        small = np.rint(255 * _shrink(image, side)).astype(np.uint8)
+        small = np.rint(255 * shrink(image, side)).astype(np.uint8)
         _draw_box(small, box, image.shape[:2])
         found["picture"] = _encode(small, _BYTES_PER_SIDE["picture"] * side)
     except (ImageReadError, OSError, MemoryError):
         pass
     return found
-
-
-def _shrink(values: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:
-    """Values averaged down until the longer side has `side` px; smaller ones stay."""
-    height, width = values.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return values
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def _draw_box(thumbnail: ByteArray, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> None:

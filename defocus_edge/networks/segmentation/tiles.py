@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from defocus_edge.arrays import shrink
 from defocus_edge.networks.inference import compile_inference
 
 if TYPE_CHECKING:
@@ -78,10 +79,7 @@ class MapEvaluator:
         """
         height, width = image.shape[:2]
         if self._seen_side and max(height, width) > self._seen_side:
-            scale = self._seen_side / max(height, width)
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-            probability = self._predict_all(small, progress)
+            probability = self._predict_all(shrink(image, self._seen_side), progress)
             return np.asarray(cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR))
         return self._predict_all(image, progress)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 
 from defocus_edge import BlurEstimator, read_map
 from defocus_edge.files.images import read_image, write_picture
@@ -195,6 +196,14 @@ def test_what_is_no_photograph_is_one_sentence(page, server, tmp_path):
     wait_for(lambda: "at most 1000000 px" in read_status(page))
     status = Path(f"/proc/{server[1].pid}/status").read_text()
     assert 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1]) < MOST_MEMORY
+
+
+def test_what_should_be_known_of_a_photograph_is_told(page, photo, tmp_path):
+    pages = tmp_path / "pages.tif"
+    picture = Image.open(photo)
+    picture.save(pages, save_all=True, append_images=[picture])
+    measure(page, pages)
+    assert "ignored" in read_status(page)
 
 
 def make_bomb(side):
