@@ -132,7 +132,7 @@ class _Visits:
         preset: str,
         method: Any,
         before: Result | None,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio finds it by its default
+        progress: gr.Progress = gr.Progress(),
     ) -> list[Any]:
         """Measure a photograph; a sentence says what is wrong with it."""
         if photo is None:
@@ -174,7 +174,7 @@ class _Visits:
     def sharpen(
         self,
         result: Result | None,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio finds it by its default
+        progress: gr.Progress = gr.Progress(),
     ) -> list[Any]:
         """Sharpen the photograph."""
         if not result:

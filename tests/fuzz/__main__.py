@@ -106,7 +106,7 @@ def _explain(code: int | None) -> str:
 def fuzz(names: list[str], minutes: float, workers: int, seed: int) -> int:
     """Run the workers; exit code."""
     failures = Path(tempfile.mkdtemp(prefix="fuzz-failures-"))
-    print(f"{len(names)} targets, {workers} processes, {minutes:g} minutes, seed {seed}. Failures: {failures}")  # noqa: T201
+    print(f"{len(names)} targets, {workers} processes, {minutes:g} minutes, seed {seed}. Failures: {failures}")
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         processes = [Process(Path(folder) / str(at), failures, names, seed + at, workers) for at in range(workers)]
         try:
@@ -122,12 +122,12 @@ def fuzz(names: list[str], minutes: float, workers: int, seed: int) -> int:
                 process.finish()
     totals = {name: sum(process.counts.get(name, 0) for process in processes) for name in names}
     for name, count in totals.items():
-        print(f"{count:9} {name}")  # noqa: T201
-    print(f"{sum(totals.values()):9} in all")  # noqa: T201
+        print(f"{count:9} {name}")
+    print(f"{sum(totals.values()):9} in all")
     found = sorted(failures.glob("*.txt"))
     for path in found:
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        print(f"FAILED {path.with_suffix('.input')}: {lines[1] if 'Traceback' not in lines[1] else lines[-1]}")  # noqa: T201
+        print(f"FAILED {path.with_suffix('.input')}: {lines[1] if 'Traceback' not in lines[1] else lines[-1]}")
     if not found:
         failures.rmdir()
     return int(bool(found))
@@ -138,7 +138,7 @@ def read_again(path: Path) -> None:
     target = TARGETS[path.stem.rpartition("-")[0]]
     with tempfile.TemporaryDirectory() as folder:
         accepted = target.check(path.read_bytes(), Path(folder))
-    print("accepted" if accepted else "refused as documented")  # noqa: T201
+    print("accepted" if accepted else "refused as documented")
 
 
 def main() -> int:
