@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.files.atomic import BROKEN_FILE
+from defocus_edge.networks.hdf5_texts import check_heaps, check_texts
 
 if TYPE_CHECKING:
     import keras
 
-# HDF5 keeps texts in heaps that begin so (format specification 3.0, III.E): signature, version, 3 bytes, size; objects
-# of a header (index, references, 4 bytes, size) and their bytes, padded to 8; the one of index 0 is what is free.
-_HEAP_START, _HEAP_HEAD, _HEAP_OBJECT = b"GCOL\x01", struct.Struct("<8xQ"), struct.Struct("<HHIQ")
 #: Kernel and bias of each layer, or what else it has, by the name of the layer.
 Arrays = Mapping[str, list[NDArray[np.float32]]]
 
@@ -59,9 +56,10 @@ def check_weights(path: Path) -> None:
 def _open_checked(path: Path) -> Iterator[h5py.File]:
     """See `check_weights`; what the block finds damaged is a WeightsError."""
     try:
-        _check_heaps(path.read_bytes())
+        data = path.read_bytes()
+        check_heaps(data)
         with h5py.File(path) as file:
-            _check_group(file)
+            _check_group(file, data)
             yield file
     except (OSError, WeightsError):
         raise
@@ -70,41 +68,15 @@ def _open_checked(path: Path) -> Iterator[h5py.File]:
         raise WeightsError(msg) from error
 
 
-def _check_heaps(data: bytes) -> None:
-    """Refuse heaps whose objects do not fill them: HDF5 looks for the next object for ever."""
-    start = data.find(_HEAP_START)
-    while start >= 0:
-        if not _is_filled(data, start):
-            raise WeightsError(
-                f"the file is damaged. Got: a heap of texts at byte {start} that its objects do not fill."
-            )
-        start = data.find(_HEAP_START, start + 1)
-
-
-def _is_filled(data: bytes, start: int) -> bool:
-    """Whether the objects of the heap that begins there reach its end, and it lies in the file."""
-    place = start + _HEAP_HEAD.size
-    if place > len(data):
-        return False
-    end = start + _HEAP_HEAD.unpack_from(data, start)[0]
-    if end > len(data):
-        return False
-    index = -1
-    while index and place + _HEAP_OBJECT.size <= end:
-        index, _, _, size = _HEAP_OBJECT.unpack_from(data, place)
-        # What is free counts its own header.
-        place += _HEAP_OBJECT.size + -(-size // 8) * 8 if index else size
-    return end - _HEAP_OBJECT.size < place <= end
-
-
-def _check_group(file: h5py.File) -> None:
-    """Walk through all groups; the walk of h5py itself breaks down at errors and damaged names."""
+def _check_group(file: h5py.File, data: bytes) -> None:
+    """Walk through all groups of the file `data`; the walk of h5py itself breaks down at errors and damaged names."""
     groups, seen = [file], set[h5py.Group]()  # hard links may make circles
     while groups:
         group = groups.pop()
         if group in seen:
             continue
         seen.add(group)
+        check_texts(data, h5py.h5o.get_info(group.id).addr)
         for name in group:
             where = f"{group.name}/{name}".lstrip("/")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):

@@ -220,6 +220,17 @@ def test_heaps_of_texts_that_are_not_filled_are_refused(edge_preset, place, valu
     refuse(load_edge_weights, edge_preset, r"a heap of texts at byte \d+ that its objects do not fill")
 
 
+def test_texts_longer_than_the_file_are_refused(edge_preset):
+    """HDF5 would take as much memory as the length says, before it looks for the text."""
+    path = edge_preset / WEIGHTS_FILE
+    data = bytearray(path.read_bytes())
+    # Behind the name of the attribute are its type, 24 bytes, and its shape, 8 bytes.
+    struct.pack_into("<I", data, data.index(b"name\0\0\0\0") + 8 + 24 + 8, 1 << 30)
+    path.write_bytes(data)
+    sign_again(edge_preset)
+    refuse(load_edge_weights, edge_preset, r"an attribute at byte \d+ of 1073741824 bytes, more than the file has")
+
+
 def test_weights_with_other_names_are_refused(edge_preset):
     with h5py.File(edge_preset / WEIGHTS_FILE, "a") as file:
         file.move(FIRST_KERNEL, "layers/conv2d/vars/x")
