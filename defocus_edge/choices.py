@@ -55,7 +55,7 @@ FAST_PRESET = "edge-fast"
 #: The preset that is used when none is named.
 DEFAULT_PRESET = "edge-v2"
 #: The preset of each method that finds blurred pixels, unless another is named.
-METHOD_PRESETS: dict[Method, str] = {
+METHOD_PRESETS: dict[str, str] = {
     "threshold": DEFAULT_PRESET,
     "msdu": "msdu-v1",
     "defusion": "defusion-v1",

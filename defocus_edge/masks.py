@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from defocus_edge.choices import AUTO, MAP_METHOD, METHOD_PRESETS, METHODS, Method
+from defocus_edge.choices import AUTO, MAP_METHOD, METHOD_PRESETS, Method
 from defocus_edge.files.images import load_image
 from defocus_edge.methods import choose_method
 from defocus_edge.networks.devices import choose_device, use_device
 from defocus_edge.networks.forks import check_process
 from defocus_edge.networks.presets import load_segmentation_preset
+from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.thresholds import find_threshold
@@ -40,7 +41,7 @@ class BlurMask:
         0 to 1, 1 = blurred.
     mask : (H, W) ndarray of bool
         True = blurred: where the probability is above the threshold.
-    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}
+    method : str
     preset : str
         Name or folder of the weights.
     threshold : float
@@ -49,7 +50,7 @@ class BlurMask:
 
     probability: NDArray[np.float32]
     mask: NDArray[np.bool_]
-    method: Method
+    method: str
     preset: str
     threshold: float
 
@@ -62,10 +63,10 @@ class BlurDetector:
 
     Parameters
     ----------
-    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}, optional
-        ``threshold`` is the blur map of `BlurEstimator` with a threshold; the others are segmentation networks. Unless
-        given, it is the method of the preset, and ``threshold`` without a preset or with an option that only the map
-        has.
+    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'} or str, optional
+        ``threshold`` is the blur map of `BlurEstimator` with a threshold; the others are segmentation networks. One of
+        another name needs a preset that you trained. Unless given, it is the method of the preset, and ``threshold``
+        without a preset or with an option that only the map has.
     preset : str or Path, optional
         Name of the weights, see `list_presets`, or a folder that `python -m training` wrote.
     threshold : float, optional
@@ -107,7 +108,7 @@ class BlurDetector:
 
     def __init__(
         self,
-        method: Method | None = None,
+        method: Method | str | None = None,
         *,
         preset: str | Path | None = None,
         threshold: float | None = None,
@@ -120,8 +121,12 @@ class BlurDetector:
     ) -> None:
         map_options = {"alpha": alpha, "radius": radius, **options}
         method = choose_method(method, preset=preset, map_options=map_options)
-        if method not in METHODS:
-            msg = f"method must be one of {METHODS}. Got: {method!r}."
+        methods = (MAP_METHOD, *NETWORK_NAMES)
+        if method not in methods:
+            msg = f"method must be one of {methods}. Got: {method!r}."
+            raise ValueError(msg)
+        if preset is None and method not in METHOD_PRESETS:
+            msg = f"preset must be a folder that holds a trained {method}: none comes with the package. Got: None."
             raise ValueError(msg)
         check_process()
         self.method = method
@@ -184,14 +189,14 @@ class BlurDetector:
         return BlurMask(probability, probability > self.threshold, self.method, self.preset, self.threshold)
 
 
-def detect_blur(image: ArrayLike | str | Path, *, method: Method | None = None, **options: Any) -> BlurMask:
+def detect_blur(image: ArrayLike | str | Path, *, method: Method | str | None = None, **options: Any) -> BlurMask:
     """Find the blurred pixels of one picture. For many pictures make one `BlurDetector`.
 
     Parameters
     ----------
     image : (H, W, 3), (H, W, 4) or (H, W) array_like, or path
         As for `BlurEstimator.estimate`.
-    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'}, optional
+    method : {'threshold', 'msdu', 'defusion', 'maganet', 'lite'} or str, optional
     **options
         As for `BlurDetector`.
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from defocus_edge.choices import DEFAULT_METHOD, MAP_METHOD, METHODS, Method
+from defocus_edge.choices import DEFAULT_METHOD, MAP_METHOD
 from defocus_edge.networks.preset_files import CONFIG_FILE, find_preset, read_config
+from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 
 
-def choose_method(method: Method | None, *, preset: str | Path | None, map_options: Mapping[str, Any]) -> Method:
+def choose_method(method: str | None, *, preset: str | Path | None, map_options: Mapping[str, Any]) -> str:
     """Choose the method that fits what else is given.
 
     Raises PresetError if the preset cannot be found or read.
@@ -30,5 +31,5 @@ def choose_method(method: Method | None, *, preset: str | Path | None, map_optio
         return MAP_METHOD
     if preset is None:
         return DEFAULT_METHOD
-    network = read_config(find_preset(preset) / CONFIG_FILE)["network"]
-    return network if network in METHODS else MAP_METHOD
+    network: str = read_config(find_preset(preset) / CONFIG_FILE)["network"]
+    return network if network in NETWORK_NAMES else MAP_METHOD

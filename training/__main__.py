@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 from training.commands.context import measure_samples, train_context
 from training.commands.crops import render_crops
 from training.commands.distillation import ask_teacher, train_student
@@ -34,10 +35,8 @@ app.command("samples")(measure_samples)
 app.command("context")(train_context)
 app.command("answers")(ask_teacher)
 app.command("student")(train_student)
-app.command("msdu")(make_mask_command("msdu", "MSDU-net"))
-app.command("defusion")(make_mask_command("defusion", "DeFusionNET"))
-app.command("maganet")(make_mask_command("maganet", "MA-GANet"))
-app.command("lite")(make_mask_command("lite", "the network on EfficientNet-Lite0's features"))
+for _network in NETWORK_NAMES:
+    app.command(_network)(make_mask_command(_network))
 app.command("example")(draw_example)
 app.command("example-masks")(draw_masks_example)
 app.command("tables")(write_tables)

@@ -120,8 +120,8 @@ def mask(
     photos = photos or []
     options: dict[str, Any] = {"alpha": alpha, "radius": radius, "depth_penalty": depth_penalty}
     options |= {"read_out": read_out, "propagation": propagation, "depth_threshold": depth_threshold}
-    method = _choose_method(method, preset, {**options, "from_map": from_map})
-    _check_options(photos, from_map, method, options, threshold)
+    chosen = _choose_method(method, preset, {**options, "from_map": from_map})
+    _check_options(photos, from_map, chosen, options, threshold)
     if pages == "all" and from_map:
         fail("--pages all does not go with --from-map: a map belongs to one page.")
     if probability and from_map:
@@ -135,7 +135,7 @@ def mask(
 
     jobs = plan_jobs(photos or [cast("Path", from_map)], name_endings, out=out, from_map=from_map, pages=pages)
     options |= {"threshold": threshold, "device": device}
-    networks = None if from_map else _open_detector(method, preset, options)
+    networks = None if from_map else _open_detector(chosen, preset, options)
 
     reading = {"bit_depth": bit_depth, "raw": raw, "max_pixels": max_pixels}
 
@@ -154,7 +154,7 @@ def mask(
     run_jobs(jobs, work, out=out, as_json=json_output, debug=debug)
 
 
-def _choose_method(method: choices.Method | None, preset: str | None, map_options: Mapping[str, Any]) -> choices.Method:
+def _choose_method(method: choices.Method | None, preset: str | None, map_options: Mapping[str, Any]) -> str:
     """See `choose_method`."""
     from defocus_edge.methods import choose_method
     from defocus_edge.networks.preset_files import PresetError
@@ -195,9 +195,7 @@ def _check_reconstruction(photos: list[Path], out: Path | None, pages: choices.P
         fail(f"--out must be another folder than that of the photos: COLMAP would take masks for photos. Got: {out}.")
 
 
-def _open_detector(
-    method: choices.Method, preset: str | None, options: Mapping[str, Any]
-) -> LazyNetworks[BlurDetector]:
+def _open_detector(method: str, preset: str | None, options: Mapping[str, Any]) -> LazyNetworks[BlurDetector]:
     """Detector of a method and preset (None: that of the package), loaded at the first photo."""
     name = preset or METHOD_PRESETS[method]
 

@@ -33,8 +33,8 @@ def list_presets(network: str | None = None) -> list[str]:
 
     Parameters
     ----------
-    network : {'edge', 'context', 'msdu', 'defusion', 'maganet', 'lite'}, optional
-        Only presets of this network; all of them otherwise.
+    network : str, optional
+        Only presets of this network, which is ``edge``, ``context`` or one that detects blur; all of them otherwise.
     """
     paths = sorted(PRESETS_FOLDER.glob(f"*/{CONFIG_FILE}"))
     return [path.parent.name for path in paths if network is None or read_config(path)["network"] == network]

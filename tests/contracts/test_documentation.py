@@ -4,6 +4,8 @@ import configparser
 import importlib
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import defocus_edge
 from defocus_edge.cli.app import app
 from synth.__main__ import _repeat_folders
 from synth.__main__ import app as synth_app
+from tests.conftest import write_png
 from training.__main__ import app as training_app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -26,6 +29,8 @@ PAGES = [
     *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts),
 ]
 TEXTS = {str(page.relative_to(REPOSITORY)): page.read_text(encoding="utf-8") for page in PAGES}
+# Its commands need the files that it describes: a test of its own runs them.
+NEW_NETWORK = "docs/how-to/new-network.md"
 # Lines of these commands are parsed with the options that the commands have.
 PROGRAMS = {"defocus-edge": app, "python -m synth": synth_app, "python -m training": training_app}
 
@@ -36,7 +41,8 @@ def read_blocks(text, language):
 
 def read_lines(program):
     """Lines of shell blocks that call a program, without comments, environment variables and the program."""
-    lines = [line for text in TEXTS.values() for block in read_blocks(text, "sh") for line in block.splitlines()]
+    texts = [text for page, text in TEXTS.items() if page != NEW_NETWORK]
+    lines = [line for text in texts for block in read_blocks(text, "sh") for line in block.splitlines()]
     found = []
     for line in lines:
         words = shlex.split(line, comments=True)
@@ -83,6 +89,10 @@ def check_stacks(names):
     assert names["medians"][0] > names["medians"][2] > names["medians"][4]
 
 
+def check_new_network(names):
+    assert names["NETWORK"].title == "Plain"
+
+
 CHECKS = {
     "README.md": check_readme,
     "docs/tutorial.md": check_tutorial,
@@ -90,6 +100,7 @@ CHECKS = {
     "docs/how-to/deblurring.md": check_deblurring,
     "docs/how-to/settings.md": check_settings,
     "docs/how-to/stacks.md": check_stacks,
+    NEW_NETWORK: check_new_network,
 }
 
 
@@ -105,6 +116,33 @@ def test_python_blocks_run(page, tmp_path, monkeypatch, capsys):
     for code in read_blocks(TEXTS[page], "python"):
         exec(compile(code, page, "exec"), names)
     CHECKS[page](names | {"printed": capsys.readouterr().out})
+
+
+def test_a_network_is_added_by_the_how_to_page_alone(tmp_path, rng):
+    """Its two files are written into a copy of the house, and its commands run there."""
+    house, photos = tmp_path / "house", tmp_path / "photos"
+    for package in ("defocus_edge", "training", "synth"):
+        shutil.copytree(REPOSITORY / package, house / package, ignore=shutil.ignore_patterns("*.h5", "__pycache__"))
+    (network,), (configuration,) = (read_blocks(TEXTS[NEW_NETWORK], language) for language in ("python", "toml"))
+    named = re.findall(r"^`(\S+/\S+)`", TEXTS[NEW_NETWORK], flags=re.MULTILINE)
+    files = dict(zip(named[:2], (network, configuration), strict=True))
+    assert [Path(file).suffix for file in files] == [".py", ".toml"]
+    assert sum(len(text.splitlines()) for text in files.values()) < 120
+    for file, text in files.items():
+        (house / file).parent.mkdir(exist_ok=True)
+        (house / file).write_text(text.replace("side = 192", "side = 32"), encoding="utf-8")
+    for number in range(11):
+        mask = (rng.random((5, 5)) > 0.5).astype(np.uint8).repeat(20, axis=0).repeat(20, axis=1) * 255
+        for folder, pixels in (("image", np.dstack([mask // 2 + 60] * 3)), ("gt", mask)):
+            write_png(photos / folder / f"{number:02}.png", pixels)
+    train, _, mask = read_blocks(TEXTS[NEW_NETWORK], "sh")[0].splitlines()
+    train = train.replace("PICTURES --dataset mixed", f"{photos} --dataset pairs") + " --steps 2"
+    mask = mask.replace("photo.jpg", str(photos / "image" / "00.png")).replace("defocus-edge", "python -m defocus_edge")
+    for line in (train, mask):
+        words = [sys.executable, *shlex.split(line)[1:]]
+        done = subprocess.run(words, cwd=house, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+    assert (photos / "image" / "00_mask.png").is_file()
 
 
 @pytest.mark.parametrize("page", TEXTS)

@@ -1,15 +1,16 @@
 """What every network that detects blur must do: a new one costs one line of numbers here."""
 
 import dataclasses
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from defocus_edge.networks.segmentation.architectures.lite import LiteNetConfig
+from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
 from defocus_edge.networks.segmentation.blocks import MIN_FILTERS
-from defocus_edge.networks.segmentation.lite_net import LiteNetConfig
-from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
 from defocus_edge.networks.segmentation.registry import (
     SEGMENTATION_NETWORKS,
     build_segmentation_network,
@@ -17,15 +18,28 @@ from defocus_edge.networks.segmentation.registry import (
 from tests.benchmarks.multiply_adds import count_multiply_adds
 from training.masks.losses import score_map_loss
 
-NAMES = list(SEGMENTATION_NETWORKS)
 WIDTH = 0.05
+
+
+class Facts(NamedTuple):
+    """Numbers of a network as its paper has it."""
+
+    stride: int
+    score_maps: int
+    parameters: int
+    #: On 320×320 px.
+    multiply_adds: int
+
+
+FACTS = {
+    "defusion": Facts(32, 19, 17_482_969, 187_140_710_400),
+    "lite": Facts(32, 1, 3_093_537, 838_709_120),
+    "maganet": Facts(16, 1, 15_858_692, 54_568_960_000),
+    "msdu": Facts(16, 1, 33_436_418, 141_918_208_000),
+}
+NAMES = [*FACTS]
 #: Networks of a paper begin without batch normalization; ours always has it.
 NORMALIZATIONS = {name: ["none", "batch"] for name in NAMES} | {"lite": ["batch"]}
-STRIDES = {"msdu": 16, "defusion": 32, "maganet": 16, "lite": 32}
-SCORE_MAPS = {"msdu": 1, "defusion": 19, "maganet": 1, "lite": 1}
-#: Parameters of the network as its paper has it, and its multiply-adds on 320×320 px.
-PARAMETERS = {"msdu": 33_436_418, "defusion": 17_482_969, "maganet": 15_858_692, "lite": 3_093_537}
-MULTIPLY_ADDS = {"msdu": 141_918_208_000, "defusion": 187_140_710_400, "maganet": 54_568_960_000, "lite": 838_709_120}
 
 
 def build_small(name, **values):
@@ -46,7 +60,7 @@ def compile_once(model):
 
 @pytest.fixture(scope="module")
 def small_nets():
-    """One small network of each kind; tests must not change them."""
+    """One small network of each kind; tests leave them as they are."""
     return {name: build_small(name) for name in NAMES}
 
 
@@ -62,10 +76,9 @@ def paper_nets():
 
 
 def test_registry_is_what_the_papers_say():
-    assert {name: network.stride for name, network in SEGMENTATION_NETWORKS.items()} == STRIDES
-    assert {name: network.score_maps for name, network in SEGMENTATION_NETWORKS.items()} == SCORE_MAPS
+    assert [*SEGMENTATION_NETWORKS] == NAMES
     for name, network in SEGMENTATION_NETWORKS.items():
-        assert network.name == name
+        assert (network.stride, network.score_maps) == FACTS[name][:2]
         assert network.title
         assert network.reference
 
@@ -78,10 +91,10 @@ def test_registry_cannot_be_changed():
 @pytest.mark.parametrize("name", NAMES)
 def test_two_sizes_run_through_one_compiled_function(functions, rng, name):
     run, traces = functions[name]
-    stride = STRIDES[name]
+    stride = FACTS[name].stride
     for batch, height, width in ((2, stride, 2 * stride), (1, 3 * stride, stride)):
         logits = run(rng.random((batch, height, width, 3), dtype=np.float32)).numpy()
-        assert logits.shape == (batch, height, width, SCORE_MAPS[name])
+        assert logits.shape == (batch, height, width, FACTS[name].score_maps)
         assert logits.dtype == np.float32
         assert np.isfinite(logits).all()
         assert np.abs(logits).max() > 0
@@ -113,12 +126,12 @@ def test_output_depends_on_the_picture_everywhere(functions, rng, name):
 
 
 @pytest.mark.parametrize(("name", "normalization"), [(name, one) for name in NAMES for one in NORMALIZATIONS[name]])
-def test_a_step_of_adam_lowers_the_loss(rng, name, normalization):
+def test_a_step_of_adam_lowers_the_loss_and_weights_survive_a_file(tmp_path, rng, name, normalization):
     net = build_small(name, normalization=normalization)
     for layer in net.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0  # its noise would hide one step
-    side = 3 * STRIDES[name] if name == "lite" else 32  # its batch normalization needs more than one last pixel
+    side = 3 * FACTS[name].stride if name == "lite" else 32  # its normalization needs more than one last pixel
     images = rng.random((2, side, side, 3), dtype=np.float32)
     masks = (rng.random((2, side, side, 1)) < 0.5).astype(np.float32)
     # Eager: compiling costs more than these steps.
@@ -129,42 +142,34 @@ def test_a_step_of_adam_lowers_the_loss(rng, name, normalization):
     optimizer = keras.optimizers.Adam(1e-3)
     optimizer.apply(gradients, net.trainable_variables)
     assert float(score_map_loss(masks, net(images, training=True))) < float(before)
+    if normalization == "batch":
+        check_files(net, build_small(name, normalization="batch"), tmp_path / "model.weights.h5")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_weights_survive_a_file(tmp_path, rng, name):
-    first, second = (build_small(name, normalization="batch") for _ in range(2))
-    for weight in first.weights:  # running means too: in two new networks they are equal
-        weight.assign(weight + rng.uniform(0.01, 0.05, weight.shape))
-    images = rng.random((1, 32, 32, 3), dtype=np.float32)
-    expected = np.asarray(first(images, training=False))
-    assert any(
-        (np.asarray(one) != np.asarray(other)).any() for one, other in zip(first.weights, second.weights, strict=True)
-    )
-    first.save_weights(tmp_path / "model.weights.h5")
-    second.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_array_equal(np.asarray(second(images, training=False)), expected)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_layer_names_are_unique_and_the_same_in_each_build(small_nets, name):
-    names = [layer.name for layer in small_nets[name].layers]
+def check_files(net, again, path):
+    """Layers have the same names in each build, and the weights of one can be loaded into another one."""
+    names = [layer.name for layer in net.layers]
     assert len(set(names)) == len(names)
-    again = build_small(name)
     assert names == [layer.name for layer in again.layers]
-    assert [weight.path for weight in small_nets[name].weights] == [weight.path for weight in again.weights]
+    assert [weight.path for weight in net.weights] == [weight.path for weight in again.weights]
+    pairs = list(zip(net.weights, again.weights, strict=True))  # running means too: they have moved
+    assert all((np.asarray(one) != np.asarray(other)).any() for one, other in pairs)
+    net.save_weights(path)
+    again.load_weights(path)
+    for one, other in pairs:
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other), err_msg=one.path)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_number_of_parameters_at_the_width_of_the_paper(paper_nets, name):
-    assert paper_nets[name].count_params() == PARAMETERS[name]
+    assert paper_nets[name].count_params() == FACTS[name].parameters
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_multiply_adds_at_the_width_of_the_paper(paper_nets, name):
-    assert count_multiply_adds(paper_nets[name], 320, 320) == MULTIPLY_ADDS[name]
+    assert count_multiply_adds(paper_nets[name], 320, 320) == FACTS[name].multiply_adds
     once = {"lite": 320 * 96}.get(name, 0)  # what is done with the mean of the picture does not grow with it
-    assert 4 * (count_multiply_adds(paper_nets[name], 320, 160) - once) == 2 * (MULTIPLY_ADDS[name] - once)
+    assert 4 * (count_multiply_adds(paper_nets[name], 320, 160) - once) == 2 * (FACTS[name].multiply_adds - once)
 
 
 def test_multiply_adds_are_counted_as_by_hand():
@@ -183,11 +188,10 @@ def test_width_scales_the_filters(paper_nets, small_nets, name):
             fixed = full.filters <= 2
             expected = full.filters if fixed else max(MIN_FILTERS, round(full.filters * WIDTH))
             assert small.filters == expected, full.name
-    assert small_nets[name].count_params() < PARAMETERS[name] / 100
+    assert small_nets[name].count_params() < FACTS[name].parameters / 100
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(("name", "policy"), [*((name, "mixed_bfloat16") for name in NAMES), ("msdu", "mixed_float16")])
 def test_mixed_precision_gives_about_the_same_in_float32(small_nets, rng, name, policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -228,18 +232,18 @@ def test_configs_are_frozen_and_survive_a_dictionary(name):
     assert config_class().normalization == NORMALIZATIONS[name][0]
 
 
-def test_the_score_layer_gives_the_last_map(small_nets, rng):
+@pytest.mark.parametrize("name", NAMES)
+def test_the_score_layer_gives_the_last_map(small_nets, functions, rng, name):
     """Doubling its weights doubles the last logits and leaves the others."""
     images = rng.random((1, 32, 32, 3), dtype=np.float32)
-    for name, network in SEGMENTATION_NETWORKS.items():
-        net = build_small(name)
-        net.set_weights(small_nets[name].get_weights())
-        before = np.asarray(net(images, training=False))
-        layer = net.get_layer(network.score_layer)
-        layer.set_weights([2 * weights for weights in layer.get_weights()])
-        after = np.asarray(net(images, training=False))
-        np.testing.assert_allclose(after[..., -1], 2 * before[..., -1], rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(after[..., :-1], before[..., :-1], rtol=1e-5)
+    run, _ = functions[name]
+    layer = small_nets[name].get_layer(SEGMENTATION_NETWORKS[name].score_layer)
+    weights, before = layer.get_weights(), run(images).numpy()
+    layer.set_weights([2 * values for values in weights])
+    after = run(images).numpy()
+    layer.set_weights(weights)
+    np.testing.assert_allclose(after[..., -1], 2 * before[..., -1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(after[..., :-1], before[..., :-1], rtol=1e-5)
 
 
 def test_lite_has_batch_normalization():

@@ -8,14 +8,14 @@ import skimage.data
 
 from defocus_edge import BlurDetector, BlurMask, detect_blur
 from defocus_edge.arrays import as_image
-from defocus_edge.choices import METHOD_PRESETS, METHODS
-from defocus_edge.networks.preset_files import CONFIG_FILE, PRESETS_FOLDER, PresetError, read_metadata
+from defocus_edge.choices import MAP_METHOD, METHOD_PRESETS, METHODS
+from defocus_edge.networks.preset_files import CONFIG_FILE, PRESETS_FOLDER, PresetError, list_presets, read_metadata
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
 from defocus_edge.pipeline import BlurEstimator
 from defocus_edge.propagation.propagate import NoEdgesError
 from defocus_edge.psf import blur_with_disk, decode_srgb, encode_srgb
 
-NETWORKS = tuple(SEGMENTATION_NETWORKS)
+NETWORKS = METHODS[1:]
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,10 @@ def estimator(small_preset):
     return BlurEstimator(small_preset)
 
 
-def test_methods_are_those_of_the_registry_and_the_map():
-    assert list(METHODS) == ["threshold", *SEGMENTATION_NETWORKS]
+def test_methods_are_the_map_and_the_networks_that_have_a_preset():
+    assert (MAP_METHOD, *(name for name in METHODS if name in SEGMENTATION_NETWORKS)) == METHODS
     assert set(METHOD_PRESETS) == set(METHODS)
+    assert set(METHODS[1:]) == {name for name in SEGMENTATION_NETWORKS if list_presets(name)}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,4 +1,4 @@
-"""`python -m training msdu|defusion|maganet`: train the networks that detect blur."""
+"""`python -m training NETWORK`: train a network that detects blur."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training.commands.training import Call, Out, Resume, Seed, Start, Steps
-from training.masks.choices import Dataset, Network
+from training.masks.choices import Dataset
 
 if TYPE_CHECKING:
     from training.masks.stages import MaskRun
@@ -30,7 +30,7 @@ Unlabelled = Annotated[
 ]
 
 
-def make_mask_command(network: Network, title: str) -> Callable[..., None]:
+def make_mask_command(network: str) -> Callable[..., None]:
     """The command that trains one network."""
 
     def train(
@@ -51,11 +51,11 @@ def make_mask_command(network: Network, title: str) -> Callable[..., None]:
             run = _open_run(call, network)
             call.write_preset(run, run.train_network())
 
-    train.__doc__ = f"Train {title}, calibrate its threshold, and write a preset that BlurDetector loads."
+    train.__doc__ = f"Train the network {network}, calibrate its threshold, and write a preset that BlurDetector loads."
     return train
 
 
-def _open_run(call: Call, network: Network) -> MaskRun:
+def _open_run(call: Call, network: str) -> MaskRun:
     """Read configuration and pictures."""
     from training.masks.config import read_mask_config
 

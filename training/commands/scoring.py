@@ -90,17 +90,17 @@ def load_detectors(methods: str, *, also: Sequence[str] = ()) -> dict[str, BlurD
 
     `also` are names that the message about a wrong one offers besides.
     """
-    from defocus_edge.choices import METHODS
+    from defocus_edge.choices import MAP_METHOD
     from defocus_edge.masks import BlurDetector
-    from defocus_edge.networks.preset_files import PresetError
+    from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 
-    detectors = {}
+    detectors, known = {}, (MAP_METHOD, *NETWORK_NAMES)
     for word in methods.split(","):
         method, _, preset = word.strip().partition("=")
-        if method not in METHODS:
-            msg = f"methods must be of {', '.join([*METHODS, *also])}. Got: {method!r}."
+        if method not in known:
+            msg = f"methods must be of {', '.join([*known, *also])}. Got: {method!r}."
             raise typer.BadParameter(msg)
-        with refuse_faults(PresetError):
+        with refuse_faults(ValueError):
             name = f"{method} ({Path(preset).name})" if preset else method
             detectors[name] = BlurDetector(method, preset=preset or None)
     return detectors

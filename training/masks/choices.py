@@ -1,11 +1,23 @@
 """Names that both the light command line and the heavy modules need."""
 
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from defocus_edge.networks.segmentation.names import NETWORK_NAMES
+
+
+def _check_network(name: str) -> str:
+    """Refuse a name that no network has."""
+    if name not in NETWORK_NAMES:
+        msg = f"network must be one of {', '.join(NETWORK_NAMES)}"
+        raise ValueError(msg)
+    return name
+
 
 #: The networks that detect blur, as in `defocus_edge.networks.segmentation.registry`, which loads Keras.
-Network = Literal["msdu", "defusion", "maganet", "lite"]
-NETWORKS: tuple[Network, ...] = get_args(Network)
+Network = Annotated[str, AfterValidator(_check_network)]
 
 
 class Dataset(StrEnum):

@@ -118,6 +118,11 @@ class MaskTrainer:
         optimizer.build(self._model.trainable_variables)
 
     @property
+    def optimizer(self) -> Any:
+        """The optimizer of the network."""
+        return self._model.optimizer
+
+    @property
     def variables(self) -> list[Any]:
         """All variables that a checkpoint must hold."""
         parts = [self.network] if self._discriminator is None else [self.network, self._discriminator]

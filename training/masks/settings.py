@@ -86,6 +86,9 @@ class MaskTrainingSettings(StageSettings):
     init: Literal["random", "imagenet"] = "random"
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
     start: str | None = None
+    #: Seconds after which the training ends if its steps have not ended before; the rate then follows the clock. None:
+    #: the steps alone count, and each run gives the same weights.
+    seconds: Annotated[float, Field(gt=0)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,6 +11,7 @@ from defocus_edge.metrics import MaskProtocol, measure_mask, summarize_masks
 from training.masks.model import UNLABELLED, MaskTrainer
 from training.masks.samplers import MaskSampler, PhotoSampler
 from training.masks.settings import MaskTrainingSettings
+from training.runs.clock import Clock
 from training.runs.training import Task
 
 #: Pictures and masks as for `MaskTrainer.take_step`.
@@ -59,12 +60,18 @@ class MaskTask(Task[MaskBatch]):
             raise ValueError(msg)
         super().__init__(settings.network, settings, trainer.config)
         self._trainer, self._sampler, self._photos = trainer, sampler, photos
+        self._clock = Clock(settings)
         self._held_back = development.draw_batch(scored_crops, np.random.default_rng(_SEED))
 
     @property
     def variables(self) -> list[Any]:
         """See `Task`."""
-        return self._trainer.variables
+        return [*self._trainer.variables, *self._clock.variables]
+
+    @property
+    def progress(self) -> float:
+        """See `Task`."""
+        return self._clock.progress
 
     def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:
         """See `Task`."""
@@ -79,10 +86,12 @@ class MaskTask(Task[MaskBatch]):
 
     def take_step(self, batch: MaskBatch) -> float:
         """See `Task`."""
+        self._clock.tick(self._trainer.optimizer)
         return self._trainer.take_step(*batch)
 
     def score(self) -> dict[str, float]:
         """See `Task`."""
+        self._clock.pause()  # the first scoring compiles
         return score_crops(self._trainer, *self._held_back)
 
 

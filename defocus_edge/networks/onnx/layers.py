@@ -24,9 +24,9 @@ from defocus_edge.networks.onnx.graph import (
     ROWS,
     GraphBuilder,
 )
+from defocus_edge.networks.segmentation.architectures.maganet import ChannelAttention
+from defocus_edge.networks.segmentation.architectures.msdu import ClassDifference
 from defocus_edge.networks.segmentation.blocks import BilinearUpsampling
-from defocus_edge.networks.segmentation.ma_ganet import ChannelAttention
-from defocus_edge.networks.segmentation.msdu_net import ClassDifference
 
 
 def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:

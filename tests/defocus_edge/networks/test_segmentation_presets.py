@@ -10,7 +10,7 @@ import pytest
 
 from defocus_edge.networks.preset_files import CONFIG_FILE, WEIGHTS_FILE, PresetError
 from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
-from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
+from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
 from defocus_edge.networks.segmentation.registry import build_segmentation_network
 
 CONFIG = MsduNetConfig(width=1 / 16, normalization="batch")

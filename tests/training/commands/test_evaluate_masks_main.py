@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 from tests.conftest import write_png
 from training.__main__ import app
 
@@ -66,7 +67,7 @@ def test_a_picture_without_edges_does_not_stop_the_others(root, small_preset):
     [
         (
             ["--methods", "magic"],
-            "methods must be of threshold, msdu, defusion, maganet, lite, zhuo-sim, karaali-jung, hifst, lbp. "
+            f"methods must be of threshold, {', '.join(NETWORK_NAMES)}, zhuo-sim, karaali-jung, hifst, lbp. "
             "Got: 'magic'.",
         ),
         (["--methods", "msdu=nobody"], "preset must be one of"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from defocus_edge.networks.segmentation.lite_net import LiteNetConfig, build_lite_net
+from defocus_edge.networks.segmentation.architectures.lite import LiteNetConfig, build_lite_net
 from training.masks.efficientnet import build_classifier, fill_encoder, load_imagenet_arrays
 
 #: Logits of three photographs by class, the three smallest and the four largest, and the sum of all 1000: computed with

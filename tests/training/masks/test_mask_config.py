@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from training.masks.choices import NETWORKS
+from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 from training.masks.config import read_mask_config
 from training.runs.config import CONFIGS_FOLDER, list_configs
 
@@ -17,7 +17,7 @@ def read(tmp_path, text, network="msdu"):
     return read_mask_config(network, str(path))
 
 
-@pytest.mark.parametrize("network", [name for name in NETWORKS if name != "lite"])
+@pytest.mark.parametrize("network", [name for name in NETWORK_NAMES if name != "lite"])
 def test_each_network_has_a_compact_recipe_and_the_papers(network):
     others = ["generator"] if network == "maganet" else []
     assert list_configs(network) == ["compact", *others, "paper"]

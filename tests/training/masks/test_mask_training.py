@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from defocus_edge.masks import BlurDetector
-from defocus_edge.networks.segmentation.lite_net import LiteNetConfig
-from defocus_edge.networks.segmentation.ma_ganet import MaGanetConfig, build_ma_ganet
-from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
+from defocus_edge.networks.segmentation.architectures.lite import LiteNetConfig
+from defocus_edge.networks.segmentation.architectures.maganet import MaGanetConfig, build_ma_ganet
+from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
 from tests.conftest import write_png
 from tests.training.training_cases import read_rows
 from training.__main__ import app

@@ -8,7 +8,7 @@ import pytest
 
 from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from defocus_edge.networks.edge.networks import build_edge_networks
-from defocus_edge.networks.segmentation.msdu_net import MsduNetConfig
+from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
 from tests.training.training_cases import BLUR, copy_networks, find_changed, get_weights, list_values, make_model
 from training.data.sources import load_sources
 from training.edges.crops import CropSampler

@@ -20,6 +20,7 @@ from defocus_edge.networks.segmentation.efficientnet_lite import (
     apply_normalized_conv,
     apply_normalized_depthwise,
 )
+from defocus_edge.networks.segmentation.network import SegmentationNetwork
 
 #: Filters of the decoder at each stride.
 DECODER_FILTERS = {32: 96, 16: 64, 8: 48, 4: 32, 2: 24}
@@ -91,3 +92,14 @@ def _apply_context(tensor: keras.KerasTensor, filters: int) -> keras.KerasTensor
 def _count(stride: int, config: LiteNetConfig) -> int:
     """Number of the decoder's filters at a stride."""
     return scale_filters(DECODER_FILTERS[stride], config.width)
+
+
+NETWORK = SegmentationNetwork(
+    title="lite",
+    reference="Tan & Le 2019, arXiv:1905.11946 (its encoder)",
+    config_class=LiteNetConfig,
+    build=build_lite_net,
+    stride=STRIDE,
+    score_maps=SCORE_MAPS,
+    score_layer="score",
+)

@@ -18,6 +18,7 @@ from defocus_edge.networks.segmentation.blocks import (
     apply_score_conv,
     apply_vgg16,
 )
+from defocus_edge.networks.segmentation.network import SegmentationNetwork
 
 #: Layers of VGG16 in the two branches, the largest first.
 LOW_TAPS = ("conv1_2", "conv2_2")
@@ -143,3 +144,14 @@ class ChannelAttention(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Shape of the output: that of the input."""
         return input_shape
+
+
+NETWORK = SegmentationNetwork(
+    title="MA-GANet",
+    reference="Jiang et al., IEEE Transactions on Image Processing 30, 2021",
+    config_class=MaGanetConfig,
+    build=build_ma_ganet,
+    stride=STRIDE,
+    score_maps=SCORE_MAPS,
+    score_layer="score",
+)

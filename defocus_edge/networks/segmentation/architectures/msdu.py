@@ -17,6 +17,7 @@ from defocus_edge.networks.segmentation.blocks import (
     apply_score_conv,
     scale_filters,
 )
+from defocus_edge.networks.segmentation.network import SegmentationNetwork
 
 #: Filters of the contracting stages and of the bottom, those of U-net (Ronneberger et al. 2015).
 STAGE_FILTERS = (64, 128, 256, 512)
@@ -114,3 +115,14 @@ class ClassDifference(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Shape of the output."""
         return (*input_shape[:-1], 1)
+
+
+NETWORK = SegmentationNetwork(
+    title="MSDU-net",
+    reference="Yang & Xiao 2020, arXiv:2006.03182",
+    config_class=MsduNetConfig,
+    build=build_msdu_net,
+    stride=STRIDE,
+    score_maps=SCORE_MAPS,
+    score_layer="classes",
+)

@@ -18,6 +18,7 @@ from defocus_edge.networks.segmentation.blocks import (
     apply_score_conv,
     apply_vgg16,
 )
+from defocus_edge.networks.segmentation.network import SegmentationNetwork
 
 #: Layers of VGG16 that have a side branch: all of `VGG16_STRIDES`. The first three are shallow, the others deep.
 SIDES = tuple(VGG16_STRIDES)
@@ -123,3 +124,14 @@ def _apply_refinement(
     """Features of one side, refined with the fused features of the other depth."""
     joined = layers.Concatenate(name=f"{name}_concat")([side, fused])
     return apply_conv(joined, SIDE_FILTERS, config, f"{name}_refine", size=config.refine_size)
+
+
+NETWORK = SegmentationNetwork(
+    title="DeFusionNET",
+    reference="Tang et al., CVPR 2019",
+    config_class=DefusionNetConfig,
+    build=build_defusion_net,
+    stride=STRIDE,
+    score_maps=SCORE_MAPS,
+    score_layer="fuse_score",
+)

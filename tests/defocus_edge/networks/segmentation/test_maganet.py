@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from defocus_edge.networks.segmentation.ma_ganet import ChannelAttention, MaGanetConfig, build_ma_ganet
+from defocus_edge.networks.segmentation.architectures.maganet import ChannelAttention, MaGanetConfig, build_ma_ganet
 
 
 @pytest.fixture(scope="module")

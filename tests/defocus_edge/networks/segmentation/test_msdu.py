@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from defocus_edge.networks.segmentation.msdu_net import (
+from defocus_edge.networks.segmentation.architectures.msdu import (
     EXTRACTOR_DILATIONS,
     ClassDifference,
     MsduNetConfig,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from defocus_edge.networks.segmentation.defusion_net import DefusionNetConfig, build_defusion_net
+from defocus_edge.networks.segmentation.architectures.defusion import DefusionNetConfig, build_defusion_net
 
 SIDES = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "pool5")
 STEPS = (1, 2, 3)
