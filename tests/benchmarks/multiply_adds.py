@@ -12,7 +12,7 @@ def count_multiply_adds(model: keras.Model, height: int, width: int) -> int:
     Parameters
     ----------
     model : keras.Model
-        Functional graph with one input and one output, in which each layer is used once.
+        Functional graph with one input. A layer that is called several times counts each time.
     height, width : int
         Size of the picture in px, multiples of the network's stride.
 
@@ -23,8 +23,11 @@ def count_multiply_adds(model: keras.Model, height: int, width: int) -> int:
         and attention are not counted.
     """
     kinds = layers.Conv2D | layers.Conv2DTranspose | layers.DepthwiseConv2D
-    convs = [layer for layer in model.layers if isinstance(layer, kinds)]
+    nodes = [node for step in model._nodes_by_depth.values() for node in step if isinstance(node.operation, kinds)]
     # A transposed convolution applies its whole kernel once for each position of its input.
-    places = [conv.input if isinstance(conv, layers.Conv2DTranspose) else conv.output for conv in convs]
+    places = [
+        (node.input_tensors if isinstance(node.operation, layers.Conv2DTranspose) else node.output_tensors)[0]
+        for node in nodes
+    ]
     sizes = keras.Model(model.inputs, places).compute_output_shape((1, height, width, model.inputs[0].shape[-1]))
-    return sum(prod(conv.kernel.shape) * prod(size[1:3]) for conv, size in zip(convs, sizes, strict=True))
+    return sum(prod(node.operation.kernel.shape) * prod(size[1:3]) for node, size in zip(nodes, sizes, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,14 +31,19 @@ class GraphBuilder:
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
+        self._uses: Counter[str] = Counter()
 
     def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
-        """Add a node with one output of the same name, and return that name."""
+        """Add a node with one output of the same name, and return that name; used again, it gets a number."""
+        self._uses[name] += 1
+        name = name if self._uses[name] == 1 else f"{name}/{self._uses[name]}"
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
     def add_constant(self, name: str, values: ArrayLike) -> str:
-        """Add an array and return its name."""
+        """Add an array and return its name; an array that is there by this name is used again."""
+        if any(constant.name == name for constant in self.constants):
+            return name
         self.constants.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 

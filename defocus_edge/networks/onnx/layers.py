@@ -24,22 +24,24 @@ from defocus_edge.networks.onnx.graph import (
     ROWS,
     GraphBuilder,
 )
+from defocus_edge.networks.segmentation.architectures.btbnet import BilinearResizing
 from defocus_edge.networks.segmentation.architectures.maganet import ChannelAttention
 from defocus_edge.networks.segmentation.architectures.msdu import ClassDifference
 from defocus_edge.networks.segmentation.blocks import BilinearUpsampling
 
 
 def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:
-    """Add all layers of a functional model that has one input and uses each layer once.
+    """Add all layers of a functional model that has one input; a layer that is called several times is added as often.
 
     `source` names the input, channels last. Returns the names of the outputs, in the structure of ``model.output``;
     maps have their channels first.
     """
     names = {id(model.inputs[0]): graph.add("Transpose", [source], f"{source}/channels_first", perm=CHANNELS_FIRST)}
-    for layer in model.layers:
-        if not isinstance(layer, layers.InputLayer):
-            inputs = [names[id(tensor)] for tensor in list_inputs(layer)]
-            names[id(layer.output)] = add_layer(graph, layer, inputs)
+    for _, calls in sorted(model._nodes_by_depth.items(), reverse=True):  # the input is the deepest
+        for call in calls:
+            if not isinstance(call.operation, layers.InputLayer):
+                inputs = [names[id(tensor)] for tensor in call.input_tensors]
+                names[id(call.output_tensors[0])] = add_layer(graph, call.operation, inputs)
     return keras.tree.map_structure(lambda output: names[id(output)], model.output)
 
 
@@ -49,11 +51,6 @@ def add_layer(graph: GraphBuilder, layer: keras.layers.Layer, inputs: list[str])
         msg = f"layer must be one of {sorted(kind.__name__ for kind in _FORMS)}. Got: {type(layer).__name__}."
         raise TypeError(msg)
     return _FORMS[type(layer)](graph, layer, inputs)
-
-
-def list_inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
-    """Inputs of a layer of a functional model."""
-    return layer.input if isinstance(layer.input, list) else [layer.input]
 
 
 def read_weight(variable: Any) -> NDArray[np.float32]:
@@ -130,6 +127,20 @@ def _add_upsampling(graph: GraphBuilder, layer: BilinearUpsampling, inputs: list
     return graph.add("Resize", [inputs[0], "", scales], layer.name, **options)
 
 
+def _add_resizing(graph: GraphBuilder, layer: BilinearResizing, inputs: list[str]) -> str:
+    """Resize to the rounded share of the size of the second input, in whole numbers as the layer does."""
+    name, (maps, picture) = layer.name, inputs
+    sizes = graph.add("Shape", [picture], f"{name}/picture_sizes", start=ROWS)
+    rounding = {"Mul": layer.tenths, "Add": 5 * layer.multiple, "Div": 10 * layer.multiple}
+    for kind, number in [*rounding.items(), ("Mul", layer.multiple)]:
+        constant = graph.add_constant(f"{name}/{number}", np.int64(number))
+        sizes = graph.add(kind, [sizes, constant], f"{name}/{kind}")
+    unchanged = graph.add("Shape", [maps], f"{name}/unchanged", end=ROWS)
+    sizes = graph.add("Concat", [unchanged, sizes], f"{name}/sizes", axis=0)
+    options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    return graph.add("Resize", [maps, "", "", sizes], name, **options)
+
+
 def _add_difference(graph: GraphBuilder, layer: ClassDifference, inputs: list[str]) -> str:
     first = graph.add_slice(inputs[0], {CHANNELS: (0, 1)}, f"{layer.name}/first")
     second = graph.add_slice(inputs[0], {CHANNELS: (1, 0)}, f"{layer.name}/second")
@@ -183,6 +194,7 @@ _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     layers.Multiply: _add_joining("Mul"),
     layers.ReLU: _add_relu,
     layers.Rescaling: _add_rescaling,
+    BilinearResizing: _add_resizing,
     BilinearUpsampling: _add_upsampling,
     ChannelAttention: _add_attention,
     ClassDifference: _add_difference,

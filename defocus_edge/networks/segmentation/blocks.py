@@ -133,12 +133,15 @@ def apply_logits_output(logits: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def apply_vgg16(
-    tensor: keras.KerasTensor, config: SegmentationConfig, *, with_pool5: bool
+    tensor: keras.KerasTensor, config: SegmentationConfig, *, with_pool5: bool, prefix: str = "", pooling: bool = True
 ) -> dict[str, keras.KerasTensor]:
     """Apply VGG16 [1]_ up to its last convolution, or its last pooling.
 
     `tensor` (B, H, W, 3) comes from `apply_input_scaling`; H and W are multiples of 16, or of 32 with the last pooling.
     Returns the layers of `VGG16_STRIDES` after their ReLU, by name; ``pool5`` only if asked for.
+
+    The names of all layers begin with `prefix`, so that a network can have several encoders. Without `pooling` between
+    the blocks all convolutions work at the size of the input.
 
     References
     ----------
@@ -147,13 +150,13 @@ def apply_vgg16(
     """
     taps = {}
     for block, block_filters in enumerate(VGG16_FILTERS, start=1):
-        if block > 1:
-            tensor = layers.MaxPooling2D(2, name=f"vgg_pool{block - 1}")(tensor)
+        if block > 1 and pooling:
+            tensor = layers.MaxPooling2D(2, name=f"{prefix}vgg_pool{block - 1}")(tensor)
         for number, filters in enumerate(block_filters, start=1):
-            tensor = apply_conv(tensor, filters, config, f"vgg_conv{block}_{number}")
+            tensor = apply_conv(tensor, filters, config, f"{prefix}vgg_conv{block}_{number}")
         taps[f"conv{block}_{len(block_filters)}"] = tensor
     if with_pool5:
-        taps["pool5"] = layers.MaxPooling2D(2, name="vgg_pool5")(tensor)
+        taps["pool5"] = layers.MaxPooling2D(2, name=f"{prefix}vgg_pool5")(tensor)
     return taps
 
 

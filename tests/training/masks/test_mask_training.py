@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from defocus_edge.masks import BlurDetector
+from defocus_edge.networks.segmentation.architectures.btbnet import BtbnetConfig, build_btbnet
 from defocus_edge.networks.segmentation.architectures.lite import LiteNetConfig
 from defocus_edge.networks.segmentation.architectures.maganet import MaGanetConfig, build_ma_ganet
 from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
@@ -257,6 +258,14 @@ def test_imagenet_weights_give_what_keras_gives(imagenet, rng):
     prepared = keras.applications.vgg16.preprocess_input(image * 255)
     theirs = keras.Model(imagenet[0].input, imagenet[0].get_layer("block1_conv2").output)(prepared)
     np.testing.assert_allclose(np.maximum(np.array(ours), 0), np.array(theirs), rtol=1e-3, atol=1e-2)
+
+
+def test_imagenet_weights_fill_all_encoders_of_a_network(imagenet):
+    network = build_btbnet()
+    assert vgg16.fill_from_imagenet(network, BtbnetConfig()) is None
+    expected = imagenet[0].get_layer("block5_conv3").kernel
+    for prefix in ("", "scale8_", "scale6_"):
+        np.testing.assert_array_equal(network.get_layer(f"{prefix}vgg_conv5_3").kernel, expected)
 
 
 def test_imagenet_weights_fit_the_papers_width_only():
