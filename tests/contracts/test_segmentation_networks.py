@@ -29,17 +29,25 @@ class Facts(NamedTuple):
     parameters: int
     #: On 320×320 px.
     multiply_adds: int
+    #: Those of them that are done once for a picture of any size.
+    once: int = 0
+    #: The networks of most papers begin without batch normalization; `lite` always has it.
+    normalizations: tuple[str, ...] = ("none", "batch")
+    #: Side in px of the pictures on which a step is taken, and its rate: a network whose maps are single pixels with
+    #: 32 px, or that is very deep, wants other ones.
+    side: int = 32
+    rate: float = 1e-3
 
 
 FACTS = {
+    "br2net": Facts(32, 11, 19_723_077, 99_623_788_544, 108_544, ("batch", "none"), 96, 1e-4),
+    "btbnet": Facts(16, 7, 65_426_823, 4_486_004_838_400),
     "defusion": Facts(32, 19, 17_482_969, 187_140_710_400),
-    "lite": Facts(32, 1, 3_093_537, 838_709_120),
+    "lite": Facts(32, 1, 3_093_537, 838_709_120, 320 * 96, ("batch",), 96),
     "maganet": Facts(16, 1, 15_858_692, 54_568_960_000),
     "msdu": Facts(16, 1, 33_436_418, 141_918_208_000),
 }
 NAMES = [*FACTS]
-#: Networks of a paper begin without batch normalization; ours always has it.
-NORMALIZATIONS = {name: ["none", "batch"] for name in NAMES} | {"lite": ["batch"]}
 
 
 def build_small(name, **values):
@@ -125,13 +133,15 @@ def test_output_depends_on_the_picture_everywhere(functions, rng, name):
     assert (difference > 0).mean() > 0.9
 
 
-@pytest.mark.parametrize(("name", "normalization"), [(name, one) for name in NAMES for one in NORMALIZATIONS[name]])
+@pytest.mark.parametrize(
+    ("name", "normalization"), [(name, one) for name in NAMES for one in FACTS[name].normalizations]
+)
 def test_a_step_of_adam_lowers_the_loss_and_weights_survive_a_file(tmp_path, rng, name, normalization):
     net = build_small(name, normalization=normalization)
     for layer in net.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0  # its noise would hide one step
-    side = 3 * FACTS[name].stride if name == "lite" else 32  # its normalization needs more than one last pixel
+    side = FACTS[name].side
     images = rng.random((2, side, side, 3), dtype=np.float32)
     masks = (rng.random((2, side, side, 1)) < 0.5).astype(np.float32)
     # Eager: compiling costs more than these steps.
@@ -139,7 +149,7 @@ def test_a_step_of_adam_lowers_the_loss_and_weights_survive_a_file(tmp_path, rng
         before = score_map_loss(masks, net(images, training=True))
     gradients = tape.gradient(before, [variable.value for variable in net.trainable_variables])
     assert all(gradient is not None for gradient in gradients)
-    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer = keras.optimizers.Adam(FACTS[name].rate)
     optimizer.apply(gradients, net.trainable_variables)
     assert float(score_map_loss(masks, net(images, training=True))) < float(before)
     if normalization == "batch":
@@ -168,7 +178,7 @@ def test_number_of_parameters_at_the_width_of_the_paper(paper_nets, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_multiply_adds_at_the_width_of_the_paper(paper_nets, name):
     assert count_multiply_adds(paper_nets[name], 320, 320) == FACTS[name].multiply_adds
-    once = {"lite": 320 * 96}.get(name, 0)  # what is done with the mean of the picture does not grow with it
+    once = FACTS[name].once
     assert 4 * (count_multiply_adds(paper_nets[name], 320, 160) - once) == 2 * (FACTS[name].multiply_adds - once)
 
 
@@ -229,7 +239,7 @@ def test_configs_are_frozen_and_survive_a_dictionary(name):
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign"):
         config.width = 1.0
     assert config_class().width == 1
-    assert config_class().normalization == NORMALIZATIONS[name][0]
+    assert config_class().normalization == FACTS[name].normalizations[0]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -113,6 +113,11 @@ def test_large_pictures_are_seen_in_tiles(segmentation_presets, texture, name):
     ("method", "options", "complaint"),
     [
         ("magic", {}, r"method must be one of \('threshold', .*\)\. Got: 'magic'\."),
+        (
+            "btbnet",
+            {},
+            r"preset must be a folder that holds a trained btbnet: none comes with the package\. Got: None\.",
+        ),
         ("threshold", {"threshold": 0.5}, r"threshold does not go with method 'threshold'\. Got: threshold=0\.5\."),
         ("threshold", {"alpha": 2.0}, r"alpha must be between 0 and 1\. Got: 2\.0\."),
         ("threshold", {"alpha": 0.2, "radius": 1.0}, "Give alpha or radius, not both"),
@@ -122,7 +127,7 @@ def test_large_pictures_are_seen_in_tiles(segmentation_presets, texture, name):
     ],
 )
 def test_options_that_do_not_fit_are_refused(segmentation_presets, small_preset, method, options, complaint):
-    preset = segmentation_presets / method if method in NETWORKS else small_preset
+    preset = {"threshold": small_preset, "btbnet": None}.get(method, segmentation_presets / method)
     with pytest.raises(ValueError, match=complaint):
         BlurDetector(method, preset=preset, **options)
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from defocus_edge.networks.segmentation.names import NETWORK_NAMES
+from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
 from training.masks.config import read_mask_config
 from training.runs.config import CONFIGS_FOLDER, list_configs
 
@@ -23,7 +24,7 @@ def test_each_network_has_a_compact_recipe_and_the_papers(network):
     assert list_configs(network) == ["compact", *others, "paper"]
     compact, paper = (read_mask_config(network, name) for name in ("compact", "paper"))
     assert compact.architecture.width < paper.architecture.width == 1
-    assert paper.architecture.normalization == "none"
+    assert paper.architecture == SEGMENTATION_NETWORKS[network].config_class()
     assert {compact.settings.network, paper.settings.network} == {network}
     for config in (compact, paper):
         assert read_mask_config(network, str(CONFIGS_FOLDER / network / f"{config.name}.toml")) == config

@@ -18,6 +18,7 @@ from defocus_edge.networks.segmentation.blocks import (
     apply_score_conv,
     apply_vgg16,
 )
+from defocus_edge.networks.segmentation.network import SegmentationNetwork
 
 #: Layers of VGG16 that stand in for conv1 to conv5_x of ResNeXt101, which have the same strides.
 SIDES = ("conv2_2", "conv3_3", "conv4_3", "conv5_3", "pool5")
@@ -139,3 +140,14 @@ def _resize(tensor: keras.KerasTensor, stride: int, target: int, name: str) -> k
     if target < stride:
         return BilinearUpsampling(stride // target, name=name)(tensor)
     return layers.AveragePooling2D(target // stride, name=name)(tensor)
+
+
+NETWORK = SegmentationNetwork(
+    title="BR²Net",
+    reference="Tang et al., IEEE Transactions on Multimedia 23, 2021",
+    config_class=Br2NetConfig,
+    build=build_br2net,
+    stride=STRIDE,
+    score_maps=SCORE_MAPS,
+    score_layer=SCORE_LAYER,
+)

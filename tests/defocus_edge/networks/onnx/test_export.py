@@ -14,7 +14,6 @@ from skimage.data import astronaut
 
 import defocus_edge
 from defocus_edge.blur_levels import BLUR_LEVELS
-from defocus_edge.choices import METHODS
 from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.keras_engine import KerasEngine
@@ -182,7 +181,7 @@ def fill_model(model, rng):
     model.set_weights(weights)
 
 
-@pytest.mark.parametrize("name", METHODS[1:])
+@pytest.mark.parametrize("name", SEGMENTATION_NETWORKS)
 def test_segmentation_networks(rng, tmp_path, name):
     config = SEGMENTATION_NETWORKS[name].config_class(width=1 / 16)  # without the normalization that all presets have
     model = build_segmentation_network(name, config)
