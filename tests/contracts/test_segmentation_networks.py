@@ -1,13 +1,16 @@
 """What every network that detects blur must do: a new one costs one line of numbers here."""
 
 import dataclasses
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
+from defocus_edge.networks.preset_files import list_presets
 from defocus_edge.networks.segmentation.architectures.lite import LiteNetConfig
 from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
 from defocus_edge.networks.segmentation.blocks import MIN_FILTERS
@@ -79,8 +82,12 @@ def functions(small_nets):
 
 @pytest.fixture(scope="module")
 def paper_nets():
-    """Built once, never run."""
-    return {name: build_segmentation_network(name) for name in NAMES}
+    """Built once, never run: their weights are zeros, which cost less than random ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            keras.initializers.VarianceScaling, "__call__", lambda _, shape, dtype=None: ops.zeros(shape, dtype)
+        )
+        return {name: build_segmentation_network(name) for name in NAMES}
 
 
 def test_registry_is_what_the_papers_say():
@@ -133,9 +140,10 @@ def test_output_depends_on_the_picture_everywhere(functions, rng, name):
     assert (difference > 0).mean() > 0.9
 
 
-@pytest.mark.parametrize(
-    ("name", "normalization"), [(name, one) for name in NAMES for one in FACTS[name].normalizations]
-)
+CASES = [(name, one) for name in NAMES for one in FACTS[name].normalizations]
+
+
+@pytest.mark.parametrize(("name", "normalization"), CASES)
 def test_a_step_of_adam_lowers_the_loss_and_weights_survive_a_file(tmp_path, rng, name, normalization):
     net = build_small(name, normalization=normalization)
     for layer in net.layers:
@@ -269,3 +277,12 @@ def test_unknown_network_is_refused():
 def test_config_of_another_network_is_refused():
     with pytest.raises(TypeError, match=r"config of 'maganet' must be a MaGanetConfig\. Got: MsduNetConfig\."):
         build_segmentation_network("maganet", MsduNetConfig())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_on_methods_tells_what_a_network_costs(name):
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    facts = FACTS[name]
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    assert f"| {facts.parameters / 1e6:.1f} | {facts.multiply_adds / 1e9:.1f} |" in row
+    assert [preset for preset in list_presets(name) if f"`{preset}`" in row] or row.endswith("| – |")

@@ -86,8 +86,11 @@ def _add_transposed_conv(graph: GraphBuilder, layer: layers.Conv2DTranspose, inp
     return graph.add("ConvTranspose", [inputs[0], kernel, bias], layer.name, **options)
 
 
-def _add_pooling(graph: GraphBuilder, layer: layers.MaxPooling2D, inputs: list[str]) -> str:
-    return graph.add("MaxPool", inputs, layer.name, kernel_shape=layer.pool_size, strides=layer.strides)
+def _add_pooling(operator: str) -> Callable[[GraphBuilder, Any, list[str]], str]:
+    def add(graph: GraphBuilder, layer: Any, inputs: list[str]) -> str:
+        return graph.add(operator, inputs, layer.name, kernel_shape=layer.pool_size, strides=layer.strides)
+
+    return add
 
 
 def _add_normalization(graph: GraphBuilder, layer: layers.BatchNormalization, inputs: list[str]) -> str:
@@ -180,6 +183,7 @@ def _pass_on(graph: GraphBuilder, layer: Any, inputs: list[str]) -> str:  # noqa
 _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     layers.Activation: lambda graph, layer, inputs: graph.add_activation(inputs[0], layer.activation.__name__),
     layers.Add: _add_joining("Add"),
+    layers.AveragePooling2D: _add_pooling("AveragePool"),
     layers.BatchNormalization: _add_normalization,
     layers.Concatenate: _add_joining("Concat", axis=CHANNELS),
     layers.Conv2D: _add_conv,
@@ -190,7 +194,7 @@ _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     layers.Dropout: _pass_on,
     layers.Flatten: _add_flattening,
     layers.GlobalAveragePooling2D: _add_joining("GlobalAveragePool"),
-    layers.MaxPooling2D: _add_pooling,
+    layers.MaxPooling2D: _add_pooling("MaxPool"),
     layers.Multiply: _add_joining("Mul"),
     layers.ReLU: _add_relu,
     layers.Rescaling: _add_rescaling,
