@@ -1,5 +1,7 @@
 """HRFRNet: what the context sees and where it goes, residual stages from deep to shallow, the guided fusion."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
@@ -87,7 +89,7 @@ def test_without_residuals_the_context_passes_through_all_stages(image):
     context, *stages = evaluate(net, image, "context_add", *(f"{side}_stage" for side in SIDES))
     assert context.max() > 0
     np.testing.assert_allclose(stages[0], context)
-    for before, after in zip(stages[:-1], stages[1:], strict=True):
+    for before, after in pairwise(stages):
         np.testing.assert_allclose(after, upsample_slowly(before, 2), rtol=1e-4, atol=1e-6)
 
 
