@@ -23,7 +23,7 @@ check: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/python -c 'import pymatting' & compiling=$$!; \
 	$(BIN)/mypy && $(MAKE) --no-print-directory docs && wait $$compiling
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --durations 30
 
 # The documentation as web pages; open docs/_build/index.html.
 docs: .venv/docs.stamp
