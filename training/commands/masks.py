@@ -28,6 +28,9 @@ Data = Annotated[Dataset, typer.Option(help="What to learn from.")]
 Unlabelled = Annotated[
     Path | None, typer.Option(help="Folder of photographs without masks, for unlabelled_from.", show_default=False)
 ]
+Jobs = Annotated[
+    int, typer.Option(min=0, help="Processes that draw pictures, for a GPU that is faster than one core draws.")
+]
 
 
 def make_mask_command(network: str) -> Callable[..., None]:
@@ -43,13 +46,14 @@ def make_mask_command(network: str) -> Callable[..., None]:
         steps: Steps = None,
         seed: Seed = None,
         resume: Resume = False,
+        jobs: Jobs = 0,
     ) -> None:
         options: dict[str, Any] = {"config": config, "dataset": dataset, "root": root, "out": out}
         options |= {"unlabelled": unlabelled, "start": start, "steps": steps, "seed": seed, "resume": resume}
         call = Call(network, options)
         with call.explain_faults():
             run = _open_run(call, network)
-            call.write_preset(run, run.train_network())
+            call.write_preset(run, run.train_network(jobs=jobs))
 
     train.__doc__ = f"Train the network {network}, calibrate its threshold, and write a preset that BlurDetector loads."
     return train

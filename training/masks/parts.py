@@ -56,6 +56,10 @@ class PartCutter:
             partial(_find_fitting, sources.depth, lambda source: source.disparity.shape, "picture with disparity")
         )
 
+    def __reduce__(self) -> tuple[type[PartCutter], tuple[Sources]]:
+        """Another process gets the sources, and finds out anew what fits."""
+        return PartCutter, (self.sources,)
+
     def check_shape(self, shape: Shape, *, persons: bool, depth: bool) -> None:
         """Raise ValueError if all pictures of a kind are smaller than a shape, or none is sharp enough."""
         self._find_focused(shape)

@@ -68,9 +68,10 @@ class MaskRun(TrainingRun):
             raise CheckpointError(msg)
         self.trainer.network.set_weights(preset.model.get_weights())
 
-    def train_network(self) -> dict[str, float]:
-        """Take all steps; return the scores on held-back crops."""
-        return self.train(MaskTask(self.trainer, self.sampler, self.development, photos=self.photos))
+    def train_network(self, *, jobs: int = 0) -> dict[str, float]:
+        """Take all steps; return the scores on held-back crops. `jobs` processes draw pictures, 0 for a thread."""
+        task = MaskTask(self.trainer, self.sampler, self.development, photos=self.photos)
+        return self.train(task, jobs=jobs)
 
     def save_preset(self, trained: dict[str, float], metadata: dict[str, Any]) -> Path:
         """Calibrate the network and write the preset; `trained` are the scores on held-back crops."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,26 @@ SCORED_CROPS = 32
 _SEED = 20_27
 # Number of pictures that are scored at once.
 _SCORED_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class MaskDrawer:
+    """Draws the batches of a training; `photos` are pictures without masks."""
+
+    settings: MaskTrainingSettings
+    sampler: MaskSampler
+    photos: PhotoSampler | None
+
+    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:
+        """See `Task`."""
+        settings = self.settings
+        without = settings.batch // 2 if 0 < settings.unlabelled_from < step else 0
+        images, masks = self.sampler.draw_batch(settings.batch - without, rng)
+        targets = masks[..., None].astype(np.float32)
+        if self.photos is None or not without:
+            return images, targets
+        none = np.full((without, *targets.shape[1:]), UNLABELLED, dtype=np.float32)
+        return np.concatenate([images, self.photos.draw_photos(without, rng)]), np.concatenate([targets, none])
 
 
 class MaskTask(Task[MaskBatch]):
@@ -59,7 +80,7 @@ class MaskTask(Task[MaskBatch]):
             )
             raise ValueError(msg)
         super().__init__(settings.network, settings, trainer.config)
-        self._trainer, self._sampler, self._photos = trainer, sampler, photos
+        self._trainer, self._drawer = trainer, MaskDrawer(settings, sampler, photos)
         self._clock = Clock(settings)
         self._held_back = development.draw_batch(scored_crops, np.random.default_rng(_SEED))
 
@@ -75,14 +96,12 @@ class MaskTask(Task[MaskBatch]):
 
     def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:
         """See `Task`."""
-        settings = self.settings
-        without = settings.batch // 2 if 0 < settings.unlabelled_from < step else 0
-        images, masks = self._sampler.draw_batch(settings.batch - without, rng)
-        targets = masks[..., None].astype(np.float32)
-        if self._photos is None or not without:
-            return images, targets
-        none = np.full((without, *targets.shape[1:]), UNLABELLED, dtype=np.float32)
-        return np.concatenate([images, self._photos.draw_photos(without, rng)]), np.concatenate([targets, none])
+        return self._drawer.draw(step, rng)
+
+    @property
+    def drawer(self) -> MaskDrawer:
+        """See `Task`."""
+        return self._drawer
 
     def take_step(self, batch: MaskBatch) -> float:
         """See `Task`."""

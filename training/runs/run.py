@@ -44,10 +44,10 @@ class TrainingRun(ABC):
         `trained` is what training returned. `metadata` holds the entries that all presets have.
         """
 
-    def train(self, task: Task[Any]) -> dict[str, float]:
-        """Take all steps of a task; return the scores on held-back data."""
+    def train(self, task: Task[Any], *, jobs: int = 0) -> dict[str, float]:
+        """Take all steps of a task; return the scores on held-back data. `jobs` is as for `train`."""
         seconds = self.config.checkpoint_seconds
-        return train(task, self.folder, resume=self.resume, checkpoint_seconds=seconds)
+        return train(task, self.folder, resume=self.resume, checkpoint_seconds=seconds, jobs=jobs)
 
     def write_preset(self, trained: Any, *, command: str, hours: float) -> Path:
         """Calibrate the networks, write ``preset`` into the folder and return its path.

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,14 +17,12 @@ from training.runs.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from training.runs.drawing import Drawer, draw_ahead
 from training.runs.interrupts import hold_interrupt
 from training.runs.log import TrainingLog
 from training.runs.settings import CHECKPOINT_SECONDS, StageSettings
 
 Batch = TypeVar("Batch")
-
-# Batches drawn ahead of the one in use.
-_AHEAD = 4
 
 
 class Task(ABC, Generic[Batch]):
@@ -54,6 +49,11 @@ class Task(ABC, Generic[Batch]):
     def draw(self, step: int, rng: np.random.Generator) -> Batch:
         """Batch of a step, which depends on nothing but the step and its generator; called in another thread."""
 
+    @property
+    def drawer(self) -> Drawer[Batch]:
+        """What draws the batches; one that is to draw in other processes can be pickled."""
+        return self
+
     @abstractmethod
     def take_step(self, batch: Batch) -> float:
         """Take one step of the optimizer; return the loss."""
@@ -73,7 +73,12 @@ class Task(ABC, Generic[Batch]):
 
 
 def train(
-    task: Task[Any], folder: Path, *, resume: bool = False, checkpoint_seconds: float = CHECKPOINT_SECONDS
+    task: Task[Any],
+    folder: Path,
+    *,
+    resume: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    jobs: int = 0,
 ) -> dict[str, float]:
     """Take all steps of a task.
 
@@ -89,6 +94,8 @@ def train(
         Go on from the checkpoint in `folder`, if there is one.
     checkpoint_seconds : float
         Time between checkpoints.
+    jobs : int
+        Number of processes that draw the batches; 0 for a thread.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, first, last = find_checkpoint(folder, task.name), 0, task.settings.steps
@@ -101,7 +108,8 @@ def train(
     scores: dict[str, float] = {}
     saved = time.monotonic()
     with hold_interrupt() as is_interrupted:
-        for step, batch in _prefetch(task, first, first if task.progress >= 1 else last):
+        end = first if task.progress >= 1 else last
+        for step, batch in draw_ahead(task.drawer, seed=task.settings.seed, first=first, last=end, jobs=jobs):
             log.add_loss(step, task.take_step(batch), progress=task.progress)
             is_over = step == last or task.progress >= 1
             is_due = is_over or time.monotonic() - saved >= checkpoint_seconds
@@ -116,23 +124,3 @@ def train(
             if is_over:
                 break
     return scores or task.score()
-
-
-def _prefetch(task: Task[Batch], first: int, last: int) -> Iterator[tuple[int, Batch]]:
-    """Steps after `first` with their batches, drawn ahead in a thread."""
-
-    def draw(step: int) -> Batch:
-        # A generator for each step: a run that goes on ends as one that was never interrupted.
-        return task.draw(step, np.random.default_rng((task.settings.seed, step)))
-
-    executor = ThreadPoolExecutor(1)
-    try:
-        steps = range(first + 1, last + 1)
-        ahead = deque(executor.submit(draw, step) for step in steps[:_AHEAD])
-        for step in steps:
-            batch = ahead.popleft().result()
-            if step + _AHEAD <= last:
-                ahead.append(executor.submit(draw, step + _AHEAD))
-            yield step, batch
-    finally:
-        executor.shutdown(cancel_futures=True)

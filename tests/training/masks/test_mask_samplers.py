@@ -1,5 +1,7 @@
 """Photographs with masks and without, as a training sees them."""
 
+import pickle
+
 import cv2
 import numpy as np
 import pytest
@@ -151,3 +153,11 @@ def test_photographs_are_cut_and_small_ones_enlarged(tmp_path, rng):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="folder with pictures"):
         PhotoSampler(tmp_path, side=64)
+
+
+def test_another_process_draws_the_same(mixed):
+    """Samplers can be sent to it, with the scenes of all their pictures."""
+    sampler = mixed(share=0.5, blurred_share=0.5)
+    again = pickle.loads(pickle.dumps(sampler))
+    for one, other in zip(*(drawn.draw_batch(6, np.random.default_rng(3)) for drawn in (sampler, again)), strict=True):
+        np.testing.assert_array_equal(one, other)
