@@ -46,6 +46,7 @@ class Facts(NamedTuple):
 FACTS = {
     "br2net": Facts(32, 11, 19_723_077, 99_623_788_544, 108_544, ("batch", "none"), 96, 1e-4),
     "btbnet": Facts(16, 7, 65_426_823, 4_486_004_838_400),
+    "convlstm": Facts(16, 6, 16_465_419, 120_852_710_400, normalizations=("batch", "none")),
     "defusion": Facts(32, 19, 17_482_969, 187_140_710_400),
     "hrfrnet": Facts(16, 6, 17_547_472, 54_161_799_168, 512 * 64, ("batch", "none")),
     "lite": Facts(32, 1, 3_093_537, 838_709_120, 320 * 96, ("batch",), 96),

@@ -22,7 +22,7 @@ CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 KERNEL_AXES = (3, 2, 0, 1)
 # Stop of a Slice that goes to the end of an axis.
 _END = np.iinfo(np.int64).max
-_ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
+_ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax", "tanh": "Tanh"}
 
 
 class GraphBuilder:
