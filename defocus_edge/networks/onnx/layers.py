@@ -24,10 +24,9 @@ from defocus_edge.networks.onnx.graph import (
     ROWS,
     GraphBuilder,
 )
-from defocus_edge.networks.segmentation.architectures.btbnet import BilinearResizing
 from defocus_edge.networks.segmentation.architectures.maganet import ChannelAttention
 from defocus_edge.networks.segmentation.architectures.msdu import ClassDifference
-from defocus_edge.networks.segmentation.blocks import BilinearUpsampling
+from defocus_edge.networks.segmentation.blocks import BilinearResizing, BilinearUpsampling
 
 
 def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:

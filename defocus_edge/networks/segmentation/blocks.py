@@ -210,3 +210,44 @@ def _interpolate(maps: Any, factor: int, *, axis: int) -> Any:
 def _slice_axis(maps: Any, axis: int, start: int | None, stop: int | None) -> Any:
     """Part of the maps along axis 1 or 2."""
     return maps[:, start:stop] if axis == 1 else maps[:, :, start:stop]
+
+
+class BilinearResizing(keras.layers.Layer):
+    """Bilinear resizing to `tenths` of the size of a picture, rounded to multiples of `multiple` px.
+
+    Pixel centres are at half-integers and edges are clamped, as in `BilinearUpsampling`. The sizes may be known only at
+    run time.
+    """
+
+    def __init__(self, tenths: int = 10, multiple: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tenths, self.multiple = tenths, multiple
+
+    def call(self, pair: list[Any]) -> Any:
+        """(B, h, w, C) maps and a (B, H, W, …) picture to maps of a share of the size of the picture."""
+        maps, picture = pair
+        height, width = (self._round(length) for length in ops.shape(picture)[1:3])
+        return _resize_axis(_resize_axis(maps, height, axis=1), width, axis=2)
+
+    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """Shape of the output; unknown sizes are None."""
+        (batch, *_, channels), picture = input_shape
+        height, width = (None if length is None else self._round(length) for length in picture[1:3])
+        return batch, height, width, channels
+
+    def _round(self, length: Any) -> Any:
+        """Multiple that is nearest to the share of a length; whole numbers only, which JAX takes as sizes."""
+        return (length * self.tenths + 5 * self.multiple) // (10 * self.multiple) * self.multiple
+
+
+def _resize_axis(maps: Any, size: Any, *, axis: int) -> Any:
+    """Linear interpolation along axis 1 or 2."""
+    length = ops.shape(maps)[axis]
+    step = ops.cast(length, "float32") / ops.cast(size, "float32")
+    places = (ops.arange(size, dtype="float32") + 0.5) * step - 0.5
+    places = ops.minimum(ops.maximum(places, 0), ops.cast(length - 1, "float32"))
+    before = ops.floor(places)
+    shares = ops.cast(ops.reshape(places - before, (-1,) + (1,) * (3 - axis)), maps.dtype)
+    before = ops.cast(before, "int32")
+    first, second = (ops.take(maps, index, axis=axis) for index in (before, ops.minimum(before + 1, length - 1)))
+    return first + (second - first) * shares

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from defocus_edge.networks.segmentation.architectures.btbnet import BilinearResizing
 from defocus_edge.networks.segmentation.blocks import (
     NORMALIZATION_MOMENTUM,
     VGG16_STRIDES,
+    BilinearResizing,
     BilinearUpsampling,
     SegmentationConfig,
     apply_conv,

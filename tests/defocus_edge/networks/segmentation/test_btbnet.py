@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from defocus_edge.networks.segmentation.architectures.btbnet import BilinearResizing, BtbnetConfig, build_btbnet
-from defocus_edge.networks.segmentation.blocks import VGG16_NAMES
+from defocus_edge.networks.segmentation.architectures.btbnet import BtbnetConfig, build_btbnet
+from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, BilinearResizing
 from tests.benchmarks.multiply_adds import count_multiply_adds
 from tests.defocus_edge.networks.segmentation.test_blocks import upsample_slowly
 
