@@ -259,6 +259,21 @@ def test_imagenet_weights_give_what_keras_gives(imagenet, rng):
     np.testing.assert_allclose(np.maximum(np.array(ours), 0), np.array(theirs), rtol=1e-3, atol=1e-2)
 
 
+def test_imagenet_weights_fill_each_layer_of_vgg16_that_a_network_has(imagenet):
+    import keras
+
+    source = keras.Input((None, None, 256))
+    names = ("group1_vgg_conv4_1", "group2_vgg_conv4_1", "vgg_conv4_1_other")
+    tensors = [keras.layers.Conv2D(512, 3, name=name)(source) for name in names]
+    network = keras.Model(source, tensors)
+    before = network.get_layer(names[-1]).get_weights()
+    assert vgg16.fill_from_imagenet(network, MsduNetConfig()) is None
+    theirs = imagenet[0].get_layer("block4_conv1").get_weights()
+    for name, expected in zip(names, (theirs, theirs, before), strict=True):
+        for ours, weights in zip(network.get_layer(name).get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(ours, weights)
+
+
 def test_imagenet_weights_fit_the_papers_width_only():
     assert "fit a network of width 1 only, this one has 0.0625" in vgg16.fill_from_imagenet(None, TINY)
 
