@@ -1,4 +1,4 @@
-"""Losses of the networks that detect blur: score maps, overlap with the mask, and the two adversarial losses."""
+"""Losses of the networks that detect blur: score maps, overlap with the mask, diversity, and two adversarial ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from keras import ops
 _EMPTY_OVERLAP = 1e-6
 # Smallest sum of weights that a mean is divided by.
 _LEAST_WEIGHT = 1e-6
+# What the distance of a detector from the other group counts, if that from its own group counts 1.
+_CROSS_WEIGHT = 0.1
+# Fewest maps of which two detectors and their mean can be.
+_LEAST_MAPS = 3
 
 
 def score_map_loss(masks: Any, logits: Any, weights: Any = None) -> Any:
@@ -51,6 +55,49 @@ def iou_loss(masks: Any, probability: Any, weights: Any = None) -> Any:
     overlap = ops.sum(masks * probability, axis=(1, 2, 3))
     union = ops.sum(masks + probability - masks * probability, axis=(1, 2, 3))
     return _average(1 - (overlap + _EMPTY_OVERLAP) / (union + _EMPTY_OVERLAP), weights)
+
+
+def diversity_loss(logits: Any, weights: Any = None) -> Any:
+    """Negative correlation of the maps before the last, which are two groups of detectors: less the more they differ.
+
+    With the probabilities p_k of the detectors, and the means over their own group and over the other one, the loss is
+
+        -Σ_k mean[(p_k - own_k)² + 0.1 (p_k - other_k)²],
+
+    a mean over pixels and pictures. The first term is the paper's self-negative correlation, the second one its
+    cross-negative correlation. Both means are constant for the gradient: a detector leaves them, not they a detector.
+    The loss is never above 0 and never below -1.1 for each detector, and needs a cross entropy beside it.
+
+    Parameters
+    ----------
+    logits : (B, H, W, K) tensor
+        Output of a network, with at least three maps. Half of the maps before the last are a group, the others are the
+        second group. ValueError if there are fewer maps.
+    weights : (B,) tensor, optional
+        Weight of each picture; 0 for a picture without a mask.
+
+    Notes
+    -----
+    The paper's error of a detector is ½ (p_k - mask)² - λ (p_k - own_k)² - γ (p_k - other_k)². Its authors' code has
+    λ = 0.1 and γ = 0.01: a weight of 0.1 for this loss.
+
+    References
+    ----------
+    W. Zhao, B. Zheng, Q. Lin, H. Lu, "Enhancing Diversity of Defocus Blur Detectors via Cross-Ensemble Network", CVPR
+    2019, doi:10.1109/CVPR.2019.00911.
+    """
+    if logits.shape[-1] < _LEAST_MAPS:
+        msg = f"logits must have at least {_LEAST_MAPS} maps: two detectors and their mean. Got: {logits.shape[-1]}."
+        raise ValueError(msg)
+    detectors = ops.sigmoid(logits[..., :-1])
+    half = detectors.shape[-1] // 2
+    groups = detectors[..., :half], detectors[..., half:]
+    means = [ops.stop_gradient(ops.mean(group, axis=-1, keepdims=True)) for group in groups]
+    spread = sum(
+        ops.sum(ops.mean((group - own) ** 2 + _CROSS_WEIGHT * (group - other) ** 2, axis=(1, 2)), axis=-1)
+        for group, own, other in zip(groups, means, reversed(means), strict=True)
+    )
+    return -_average(spread, weights)
 
 
 def generator_loss(map_logits: Any) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
 from defocus_edge.networks.segmentation.patch_gan import DiscriminatorConfig, build_discriminator
 from defocus_edge.networks.segmentation.registry import build_segmentation_network
-from training.masks.losses import discriminator_loss, generator_loss, iou_loss, score_map_loss
+from training.masks.losses import discriminator_loss, diversity_loss, generator_loss, iou_loss, score_map_loss
 from training.masks.settings import MaskTrainingSettings
 from training.runs.optimizers import KernelMuon, make_rate
 
@@ -97,6 +97,8 @@ class MaskTrainer:
             loss = score_map_loss(masks, logits, weights)
             if settings.iou_weight:
                 loss = loss + settings.iou_weight * iou_loss(masks, ops.sigmoid(logits[..., -1:]), weights)
+            if settings.diversity_weight:
+                loss = loss + settings.diversity_weight * diversity_loss(logits, weights)
             return loss
 
         optimizer = make_optimizer(settings)

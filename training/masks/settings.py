@@ -74,6 +74,8 @@ class MaskTrainingSettings(StageSettings):
     seed: Seed = 0
     #: Weight of the IoU loss beside the cross entropy.
     iou_weight: Weight = 0.0
+    #: Weight of the loss that makes the maps before the last differ.
+    diversity_weight: Weight = 0.0
     #: Weight of the adversarial loss; 0 for no discriminator.
     adversarial_weight: Weight = 0.0
     #: Learning rate of the discriminator, whose optimizer is Adam.

@@ -10,8 +10,9 @@ from defocus_edge.networks.segmentation.blocks import INPUT_GAIN, VGG16_NAMES, S
 def fill_from_imagenet(network: keras.Model, config: SegmentationConfig) -> str | None:
     """Fill the layers `VGG16_NAMES` of a network with weights that `keras.applications` has or can download.
 
-    In a network with several encoders the names of these layers have a prefix that ends in ``_``. The weights fit only
-    a network of width 1. Returns why the network was not filled; None if it was.
+    A network that has layers of VGG16 more than once puts something before their names, as in ``group2_vgg_conv3_1``;
+    all of them are filled. The weights fit only a network of width 1. Returns why the network was not filled; None if
+    it was.
 
     Notes
     -----
@@ -29,7 +30,7 @@ def fill_from_imagenet(network: keras.Model, config: SegmentationConfig) -> str 
         kernel, bias = trained.get_layer(theirs).get_weights()
         if ours == next(iter(VGG16_NAMES)):
             kernel = kernel[:, :, ::-1] * (255 / INPUT_GAIN)
-        others = [layer for layer in network.layers if layer.name.endswith(f"_{ours}")]
-        for layer in [network.get_layer(ours), *others]:
-            layer.set_weights([kernel, bias] if layer.use_bias else [kernel])
+        for layer in network.layers:
+            if layer.name.endswith(ours):
+                layer.set_weights([kernel, bias] if layer.use_bias else [kernel])
     return None

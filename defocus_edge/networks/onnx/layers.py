@@ -24,6 +24,7 @@ from defocus_edge.networks.onnx.graph import (
     ROWS,
     GraphBuilder,
 )
+from defocus_edge.networks.segmentation.architectures.cenet import LEAST_MEAN, MeanProbability
 from defocus_edge.networks.segmentation.architectures.maganet import ChannelAttention
 from defocus_edge.networks.segmentation.architectures.msdu import ClassDifference
 from defocus_edge.networks.segmentation.blocks import BilinearResizing, BilinearUpsampling
@@ -149,6 +150,18 @@ def _add_difference(graph: GraphBuilder, layer: ClassDifference, inputs: list[st
     return graph.add("Sub", [second, first], layer.name)
 
 
+def _add_mean_probability(graph: GraphBuilder, layer: MeanProbability, inputs: list[str]) -> str:
+    """Log p - log(1 - p) with the mean probability p of all channels."""
+    name = layer.name
+    values = {"least": LEAST_MEAN, "most": 1 - LEAST_MEAN, "one": 1.0}
+    least, most, one = (graph.add_constant(f"{name}/{key}", np.float32(value)) for key, value in values.items())
+    mean = graph.add("ReduceMean", [graph.add_activation(inputs[0], "sigmoid")], f"{name}/mean", axes=[1], keepdims=1)
+    mean = graph.add("Clip", [mean, least, most], f"{name}/clip")
+    rest = graph.add("Sub", [one, mean], f"{name}/rest")
+    logs = [graph.add("Log", [part], f"{part}/log") for part in (mean, rest)]
+    return graph.add("Sub", logs, name)
+
+
 def _add_attention(graph: GraphBuilder, layer: ChannelAttention, inputs: list[str]) -> str:
     """X + α softmax(X Xᵀ) X with X one row for each channel."""
     name, maps = layer.name, inputs[0]
@@ -202,4 +215,5 @@ _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     ChannelAttention: _add_attention,
     ClassDifference: _add_difference,
     HeadNormalization: _add_head_normalization,
+    MeanProbability: _add_mean_probability,
 }

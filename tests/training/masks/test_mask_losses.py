@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.masks.losses import discriminator_loss, generator_loss, iou_loss, score_map_loss
+from training.masks.losses import discriminator_loss, diversity_loss, generator_loss, iou_loss, score_map_loss
 
 
 @pytest.fixture
@@ -67,6 +67,60 @@ def test_iou_loss_is_that_of_numpy(rng, masks):
     overlap, union = (masks * probability).sum((1, 2, 3)), np.maximum(masks, probability).sum((1, 2, 3))
     # for binary masks m + p - m p is the larger of both
     assert float(iou_loss(masks, probability)) == pytest.approx((1 - overlap / union).mean(), rel=1e-5)
+
+
+def differ_slowly(logits):
+    """Minus the spread of the detectors of each picture, detector by detector, in double precision."""
+    detectors = 1 / (1 + np.exp(-logits[..., :-1].astype(np.float64)))
+    half = detectors.shape[-1] // 2
+    first, second = detectors[..., :half], detectors[..., half:]
+    losses = np.zeros(len(logits))
+    for own, other in ((first, second), (second, first)):
+        for number in range(own.shape[-1]):
+            apart = (own[..., number] - own.mean(-1)) ** 2 + 0.1 * (own[..., number] - other.mean(-1)) ** 2
+            losses -= apart.mean((1, 2))
+    return losses
+
+
+@pytest.mark.parametrize("maps", [3, 5, 6, 9])
+def test_diversity_loss_is_that_of_numpy(rng, maps):
+    logits = rng.normal(scale=2, size=(3, 6, 5, maps)).astype(np.float32)
+    expected = differ_slowly(logits)
+    assert float(diversity_loss(logits)) == pytest.approx(expected.mean(), rel=1e-5)
+    weights = np.array([0.5, 0, 1.5], np.float32)
+    assert float(diversity_loss(logits, weights)) == pytest.approx((expected @ weights) / 2, rel=1e-5)
+
+
+def test_diversity_loss_of_equal_detectors_is_zero(rng):
+    logits = rng.normal(size=(2, 4, 4, 1)).astype(np.float32).repeat(7, axis=-1)
+    logits[..., -1] += 3  # the mean is no detector
+    assert float(diversity_loss(logits)) == pytest.approx(0, abs=1e-12)
+
+
+def test_diversity_loss_has_its_least_value_where_sure_detectors_disagree():
+    logits = np.zeros((1, 2, 2, 5), np.float32)
+    logits[..., :2], logits[..., 2:4] = 1e4, -1e4  # the groups disagree, each of them agrees
+    assert float(diversity_loss(logits)) == pytest.approx(-4 * 0.1, rel=1e-5)
+    logits[..., 1::2] *= -1  # each group has both: half as far from both means
+    assert float(diversity_loss(logits)) == pytest.approx(-4 * 1.1 / 4, rel=1e-5)
+
+
+def test_the_gradient_moves_detectors_away_from_both_means_and_leaves_the_last_map():
+    logits = tf.constant(np.array([0.5, -0.5, 2.0, 1.0, 9.0], np.float32).reshape(1, 1, 1, 5))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = diversity_loss(logits)
+    gradient = tape.gradient(loss, logits).numpy().ravel()
+    p = 1 / (1 + np.exp(-logits.numpy().ravel()[:4].astype(np.float64)))
+    own, other = np.repeat([p[:2].mean(), p[2:].mean()], 2), np.repeat([p[2:].mean(), p[:2].mean()], 2)
+    expected = -2 * ((p - own) + 0.1 * (p - other)) * p * (1 - p)  # the means do not move
+    np.testing.assert_allclose(gradient, [*expected, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("maps", [1, 2])
+def test_one_detector_cannot_differ(maps):
+    with pytest.raises(ValueError, match=rf"at least 3 maps: two detectors and their mean\. Got: {maps}\."):
+        diversity_loss(np.zeros((1, 2, 2, maps), np.float32))
 
 
 def test_adversarial_losses_at_indecision():

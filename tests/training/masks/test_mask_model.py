@@ -8,6 +8,7 @@ import pytest
 
 from defocus_edge.networks.segmentation.architectures.maganet import MaGanetConfig
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
+from training.masks.losses import diversity_loss
 from training.masks.model import UNLABELLED, MaskTrainer, find_labelled, use_precision
 from training.masks.settings import MaskTrainingSettings
 
@@ -104,6 +105,17 @@ def test_pictures_without_masks_do_not_count_in_the_loss_of_the_maps(batch):
     assert both == pytest.approx(alone, rel=1e-5)
 
 
+def test_diversity_is_added_with_its_weight_for_pictures_with_masks(batch, rng):
+    plain, diverse = (make_trainer(dataclasses.replace(ALONE, diversity_weight=weight)) for weight in (0.0, 0.25))
+    masks = batch[1].copy()
+    masks[1] = UNLABELLED
+    logits = rng.normal(size=(*masks.shape[:3], 5)).astype(np.float32)
+    losses = [trainer._model._compile_loss._user_loss(masks, logits) for trainer in (plain, diverse)]
+    expected = 0.25 * float(keras.ops.convert_to_numpy(diversity_loss(logits[:1])))
+    assert float(losses[1] - losses[0]) == pytest.approx(expected, rel=1e-3)
+    assert expected < -0.01
+
+
 def test_labelled_pictures_are_found():
     masks = np.zeros((3, 4, 4, 1), dtype=np.float32)
     masks[1] = UNLABELLED
@@ -152,6 +164,7 @@ def test_half_precision_computes_half_and_keeps_full_weights(batch):
         ({"batch": 0}, r"batch\s+Input should be greater than or equal to 1"),
         ({"optimizer": "lion"}, "'sgd', 'adam' or 'muon'"),
         ({"schedule": "steps"}, "drop_steps must be positive with the schedule 'steps'. Got: 0"),
+        ({"diversity_weight": -0.1}, r"diversity_weight\s+Input should be greater than or equal to 0"),
         ({"unlabelled_from": 5}, "unlabelled_from must go with an adversarial_weight above 0 and an even batch"),
         ({"init": "imagenet"}, "init must be 'random' for msdu"),
         ({"rotation": 7.0}, r"rotation\s+Input should be less than or equal to 3.15"),

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from defocus_edge.masks import BlurDetector
-from defocus_edge.networks.segmentation.architectures.btbnet import BtbnetConfig, build_btbnet
 from defocus_edge.networks.segmentation.architectures.lite import LiteNetConfig
 from defocus_edge.networks.segmentation.architectures.maganet import MaGanetConfig, build_ma_ganet
 from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
@@ -260,12 +259,19 @@ def test_imagenet_weights_give_what_keras_gives(imagenet, rng):
     np.testing.assert_allclose(np.maximum(np.array(ours), 0), np.array(theirs), rtol=1e-3, atol=1e-2)
 
 
-def test_imagenet_weights_fill_all_encoders_of_a_network(imagenet):
-    network = build_btbnet()
-    assert vgg16.fill_from_imagenet(network, BtbnetConfig()) is None
-    expected = imagenet[0].get_layer("block5_conv3").kernel
-    for prefix in ("", "scale8_", "scale6_"):
-        np.testing.assert_array_equal(network.get_layer(f"{prefix}vgg_conv5_3").kernel, expected)
+def test_imagenet_weights_fill_each_layer_of_vgg16_that_a_network_has(imagenet):
+    import keras
+
+    source = keras.Input((None, None, 256))
+    names = ("group1_vgg_conv4_1", "group2_vgg_conv4_1", "vgg_conv4_1_other")
+    tensors = [keras.layers.Conv2D(512, 3, name=name)(source) for name in names]
+    network = keras.Model(source, tensors)
+    before = network.get_layer(names[-1]).get_weights()
+    assert vgg16.fill_from_imagenet(network, MsduNetConfig()) is None
+    theirs = imagenet[0].get_layer("block4_conv1").get_weights()
+    for name, expected in zip(names, (theirs, theirs, before), strict=True):
+        for ours, weights in zip(network.get_layer(name).get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(ours, weights)
 
 
 def test_imagenet_weights_fit_the_papers_width_only():
