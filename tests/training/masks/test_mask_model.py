@@ -154,6 +154,7 @@ def test_half_precision_computes_half_and_keeps_full_weights(batch):
         ({"schedule": "steps"}, "drop_steps must be positive with the schedule 'steps'. Got: 0"),
         ({"unlabelled_from": 5}, "unlabelled_from must go with an adversarial_weight above 0 and an even batch"),
         ({"init": "imagenet"}, "init must be 'random' for msdu"),
+        ({"init": "imagenet", "network": "pmnet"}, "init must be 'random' for pmnet"),
         ({"rotation": 7.0}, r"rotation\s+Input should be less than or equal to 3.15"),
     ],
 )
