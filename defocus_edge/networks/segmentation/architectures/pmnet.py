@@ -1,4 +1,4 @@
-"""PM-Net: M-shaped networks with a picture pyramid and a map in every stage, one for each scale (Wang et al. 2019)."""
+"""PM-Net: U-nets for three scales of a picture see it in each stage and give a map in each (Wang et al. 2019)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def build_pmnet(config: PmnetConfig | None = None) -> keras.Model:
       4×4 px reduce the picture. The largest would make it brighter; that is left to the pyramid inside a subnet, where
       the paper asks for it.
     - A stage has two convolutions each way, with U-net's filters 64, 128, 256, 512. The picture of a stage passes a
-      convolution with the filters of the stage. The fourth stage is the bottom, and gives a map of its own.
+      convolution with the filters of the stage. The fourth stage is the bottom. Each stage has a map; the sources do
+      not say how many there are.
     - The paper modifies the skip connections, but we do not know how. Ours are those of U-net.
     - Features and maps are enlarged bilinearly: the outlines of copied pixels would have steps.
     - The fusion is a 1×1 convolution of the finest map of each subnet, which starts as their mean.
