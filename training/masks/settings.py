@@ -28,6 +28,8 @@ MaskOptimizerName = Literal["sgd", "adam", "muon"]
 SIDE_STEP = 32
 #: Settings that do something only with photographs and scenes mixed.
 MIXTURE = ("photo_share", "smallest_scale", "largest_scale", "blurred_share")
+#: Networks without a part of `keras.applications`: all their weights are random at first.
+WITHOUT_IMAGENET = ("msdu", "pmnet")
 #: Factor on the size of a photograph.
 Scale = Annotated[float, Field(ge=0.1, le=4)]
 #: Largest turn in rad that may be asked for: π, rounded up.
@@ -103,6 +105,6 @@ class MaskTrainingSettings(StageSettings):
         if self.smallest_scale > self.largest_scale:
             msg = f"largest_scale must be at least smallest_scale. Got: {self.largest_scale} and {self.smallest_scale}."
             raise ValueError(msg)
-        if self.init == "imagenet" and self.network == "msdu":
-            msg = "init must be 'random' for msdu, which has no VGG16 in it. Got: 'imagenet'."
+        if self.init == "imagenet" and self.network in WITHOUT_IMAGENET:
+            msg = f"init must be 'random' for {self.network}, which has no VGG16 in it. Got: 'imagenet'."
             raise ValueError(msg)

@@ -167,6 +167,7 @@ def test_half_precision_computes_half_and_keeps_full_weights(batch):
         ({"diversity_weight": -0.1}, r"diversity_weight\s+Input should be greater than or equal to 0"),
         ({"unlabelled_from": 5}, "unlabelled_from must go with an adversarial_weight above 0 and an even batch"),
         ({"init": "imagenet"}, "init must be 'random' for msdu"),
+        ({"init": "imagenet", "network": "pmnet"}, "init must be 'random' for pmnet"),
         ({"rotation": 7.0}, r"rotation\s+Input should be less than or equal to 3.15"),
     ],
 )
