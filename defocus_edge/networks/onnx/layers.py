@@ -25,6 +25,7 @@ from defocus_edge.networks.onnx.graph import (
     GraphBuilder,
 )
 from defocus_edge.networks.segmentation.architectures.cenet import LEAST_MEAN, MeanProbability
+from defocus_edge.networks.segmentation.architectures.dcinet import DIRECTIONS, DirectionalSweep
 from defocus_edge.networks.segmentation.architectures.maganet import ChannelAttention
 from defocus_edge.networks.segmentation.architectures.msdu import ClassDifference
 from defocus_edge.networks.segmentation.blocks import BilinearResizing, BilinearUpsampling
@@ -177,6 +178,38 @@ def _add_attention(graph: GraphBuilder, layer: ChannelAttention, inputs: list[st
     return graph.add("Add", [maps, graph.add("Reshape", [weighted, shape], f"{name}/maps")], name)
 
 
+def _add_sweep(graph: GraphBuilder, layer: DirectionalSweep, inputs: list[str]) -> str:
+    """A recurrent network of ReLU for each axis: its inputs pass the identity, and its states a diagonal matrix."""
+    name, maps = layer.name, inputs[0]
+    weights = read_weight(layer.recurrence).reshape(len(DIRECTIONS), -1)
+    channels = weights.shape[1]
+    identity = graph.add_constant(f"{name}/identity", np.stack([np.eye(channels, dtype=np.float32)] * 2))
+    as_sequence = graph.add_constant(f"{name}/as_sequence", np.array([0, -1, channels], np.int64))
+    both, joined = (graph.add_constant(f"{name}/{size}", np.array([size], np.int64)) for size in (2, 2 * channels))
+    batch = graph.add("Shape", [maps], f"{name}/batch", end=CHANNELS)
+    size = graph.add("Shape", [maps], f"{name}/size", start=ROWS)
+    shape = graph.add("Concat", [batch, joined, size], f"{name}/shape", axis=0)
+    swept = []
+    # The axis of the sweep comes first and the channels last; then back from (axis, direction, batch, other, channels).
+    for key, pair, order, back in (
+        ("columns", weights[:2], (COLUMNS, 0, ROWS, CHANNELS), (2, 1, 4, 3, 0)),
+        ("rows", weights[2:], (ROWS, 0, COLUMNS, CHANNELS), (2, 1, 4, 0, 3)),
+    ):
+        start = f"{name}/{key}"
+        lines = graph.add("Transpose", [maps], f"{start}/lines", perm=order)
+        sequence = graph.add("Reshape", [lines, as_sequence], f"{start}/sequence")
+        matrices = graph.add_constant(f"{start}/matrices", np.stack([np.diag(weight) for weight in pair]))
+        options = {"hidden_size": channels, "direction": "bidirectional", "activations": ["Relu", "Relu"]}
+        states = graph.add("RNN", [sequence, identity, matrices], f"{start}/states", **options)
+        length = graph.add("Shape", [lines], f"{start}/length", end=1)
+        rest = graph.add("Shape", [lines], f"{start}/rest", start=1)
+        split = graph.add("Concat", [length, both, rest], f"{start}/split", axis=0)
+        states = graph.add("Reshape", [states, split], f"{start}/directions")
+        states = graph.add("Transpose", [states], f"{start}/back", perm=back)
+        swept.append(graph.add("Reshape", [states, shape], f"{start}/maps"))
+    return graph.add("Concat", swept, name, axis=CHANNELS)
+
+
 def _add_relu(graph: GraphBuilder, layer: layers.ReLU, inputs: list[str]) -> str:
     if layer.max_value is None:
         return graph.add("Relu", inputs, layer.name)
@@ -214,6 +247,7 @@ _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     BilinearUpsampling: _add_upsampling,
     ChannelAttention: _add_attention,
     ClassDifference: _add_difference,
+    DirectionalSweep: _add_sweep,
     HeadNormalization: _add_head_normalization,
     MeanProbability: _add_mean_probability,
 }
