@@ -30,6 +30,23 @@ def test_each_network_has_a_compact_recipe_and_the_papers(network):
         assert read_mask_config(network, str(CONFIGS_FOLDER / network / f"{config.name}.toml")) == config
 
 
+@pytest.mark.parametrize("network", NETWORK_NAMES)
+def test_the_short_recipe_is_the_same_for_all_networks(network):
+    path = str(CONFIGS_FOLDER / "short" / "masks.toml")
+    config = read_mask_config(network, path)
+    assert config.architecture.width == 0.25
+    assert config.architecture.normalization == "batch"
+    assert dataclasses.replace(config.settings, network="msdu") == read_mask_config("msdu", path).settings
+
+
+def test_btbnet_differs_from_the_short_recipe_by_its_poolings_only():
+    usual, own = (
+        read_mask_config("btbnet", str(CONFIGS_FOLDER / "short" / f"{name}.toml")) for name in ("masks", "btbnet")
+    )
+    assert own.settings == usual.settings
+    assert dataclasses.replace(own.architecture, pooling=False) == usual.architecture
+
+
 def test_the_generator_alone_is_the_compact_recipe_without_adversary():
     compact, alone = (read_mask_config("maganet", name) for name in ("compact", "generator"))
     assert compact.settings.adversarial_weight > 0
