@@ -11,6 +11,7 @@ import pytest
 from defocus_edge.networks.preset_files import CONFIG_FILE, WEIGHTS_FILE, PresetError
 from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
 from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
+from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 from defocus_edge.networks.segmentation.registry import build_segmentation_network
 
 CONFIG = MsduNetConfig(width=1 / 16, normalization="batch")
@@ -77,7 +78,7 @@ def test_the_size_that_the_network_sees_is_kept(preset, tmp_path):
         ({"normalization": ["none"]}, r"config\.json does not describe msdu: normalization must be a text\. Got: \["),
         ({"colour": 1}, r"config\.json does not describe msdu: .*colour"),
         ({"width": -1}, r"config\.json does not describe msdu: width must be positive"),
-        ({"network": "unet"}, r"config\.json must be of msdu, defusion, maganet, lite\. Got: 'unet'\."),
+        ({"network": "unet"}, rf"config\.json must be of {', '.join(NETWORK_NAMES)}\. Got: 'unet'\."),
     ],
 )
 def test_config_of_something_else_is_refused(preset, tmp_path, change, complaint):
