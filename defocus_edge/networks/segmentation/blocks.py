@@ -60,6 +60,13 @@ class SegmentationConfig:
             raise ValueError(msg)
 
 
+@dataclass(frozen=True)
+class NormalizedConfig(SegmentationConfig):
+    """The same options for a network that has batch normalization unless it is switched off."""
+
+    normalization: str = "batch"
+
+
 def check_width(width: float) -> None:
     """Refuse a width that is not a positive number of a possible size."""
     if not (math.isfinite(width) and width > 0):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 from keras import layers
 
@@ -11,7 +9,7 @@ from defocus_edge.networks.segmentation.blocks import (
     MIN_FILTERS,
     VGG16_STRIDES,
     BilinearUpsampling,
-    SegmentationConfig,
+    NormalizedConfig,
     apply_double_conv,
     apply_input_scaling,
     apply_logits_output,
@@ -36,22 +34,7 @@ SCORE_MAPS = len(PATHWAYS) * len(SIDES) + 1
 SCORE_LAYER = "fuse_score"
 
 
-@dataclass(frozen=True)
-class Br2NetConfig(SegmentationConfig):
-    """Architecture of BR²Net.
-
-    Parameters
-    ----------
-    width : float
-        See `SegmentationConfig`.
-    normalization : {'batch', 'none'}
-        See `SegmentationConfig`. The paper's network has batch normalization, in ResNeXt101 and in its modules.
-    """
-
-    normalization: str = "batch"
-
-
-def build_br2net(config: Br2NetConfig | None = None) -> keras.Model:
+def build_br2net(config: NormalizedConfig | None = None) -> keras.Model:
     """Build BR²Net with random weights.
 
     Returns
@@ -87,7 +70,8 @@ def build_br2net(config: Br2NetConfig | None = None) -> keras.Model:
     - The fused map is a 1×1 convolution that starts as the mean of both maps. The authors' code has the mean itself.
     - A bottleneck has at least 4 filters, for narrow networks.
 
-    Without normalization the weights of ImageNet suit the network badly: their features keep the scale of pixels from 0
+    The paper's network has batch normalization, in ResNeXt101 and in its modules, and so has ours, everywhere. Without
+    normalization the weights of ImageNet suit the network badly: their features keep the scale of pixels from 0
     to 255, and the first map of a pathway is linear in them.
 
     References
@@ -98,7 +82,7 @@ def build_br2net(config: Br2NetConfig | None = None) -> keras.Model:
     pathways. The attention is that of J. Hu, L. Shen, G. Sun, "Squeeze-and-Excitation Networks", CVPR 2018,
     arXiv:1709.01507.
     """
-    config = config or Br2NetConfig()
+    config = config or NormalizedConfig()
     image = keras.Input((None, None, 3), name="image")
     taps = apply_vgg16(apply_input_scaling(image), config, with_pool5=True)
     features = {side: _apply_channel_attention(taps[side], f"attention_{side}") for side in SIDES}
@@ -121,7 +105,7 @@ def _apply_channel_attention(tensor: keras.KerasTensor, name: str) -> keras.Kera
 
 
 def _apply_pathway(
-    features: dict[str, keras.KerasTensor], sides: tuple[str, ...], config: Br2NetConfig, name: str
+    features: dict[str, keras.KerasTensor], sides: tuple[str, ...], config: NormalizedConfig, name: str
 ) -> list[keras.KerasTensor]:
     """The map of each step of a pathway, at the size of the picture."""
     stride = VGG16_STRIDES[sides[0]]
@@ -145,7 +129,7 @@ def _resize(tensor: keras.KerasTensor, stride: int, target: int, name: str) -> k
 NETWORK = SegmentationNetwork(
     title="BR²Net",
     reference="Tang et al., IEEE Transactions on Multimedia 23, 2021",
-    config_class=Br2NetConfig,
+    config_class=NormalizedConfig,
     build=build_br2net,
     stride=STRIDE,
     score_maps=SCORE_MAPS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -38,12 +37,7 @@ LEAST_MEAN = 1e-6
 SCORE_LAYER = "mean_score"
 
 
-@dataclass(frozen=True)
-class CenetConfig(SegmentationConfig):
-    """Architecture of CENet: see `SegmentationConfig`."""
-
-
-def build_cenet(config: CenetConfig | None = None) -> keras.Model:
+def build_cenet(config: SegmentationConfig | None = None) -> keras.Model:
     """Build CENet with random weights.
 
     Returns
@@ -85,7 +79,7 @@ def build_cenet(config: CenetConfig | None = None) -> keras.Model:
     Boosting Diversity of Deep Ensemble Networks", IEEE Transactions on Image Processing 30, 2021,
     doi:10.1109/TIP.2021.3084101.
     """
-    config = config or CenetConfig()
+    config = config or SegmentationConfig()
     image = keras.Input((None, None, 3), name="image")
     shared = _apply_blocks(apply_input_scaling(image), SHARED_BLOCKS, config, "vgg")
     maps = layers.Concatenate(name="detectors_concat")([_apply_group(shared, config, name) for name in GROUPS])
@@ -96,7 +90,7 @@ def build_cenet(config: CenetConfig | None = None) -> keras.Model:
     return keras.Model(image, apply_logits_output(logits), name="cenet")
 
 
-def _apply_group(shared: keras.KerasTensor, config: CenetConfig, name: str) -> keras.KerasTensor:
+def _apply_group(shared: keras.KerasTensor, config: SegmentationConfig, name: str) -> keras.KerasTensor:
     """Logits of the detectors of a group, (B, H / 16, W / 16, DETECTORS)."""
     tensor = _apply_blocks(shared, GROUP_BLOCKS, config, f"{name}_vgg")
     tensor = apply_conv(tensor, DETECTOR_FILTERS, config, f"{name}_reduce", size=1)
@@ -104,7 +98,7 @@ def _apply_group(shared: keras.KerasTensor, config: CenetConfig, name: str) -> k
 
 
 def _apply_blocks(
-    tensor: keras.KerasTensor, blocks: tuple[int, ...], config: CenetConfig, name: str
+    tensor: keras.KerasTensor, blocks: tuple[int, ...], config: SegmentationConfig, name: str
 ) -> keras.KerasTensor:
     """Blocks of VGG16; max-pooling goes before each of them but the first."""
     for block in blocks:
@@ -131,7 +125,7 @@ class MeanProbability(keras.layers.Layer):
 NETWORK = SegmentationNetwork(
     title="CENet",
     reference="Zhao et al., CVPR 2019",
-    config_class=CenetConfig,
+    config_class=SegmentationConfig,
     build=build_cenet,
     stride=STRIDE,
     score_maps=SCORE_MAPS,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 from keras import layers
 
@@ -12,7 +10,7 @@ from defocus_edge.networks.segmentation.blocks import (
     VGG16_STRIDES,
     BilinearResizing,
     BilinearUpsampling,
-    SegmentationConfig,
+    NormalizedConfig,
     apply_conv,
     apply_input_scaling,
     apply_logits_output,
@@ -38,22 +36,7 @@ SCORE_MAPS = len(LEVELS) + 1
 SCORE_LAYER = "fuse_score"
 
 
-@dataclass(frozen=True)
-class ConvLstmConfig(SegmentationConfig):
-    """Architecture of the Conv-LSTM fusion network.
-
-    Parameters
-    ----------
-    width : float
-        See `SegmentationConfig`.
-    normalization : {'batch', 'none'}
-        See `SegmentationConfig`. The paper has batch normalization after the convolutions that we add to VGG16.
-    """
-
-    normalization: str = "batch"
-
-
-def build_convlstm(config: ConvLstmConfig | None = None) -> keras.Model:
+def build_convlstm(config: NormalizedConfig | None = None) -> keras.Model:
     """Build the Conv-LSTM fusion network with random weights.
 
     Returns
@@ -102,7 +85,7 @@ def build_convlstm(config: ConvLstmConfig | None = None) -> keras.Model:
     doi:10.11834/jig.200126 (in Chinese), the later paper. The cell is that of X. Shi et al., "Convolutional LSTM
     Network", NIPS 2015, arXiv:1506.04214.
     """
-    config = config or ConvLstmConfig()
+    config = config or NormalizedConfig()
     image = keras.Input((None, None, 3), name="image")
     scaled = apply_input_scaling(image)
     taps = apply_vgg16(scaled, config, with_pool5=False)
@@ -138,7 +121,7 @@ def _apply_encoder_again(encoder: keras.Model, scaled: keras.KerasTensor, tenths
 
 
 def _fuse_scales(
-    largest: keras.KerasTensor, smaller: dict[int, keras.KerasTensor], config: ConvLstmConfig, level: str
+    largest: keras.KerasTensor, smaller: dict[int, keras.KerasTensor], config: NormalizedConfig, level: str
 ) -> keras.KerasTensor:
     """Features of all scales at one level, at the size of the largest."""
     tensors = [largest]
@@ -148,7 +131,7 @@ def _fuse_scales(
     return apply_conv(layers.Concatenate(name=f"{level}_concat")(tensors), FILTERS, config, f"{level}_fuse")
 
 
-def _make_cell(config: ConvLstmConfig) -> dict[str, tuple[layers.Conv2D, layers.Conv2D]]:
+def _make_cell(config: NormalizedConfig) -> dict[str, tuple[layers.Conv2D, layers.Conv2D]]:
     """For each gate the convolution of the features and that of the state before; all steps share them."""
     filters = scale_filters(FILTERS, config.width)
     cell = {}
@@ -185,7 +168,7 @@ def _apply_cell(
 NETWORK = SegmentationNetwork(
     title="Conv-LSTM fusion network",
     reference="Heng et al., IEEE Access 8, 2020",
-    config_class=ConvLstmConfig,
+    config_class=NormalizedConfig,
     build=build_convlstm,
     stride=STRIDE,
     score_maps=SCORE_MAPS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -11,7 +10,7 @@ from keras import layers, ops
 from defocus_edge.networks.segmentation.blocks import (
     VGG16_STRIDES,
     BilinearUpsampling,
-    SegmentationConfig,
+    NormalizedConfig,
     apply_conv,
     apply_double_conv,
     apply_input_scaling,
@@ -40,22 +39,7 @@ SCORE_MAPS = len(GROUPS) + len(REFINING)
 SCORE_LAYER = "score"
 
 
-@dataclass(frozen=True)
-class DcinetConfig(SegmentationConfig):
-    """Architecture of DCINet.
-
-    Parameters
-    ----------
-    width : float
-        See `SegmentationConfig`.
-    normalization : {'batch', 'none'}
-        See `SegmentationConfig`. We chose batch normalization, because sums over whole rows saturate a sigmoid.
-    """
-
-    normalization: str = "batch"
-
-
-def build_dcinet(config: DcinetConfig | None = None) -> keras.Model:
+def build_dcinet(config: NormalizedConfig | None = None) -> keras.Model:
     """Build DCINet with random weights.
 
     Returns
@@ -91,7 +75,8 @@ def build_dcinet(config: DcinetConfig | None = None) -> keras.Model:
       the size of the level. The residual r_i has two 3×3 convolutions and a 1×1 convolution. All maps are logits.
     - The last map passes one more 1×1 convolution, of one weight, which starts as the identity, so that it can be
       calibrated alone.
-    - All convolutions have 64 filters, and 3×3 kernels unless said otherwise. The network has batch normalization.
+    - All convolutions have 64 filters, and 3×3 kernels unless said otherwise. The network has batch normalization,
+      because sums over whole rows saturate a sigmoid.
 
     References
     ----------
@@ -101,7 +86,7 @@ def build_dcinet(config: DcinetConfig | None = None) -> keras.Model:
     Networks", CVPR 2016, arXiv:1512.04143; the identity at the beginning is that of Q. V. Le, N. Jaitly, G. E. Hinton,
     "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units", 2015, arXiv:1504.00941.
     """
-    config = config or DcinetConfig()
+    config = config or NormalizedConfig()
     image = keras.Input((None, None, 3), name="image")
     scaled = apply_input_scaling(image)
     taps = apply_vgg16(scaled, config, with_pool5=False)
@@ -122,7 +107,7 @@ def build_dcinet(config: DcinetConfig | None = None) -> keras.Model:
     return keras.Model(image, apply_logits_output(layers.Concatenate(name="maps_concat")(maps)), name="dcinet")
 
 
-def _apply_level(tap: keras.KerasTensor, stride: int, config: DcinetConfig, name: str) -> keras.KerasTensor:
+def _apply_level(tap: keras.KerasTensor, stride: int, config: NormalizedConfig, name: str) -> keras.KerasTensor:
     """Features of a layer of VGG16, weighed by their directional context."""
     features = apply_conv(tap, LEVEL_FILTERS, config, f"{name}_features")
     factor, filters = max(1, SWEEP_STRIDE // stride), scale_filters(LEVEL_FILTERS, config.width)
@@ -137,7 +122,7 @@ def _apply_level(tap: keras.KerasTensor, stride: int, config: DcinetConfig, name
 
 
 def _apply_group(
-    levels: dict[str, keras.KerasTensor], names: tuple[str, ...], config: DcinetConfig, group: str
+    levels: dict[str, keras.KerasTensor], names: tuple[str, ...], config: NormalizedConfig, group: str
 ) -> keras.KerasTensor:
     """Coarse map of a group of levels, at the size of the first one."""
     factors = [VGG16_STRIDES[name] // VGG16_STRIDES[names[0]] for name in names]
@@ -194,7 +179,7 @@ def _keep_in_unit_interval(weights: Any) -> Any:
 NETWORK = SegmentationNetwork(
     title="DCINet",
     reference="Zhao et al., IEEE Access 7, 2019",
-    config_class=DcinetConfig,
+    config_class=NormalizedConfig,
     build=build_dcinet,
     stride=STRIDE,
     score_maps=SCORE_MAPS,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 from keras import layers
 
 from defocus_edge.networks.segmentation.blocks import (
     VGG16_STRIDES,
     BilinearUpsampling,
-    SegmentationConfig,
+    NormalizedConfig,
     apply_conv,
     apply_input_scaling,
     apply_logits_output,
@@ -34,22 +32,7 @@ SCORE_MAPS = len(SIDES) + 1
 SCORE_LAYER = "fuse_score"
 
 
-@dataclass(frozen=True)
-class HrfrnetConfig(SegmentationConfig):
-    """Architecture of HRFRNet.
-
-    Parameters
-    ----------
-    width : float
-        See `SegmentationConfig`.
-    normalization : {'batch', 'none'}
-        See `SegmentationConfig`. We chose batch normalization, as in BR²Net, which has an author in common.
-    """
-
-    normalization: str = "batch"
-
-
-def build_hrfrnet(config: HrfrnetConfig | None = None) -> keras.Model:
+def build_hrfrnet(config: NormalizedConfig | None = None) -> keras.Model:
     """Build HRFRNet with random weights.
 
     Returns
@@ -91,7 +74,7 @@ def build_hrfrnet(config: HrfrnetConfig | None = None) -> keras.Model:
     refinement network for defocus blur detection", Signal Processing 183, 107996, 2021,
     doi:10.1016/j.sigpro.2021.107996.
     """
-    config = config or HrfrnetConfig()
+    config = config or NormalizedConfig()
     image = keras.Input((None, None, 3), name="image")
     taps = apply_vgg16(apply_input_scaling(image), config, with_pool5=False)
     context = _apply_context(taps[SIDES[0]], config)
@@ -110,7 +93,7 @@ def build_hrfrnet(config: HrfrnetConfig | None = None) -> keras.Model:
     return keras.Model(image, apply_logits_output(logits), name="hrfrnet")
 
 
-def _apply_context(deepest: keras.KerasTensor, config: HrfrnetConfig) -> keras.KerasTensor:
+def _apply_context(deepest: keras.KerasTensor, config: NormalizedConfig) -> keras.KerasTensor:
     """What the surroundings at several scales and the whole picture show."""
     scales = [
         apply_conv(deepest, STAGE_FILTERS, config, f"context_dilated{dilation}", dilation=dilation)
@@ -125,7 +108,7 @@ def _apply_context(deepest: keras.KerasTensor, config: HrfrnetConfig) -> keras.K
 
 
 def _apply_guiding(
-    tap: keras.KerasTensor, context: keras.KerasTensor, stride: int, config: HrfrnetConfig, side: str
+    tap: keras.KerasTensor, context: keras.KerasTensor, stride: int, config: NormalizedConfig, side: str
 ) -> keras.KerasTensor:
     """Features of a layer of VGG16 plus what the context says to this stage."""
     features = apply_conv(tap, STAGE_FILTERS, config, f"{side}_conv")
@@ -135,7 +118,7 @@ def _apply_guiding(
 
 
 def _apply_residual(
-    before: keras.KerasTensor, guided: keras.KerasTensor, config: HrfrnetConfig, side: str
+    before: keras.KerasTensor, guided: keras.KerasTensor, config: NormalizedConfig, side: str
 ) -> keras.KerasTensor:
     """Features of the stage before, corrected."""
     joined = layers.Concatenate(name=f"{side}_concat")([before, guided])
@@ -160,7 +143,7 @@ def _apply_fusion(maps: list[keras.KerasTensor], deep: keras.KerasTensor) -> ker
 NETWORK = SegmentationNetwork(
     title="HRFRNet",
     reference="Zhai et al., Signal Processing 183, 2021",
-    config_class=HrfrnetConfig,
+    config_class=NormalizedConfig,
     build=build_hrfrnet,
     stride=STRIDE,
     score_maps=SCORE_MAPS,

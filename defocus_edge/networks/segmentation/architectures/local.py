@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 from keras import layers
 
 from defocus_edge.networks.segmentation.blocks import (
     VGG16_STRIDES,
     BilinearUpsampling,
-    SegmentationConfig,
+    NormalizedConfig,
     apply_conv,
     apply_input_scaling,
     apply_logits_output,
@@ -34,22 +32,7 @@ SCORE_MAPS = len(OTHER_BRANCH) * (len(SIDES) + 1) + 1
 SCORE_LAYER = "last_score"
 
 
-@dataclass(frozen=True)
-class LocalConfig(SegmentationConfig):
-    """Architecture of LOCAL.
-
-    Parameters
-    ----------
-    width : float
-        See `SegmentationConfig`.
-    normalization : {'batch', 'none'}
-        See `SegmentationConfig`. We chose batch normalization: see the notes of `build_local`.
-    """
-
-    normalization: str = "batch"
-
-
-def build_local(config: LocalConfig | None = None) -> keras.Model:
+def build_local(config: NormalizedConfig | None = None) -> keras.Model:
     """Build LOCAL with random weights.
 
     Returns
@@ -98,7 +81,7 @@ def build_local(config: LocalConfig | None = None) -> keras.Model:
     Image Defocus Blur Detection", IEEE Transactions on Image Processing 30, 2021, pages 3748-3763,
     doi:10.1109/TIP.2021.3065171.
     """
-    config = config or LocalConfig()
+    config = config or NormalizedConfig()
     image = keras.Input((None, None, 3), name="image")
     taps = apply_vgg16(apply_input_scaling(image), config, with_pool5=False)
     maps: dict[str, list[keras.KerasTensor]] = {branch: [] for branch in OTHER_BRANCH}
@@ -132,7 +115,7 @@ def _apply_guide(score: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def _apply_branch(
-    tap: keras.KerasTensor, guides: dict[str, keras.KerasTensor], branch: str, config: LocalConfig, side: str
+    tap: keras.KerasTensor, guides: dict[str, keras.KerasTensor], branch: str, config: NormalizedConfig, side: str
 ) -> keras.KerasTensor:
     """Features of a branch: weighed by what the other branch does not claim, and joined with its own last map."""
     name = f"{side}_{branch}"
@@ -152,7 +135,7 @@ def _turn_to_blur(score: keras.KerasTensor, branch: str, name: str) -> keras.Ker
 NETWORK = SegmentationNetwork(
     title="LOCAL",
     reference="Li et al., IEEE Transactions on Image Processing 30, 2021",
-    config_class=LocalConfig,
+    config_class=NormalizedConfig,
     build=build_local,
     stride=STRIDE,
     score_maps=SCORE_MAPS,

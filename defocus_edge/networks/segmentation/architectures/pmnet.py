@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 from keras import layers
 
 from defocus_edge.networks.segmentation.blocks import (
     BilinearUpsampling,
-    SegmentationConfig,
+    NormalizedConfig,
     apply_conv,
     apply_double_conv,
     apply_input_scaling,
@@ -30,22 +28,7 @@ SCORE_MAPS = len(REDUCTIONS) * len(STAGE_FILTERS) + 1
 SCORE_LAYER = "fuse_score"
 
 
-@dataclass(frozen=True)
-class PmnetConfig(SegmentationConfig):
-    """Architecture of PM-Net.
-
-    Parameters
-    ----------
-    width : float
-        See `SegmentationConfig`.
-    normalization : {'batch', 'none'}
-        See `SegmentationConfig`. The paper's network has batch normalization.
-    """
-
-    normalization: str = "batch"
-
-
-def build_pmnet(config: PmnetConfig | None = None) -> keras.Model:
+def build_pmnet(config: NormalizedConfig | None = None) -> keras.Model:
     """Build PM-Net with random weights.
 
     Returns
@@ -89,7 +72,7 @@ def build_pmnet(config: PmnetConfig | None = None) -> keras.Model:
     O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI
     2015, arXiv:1505.04597.
     """
-    config = config or PmnetConfig()
+    config = config or NormalizedConfig()
     image = keras.Input((None, None, 3), name="image")
     scaled = apply_input_scaling(image)
     maps = [one for reduction in REDUCTIONS for one in _apply_subnet(scaled, reduction, config)]
@@ -100,7 +83,7 @@ def build_pmnet(config: PmnetConfig | None = None) -> keras.Model:
     return keras.Model(image, apply_logits_output(logits), name="pmnet")
 
 
-def _apply_subnet(scaled: keras.KerasTensor, reduction: int, config: PmnetConfig) -> list[keras.KerasTensor]:
+def _apply_subnet(scaled: keras.KerasTensor, reduction: int, config: NormalizedConfig) -> list[keras.KerasTensor]:
     """Maps of one M-shaped network at full size, the coarsest stage first."""
     name = f"scale{reduction}"
     if reduction > 1:
@@ -117,7 +100,7 @@ def _apply_subnet(scaled: keras.KerasTensor, reduction: int, config: PmnetConfig
     return maps
 
 
-def _apply_encoder(picture: keras.KerasTensor, config: PmnetConfig, name: str) -> list[keras.KerasTensor]:
+def _apply_encoder(picture: keras.KerasTensor, config: NormalizedConfig, name: str) -> list[keras.KerasTensor]:
     """Features of the stages on the way down, each of which sees the picture at its size."""
     encoded: list[keras.KerasTensor] = []
     for stage, filters in enumerate(STAGE_FILTERS, start=1):
@@ -134,7 +117,7 @@ def _apply_encoder(picture: keras.KerasTensor, config: PmnetConfig, name: str) -
 NETWORK = SegmentationNetwork(
     title="PM-Net",
     reference="Wang et al., IEEE Access 7, 2019",
-    config_class=PmnetConfig,
+    config_class=NormalizedConfig,
     build=build_pmnet,
     stride=STRIDE,
     score_maps=SCORE_MAPS,

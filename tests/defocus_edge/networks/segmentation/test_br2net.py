@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from defocus_edge.networks.segmentation.architectures.br2net import Br2NetConfig, build_br2net
-from defocus_edge.networks.segmentation.blocks import VGG16_NAMES
+from defocus_edge.networks.segmentation.architectures.br2net import build_br2net
+from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, NormalizedConfig
+from tests.defocus_edge.networks.segmentation.network_cases import evaluate, get_inputs
 
 SIDES = ("conv2_2", "conv3_3", "conv4_3", "conv5_3", "pool5")
 PATHWAYS = {"l2h": SIDES, "h2l": SIDES[::-1]}
@@ -16,24 +17,12 @@ STEPS = [(pathway, step) for pathway in PATHWAYS for step in range(1, len(SIDES)
 @pytest.fixture(scope="module")
 def small_net():
     keras.utils.set_random_seed(0)
-    return build_br2net(Br2NetConfig(width=0.05))
+    return build_br2net(NormalizedConfig(width=0.05))
 
 
 @pytest.fixture(scope="module")
 def image():
     return np.random.default_rng(0).random((1, 32, 64, 3), dtype=np.float32)
-
-
-def get_inputs(net, name):
-    """Names of the layers that feed a layer."""
-    tensors = net.get_layer(name).input
-    return [tensor._keras_history.operation.name for tensor in (tensors if isinstance(tensors, list) else [tensors])]
-
-
-def evaluate(net, image, *names):
-    """Outputs of some layers."""
-    parts = keras.Model(net.input, [net.get_layer(name).output for name in names])
-    return [np.asarray(part) for part in parts(image)]
 
 
 def get_map_name(pathway, step):
@@ -93,7 +82,7 @@ def test_fused_map_starts_as_the_mean_of_the_last_ones(small_net, image):
 
 
 def test_without_residuals_all_maps_of_a_pathway_are_equal(image):
-    net = build_br2net(Br2NetConfig(width=0.05))
+    net = build_br2net(NormalizedConfig(width=0.05))
     for pathway, step in STEPS:
         layer = net.get_layer(f"{pathway}_{PATHWAYS[pathway][step]}_residual")
         layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
@@ -112,7 +101,7 @@ def test_each_module_has_its_own_weights_and_the_attention_is_shared(small_net):
 
 
 def test_bottleneck_of_the_attention_is_a_sixteenth():
-    net = build_br2net(Br2NetConfig(width=0.5))
+    net = build_br2net(NormalizedConfig(width=0.5))
     filters = [net.get_layer(f"attention_{side}_squeeze").filters for side in SIDES]
     assert filters == [4, 8, 16, 16, 16]
     assert [net.get_layer(f"attention_{side}_excite").filters for side in SIDES] == [64, 128, 256, 256, 256]
@@ -123,7 +112,7 @@ def test_weights_of_vgg16_find_their_layers(small_net):
 
 
 def test_the_networks_of_the_paper_have_batch_normalization(small_net):
-    assert Br2NetConfig().normalization == "batch"
+    assert NormalizedConfig().normalization == "batch"
     assert "l2h_conv3_3_conv1_norm" in {layer.name for layer in small_net.layers}
-    plain = build_br2net(Br2NetConfig(width=0.05, normalization="none"))
+    plain = build_br2net(NormalizedConfig(width=0.05, normalization="none"))
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in plain.layers)

@@ -8,18 +8,17 @@ from defocus_edge.networks.segmentation.architectures.cenet import (
     DETECTORS,
     SCORE_LAYER,
     SCORE_MAPS,
-    CenetConfig,
     MeanProbability,
     build_cenet,
 )
-from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, BilinearUpsampling
+from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, BilinearUpsampling, SegmentationConfig
 
 FIRST, SECOND = slice(0, DETECTORS), slice(DETECTORS, 2 * DETECTORS)
 
 
 def build_small():
     keras.utils.set_random_seed(0)
-    return build_cenet(CenetConfig(width=0.05))
+    return build_cenet(SegmentationConfig(width=0.05))
 
 
 @pytest.fixture(scope="module")

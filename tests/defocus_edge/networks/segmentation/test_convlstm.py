@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from defocus_edge.networks.segmentation.architectures.convlstm import ConvLstmConfig, build_convlstm
-from defocus_edge.networks.segmentation.blocks import VGG16_NAMES
+from defocus_edge.networks.segmentation.architectures.convlstm import build_convlstm
+from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, NormalizedConfig
+from tests.defocus_edge.networks.segmentation.network_cases import evaluate, get_inputs
 from tests.defocus_edge.networks.segmentation.test_blocks import upsample_slowly
 
 LEVELS = ("conv5_3", "conv4_3", "conv3_3", "conv2_2", "conv1_2")
@@ -17,24 +18,12 @@ GATES = ("input", "forget", "output", "candidate")
 @pytest.fixture(scope="module")
 def small_net():
     keras.utils.set_random_seed(0)
-    return build_convlstm(ConvLstmConfig(width=0.05))
+    return build_convlstm(NormalizedConfig(width=0.05))
 
 
 @pytest.fixture(scope="module")
 def image():
     return np.random.default_rng(0).random((1, 32, 48, 3), dtype=np.float32)
-
-
-def get_inputs(net, name):
-    """Names of the layers that feed a layer that is called once."""
-    tensors = net.get_layer(name).input
-    return [tensor._keras_history.operation.name for tensor in (tensors if isinstance(tensors, list) else [tensors])]
-
-
-def evaluate(net, image, *names):
-    """Outputs of layers that are called once."""
-    parts = keras.Model(net.input, [net.get_layer(name).output for name in names])
-    return [np.asarray(part) for part in parts(image)]
 
 
 def convolve_slowly(maps, kernel):
@@ -115,7 +104,7 @@ def test_each_scale_has_its_own_normalization(small_net):
 
 def test_the_encoder_sees_a_smaller_picture_as_it_sees_the_picture(image):
     """The smallest picture through the shared layers, one by one."""
-    net = build_convlstm(ConvLstmConfig(width=0.05, normalization="none"))
+    net = build_convlstm(NormalizedConfig(width=0.05, normalization="none"))
     tensor, reduced = evaluate(net, image, "scale6_resizing", "conv5_3_scale6_relu")
     for name in VGG16_NAMES:
         if name.endswith("_1") and name != "vgg_conv1_1":

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from defocus_edge.networks.segmentation.architectures.dcinet import DcinetConfig, DirectionalSweep, build_dcinet
-from defocus_edge.networks.segmentation.blocks import VGG16_NAMES
+from defocus_edge.networks.segmentation.architectures.dcinet import DirectionalSweep, build_dcinet
+from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, NormalizedConfig
+from tests.defocus_edge.networks.segmentation.network_cases import evaluate, get_inputs
 from tests.defocus_edge.networks.segmentation.test_blocks import upsample_slowly
 
 STRIDES = {"conv1_2": 1, "conv2_2": 2, "conv3_3": 4, "conv4_3": 8, "conv5_3": 16}
@@ -23,7 +24,7 @@ CHANNELS = 3
 @pytest.fixture(scope="module")
 def small_net():
     keras.utils.set_random_seed(0)
-    return build_dcinet(DcinetConfig(width=0.05))
+    return build_dcinet(NormalizedConfig(width=0.05))
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +56,9 @@ def sweep_slowly(maps, recurrence):
     return result
 
 
-def get_inputs(net, name):
-    """Names of the layers that feed a layer."""
-    tensors = net.get_layer(name).input
-    return [tensor._keras_history.operation.name for tensor in (tensors if isinstance(tensors, list) else [tensors])]
-
-
 def get_size(net, name, height, width):
     """Height and width of the maps of a layer."""
     return keras.Model(net.input, net.get_layer(name).output).compute_output_shape((1, height, width, 3))[1:3]
-
-
-def evaluate(net, image, *names):
-    """Outputs of some layers."""
-    parts = keras.Model(net.input, [net.get_layer(name).output for name in names])
-    return [np.asarray(part) for part in parts(image)]
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 7), (1, 5, 1), (1, 1, 1)])
@@ -169,7 +158,7 @@ def test_context_weighs_the_features_of_a_level(small_net, image, name):
 
 def test_context_of_a_patch_reaches_the_ends_of_its_row_and_its_column():
     keras.utils.set_random_seed(0)
-    net = build_dcinet(DcinetConfig(width=0.05, normalization="none"))
+    net = build_dcinet(NormalizedConfig(width=0.05, normalization="none"))
     images = np.full((2, 64, 64, 3), 0.5, np.float32)
     images[1, 27:29, 3:5] = np.random.default_rng(0).random((2, 2, 3))  # three convolutions keep it in its cell
     swept, weights = evaluate(net, images, "conv1_2_sweep", "conv1_2_weights")
@@ -206,7 +195,7 @@ def test_maps_are_coarse_ones_and_then_finer_and_finer(small_net):
 
 
 def test_without_residuals_the_coarse_map_stays(image):
-    net = build_dcinet(DcinetConfig(width=0.05))
+    net = build_dcinet(NormalizedConfig(width=0.05))
     for name in REFINING:
         layer = net.get_layer(f"{name}_residual")
         layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from defocus_edge.networks.segmentation.architectures.hrfrnet import HrfrnetConfig, build_hrfrnet
-from defocus_edge.networks.segmentation.blocks import VGG16_NAMES
+from defocus_edge.networks.segmentation.architectures.hrfrnet import build_hrfrnet
+from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, NormalizedConfig
+from tests.defocus_edge.networks.segmentation.network_cases import evaluate, get_inputs
 from tests.defocus_edge.networks.segmentation.test_blocks import upsample_slowly
 
 SIDES = ("conv5_3", "conv4_3", "conv3_3", "conv2_2", "conv1_2")
@@ -18,24 +19,12 @@ DILATIONS = (1, 2, 4, 8)
 @pytest.fixture(scope="module")
 def small_net():
     keras.utils.set_random_seed(0)
-    return build_hrfrnet(HrfrnetConfig(width=0.05))
+    return build_hrfrnet(NormalizedConfig(width=0.05))
 
 
 @pytest.fixture(scope="module")
 def image():
     return np.random.default_rng(0).random((1, 32, 48, 3), dtype=np.float32)
-
-
-def get_inputs(net, name):
-    """Names of the layers that feed a layer."""
-    tensors = net.get_layer(name).input
-    return [tensor._keras_history.operation.name for tensor in (tensors if isinstance(tensors, list) else [tensors])]
-
-
-def evaluate(net, image, *names):
-    """Outputs of some layers."""
-    parts = keras.Model(net.input, [net.get_layer(name).output for name in names])
-    return [np.asarray(part) for part in parts(image)]
 
 
 def get_stage_before(side):
@@ -82,7 +71,7 @@ def test_each_stage_corrects_the_enlarged_features_of_the_stage_before(small_net
 
 
 def test_without_residuals_the_context_passes_through_all_stages(image):
-    net = build_hrfrnet(HrfrnetConfig(width=0.05))
+    net = build_hrfrnet(NormalizedConfig(width=0.05))
     for side in SIDES:
         layer = net.get_layer(f"{side}_residual")
         layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
@@ -113,7 +102,7 @@ def test_deep_features_weigh_the_map_of_each_stage_in_the_fused_one(small_net, i
 
 
 def test_fused_map_starts_as_the_mean_where_the_deep_features_say_nothing(image):
-    net = build_hrfrnet(HrfrnetConfig(width=0.05))
+    net = build_hrfrnet(NormalizedConfig(width=0.05))
     for side in SIDES:
         layer = net.get_layer(f"fuse_{side}_weights")
         layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
@@ -126,9 +115,9 @@ def test_weights_of_vgg16_find_their_layers(small_net):
 
 
 def test_batch_normalization_is_the_default_but_not_for_the_mean(small_net):
-    assert HrfrnetConfig().normalization == "batch"
+    assert NormalizedConfig().normalization == "batch"
     names = {layer.name for layer in small_net.layers}
     assert "conv3_3_guide_norm" in names
     assert "context_mean_conv_norm" not in names
-    plain = build_hrfrnet(HrfrnetConfig(width=0.05, normalization="none"))
+    plain = build_hrfrnet(NormalizedConfig(width=0.05, normalization="none"))
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in plain.layers)

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from defocus_edge.networks.segmentation.architectures.local import LocalConfig, build_local
-from defocus_edge.networks.segmentation.blocks import VGG16_NAMES
+from defocus_edge.networks.segmentation.architectures.local import build_local
+from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, NormalizedConfig
+from tests.defocus_edge.networks.segmentation.network_cases import get_inputs
 from tests.defocus_edge.networks.segmentation.test_blocks import upsample_slowly
 
 SIDES = ("conv5_3", "conv4_3", "conv3_3", "conv2_2", "conv1_2")
@@ -19,7 +20,7 @@ STEPS = [(branch, deeper, side) for branch in OTHER for deeper, side in pairwise
 @pytest.fixture(scope="module")
 def small_net():
     keras.utils.set_random_seed(0)
-    return build_local(LocalConfig(width=0.05))
+    return build_local(NormalizedConfig(width=0.05))
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,6 @@ def outputs(small_net, image):
     names = [layer.name for layer in small_net.layers]
     parts = keras.Model(small_net.input, [layer.output for layer in small_net.layers])(image)
     return {name: np.asarray(part) for name, part in zip(names, parts, strict=True)}
-
-
-def get_inputs(net, name):
-    """Names of the layers that feed a layer."""
-    tensors = net.get_layer(name).input
-    return [tensor._keras_history.operation.name for tensor in (tensors if isinstance(tensors, list) else [tensors])]
 
 
 def exchange_branches(name):
@@ -79,7 +74,7 @@ def test_the_deepest_layer_has_neither_attention_nor_guide(small_net, branch):
 def test_branches_are_symmetric(small_net, image):
     """With exchanged weights each branch finds what the other one found, with the other sign."""
     maps = np.asarray(small_net(image))
-    exchanged = build_local(LocalConfig(width=0.05))
+    exchanged = build_local(NormalizedConfig(width=0.05))
     for layer in exchanged.layers:
         if layer.weights:
             layer.set_weights(small_net.get_layer(exchange_branches(layer.name)).get_weights())
@@ -123,5 +118,5 @@ def test_weights_of_vgg16_find_their_layers(small_net):
 
 
 def test_batch_normalization_is_the_default(small_net):
-    assert LocalConfig().normalization == "batch"
+    assert NormalizedConfig().normalization == "batch"
     assert "conv3_3_sharp_refine_norm" in {layer.name for layer in small_net.layers}

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from defocus_edge.networks.segmentation.architectures.pmnet import PmnetConfig, build_pmnet
+from defocus_edge.networks.segmentation.architectures.pmnet import build_pmnet
+from defocus_edge.networks.segmentation.blocks import NormalizedConfig
+from tests.defocus_edge.networks.segmentation.network_cases import evaluate, get_inputs
 from tests.defocus_edge.networks.segmentation.test_blocks import upsample_slowly
 
 REDUCTIONS = (1, 2, 4)
@@ -15,24 +17,12 @@ SUBNET_STAGES = [(reduction, stage) for reduction in REDUCTIONS for stage in STA
 @pytest.fixture(scope="module")
 def small_net():
     keras.utils.set_random_seed(0)
-    return build_pmnet(PmnetConfig(width=0.05))
+    return build_pmnet(NormalizedConfig(width=0.05))
 
 
 @pytest.fixture(scope="module")
 def image():
     return np.random.default_rng(0).random((1, 32, 64, 3), dtype=np.float32)
-
-
-def get_inputs(net, name):
-    """Names of the layers that feed a layer."""
-    tensors = net.get_layer(name).input
-    return [tensor._keras_history.operation.name for tensor in (tensors if isinstance(tensors, list) else [tensors])]
-
-
-def evaluate(net, image, *names):
-    """Outputs of some layers."""
-    parts = keras.Model(net.input, [net.get_layer(name).output for name in names])
-    return [np.asarray(part) for part in parts(image)]
 
 
 def reduce_slowly(picture, size, function):
@@ -102,7 +92,7 @@ def test_fused_map_starts_as_the_mean_of_the_finest_maps(small_net, image):
 
 
 def test_the_maps_of_a_subnet_depend_on_its_weights_alone(image):
-    net = build_pmnet(PmnetConfig(width=0.05))
+    net = build_pmnet(NormalizedConfig(width=0.05))
     before = np.asarray(net(image))
     layer = net.get_layer("scale2_down1_conv1")
     layer.set_weights([-weights for weights in layer.get_weights()])
@@ -119,7 +109,7 @@ def test_each_subnet_has_its_own_weights_and_they_have_equal_shapes(small_net):
 
 
 def test_the_network_of_the_paper_has_batch_normalization(small_net):
-    assert PmnetConfig().normalization == "batch"
+    assert NormalizedConfig().normalization == "batch"
     normalized = {layer.name for layer in small_net.layers if isinstance(layer, keras.layers.BatchNormalization)}
     convs = [layer for layer in small_net.layers if isinstance(layer, keras.layers.Conv2D) and layer.kernel_size[0] > 1]
     assert normalized == {f"{layer.name}_norm" for layer in convs}
