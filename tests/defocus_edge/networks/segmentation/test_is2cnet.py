@@ -66,15 +66,16 @@ def test_networks_see_the_picture_shrink_and_grow(small_net, image):
 
 @pytest.mark.parametrize("name", ["fall2", "rise1"])
 def test_levels_are_integrated_from_deep_to_shallow(small_net, image, name):
-    before = f"{name}_level4_relu"
-    for number in (4, 3, 2, 1):
-        assert get_inputs(small_net, f"{name}_level{number}") == [f"{name}_{LASTS[number]}_relu"]
-        if number < 4:
-            names = (before, f"{name}_level{number}_relu", f"{name}_join{number}_add")
-            deeper, level, joined = evaluate(small_net, image, *names)
-            np.testing.assert_allclose(joined, level + upsample_slowly(deeper, 2), rtol=1e-4, atol=1e-5)
-            assert get_inputs(small_net, f"{name}_join{number}") == [f"{name}_join{number}_add"]
-            before = f"{name}_join{number}_relu"
+    deeper = [f"{name}_level4_relu", f"{name}_join3_relu", f"{name}_join2_relu"]
+    levels = [f"{name}_level{number}_relu" for number in (3, 2, 1)]
+    sums = [f"{name}_join{number}_add" for number in (3, 2, 1)]
+    for number, last in LASTS.items():
+        assert get_inputs(small_net, f"{name}_level{number}") == [f"{name}_{last}_relu"]
+    parts = evaluate(small_net, image, *deeper, *levels, *sums)
+    for below, level, joined in zip(parts[:3], parts[3:6], parts[6:], strict=True):
+        assert np.ptp(level) > 0
+        np.testing.assert_allclose(joined, level + upsample_slowly(below, 2), rtol=1e-4, atol=1e-5)
+    assert [get_inputs(small_net, f"{name}_join{number}") for number in (3, 2, 1)] == [[one] for one in sums]
 
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)
@@ -108,12 +109,13 @@ def test_maps_are_those_of_the_chain_at_the_size_of_the_picture(small_net, image
     assert [np.asarray(weight).ravel().tolist() for weight in small_net.get_layer("score").weights] == [[1.0], [0.0]]
 
 
-def test_a_network_changes_its_own_map_and_all_later_ones(image):
-    net = build_is2cnet(Is2cnetConfig(width=0.05))
-    before = np.asarray(net(image))
-    layer = net.get_layer("turn4_join1")
-    layer.set_weights([-weights for weights in layer.get_weights()])
-    changed = np.abs(np.asarray(net(image)) - before).max(axis=(0, 1, 2)) > 0
+def test_a_network_changes_its_own_map_and_all_later_ones(small_net, image):
+    before = np.asarray(small_net(image))
+    layer = small_net.get_layer("turn4_join1")
+    weights = layer.get_weights()
+    layer.set_weights([-values for values in weights])
+    changed = np.abs(np.asarray(small_net(image)) - before).max(axis=(0, 1, 2)) > 0
+    layer.set_weights(weights)
     assert changed.tolist() == [False, False, True, True, True]
 
 
@@ -128,8 +130,10 @@ def test_each_network_has_four_blocks_of_vgg16_that_imagenet_fits(small_net):
     assert small_net.get_layer("rise1_vgg_conv1_1").kernel.shape[2] == 3
 
 
-def test_batch_normalization_is_the_default(small_net):
+def test_batch_normalization_is_the_default_and_on_all_that_is_delivered(small_net):
     assert Is2cnetConfig().normalization == "batch"
-    assert "turn4_input_norm" in {layer.name for layer in small_net.layers}
-    plain = build_is2cnet(Is2cnetConfig(width=0.05, normalization="none"))
-    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in plain.layers)
+    normalized = {layer.name for layer in small_net.layers if isinstance(layer, keras.layers.BatchNormalization)}
+    convs = [layer.name for layer in small_net.layers if isinstance(layer, keras.layers.Conv2D)]
+    plain = {name for name in convs if name.endswith(("residual", "score"))}
+    assert normalized == {f"{name}_norm" for name in convs if name not in plain}
+    assert len(plain) == 6
