@@ -157,14 +157,22 @@ def apply_vgg16(
     """
     taps = {}
     for block, block_filters in enumerate(VGG16_FILTERS, start=1):
-        if block > 1 and pooling:
-            tensor = layers.MaxPooling2D(2, name=f"{prefix}vgg_pool{block - 1}")(tensor)
-        for number, filters in enumerate(block_filters, start=1):
-            tensor = apply_conv(tensor, filters, config, f"{prefix}vgg_conv{block}_{number}")
+        tensor = apply_vgg16_block(tensor, block, config, prefix=prefix, pooling=pooling)
         taps[f"conv{block}_{len(block_filters)}"] = tensor
     if with_pool5:
         taps["pool5"] = layers.MaxPooling2D(2, name=f"{prefix}vgg_pool5")(tensor)
     return taps
+
+
+def apply_vgg16_block(
+    tensor: keras.KerasTensor, block: int, config: SegmentationConfig, *, prefix: str = "", pooling: bool = True
+) -> keras.KerasTensor:
+    """Apply the convolutions of a block of VGG16, from 1 to 5, behind its pooling if it is not the first."""
+    if block > 1 and pooling:
+        tensor = layers.MaxPooling2D(2, name=f"{prefix}vgg_pool{block - 1}")(tensor)
+    for number, filters in enumerate(VGG16_FILTERS[block - 1], start=1):
+        tensor = apply_conv(tensor, filters, config, f"{prefix}vgg_conv{block}_{number}")
+    return tensor
 
 
 class BilinearUpsampling(keras.layers.Layer):

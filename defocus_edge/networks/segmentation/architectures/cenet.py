@@ -8,7 +8,6 @@ import keras
 from keras import layers, ops
 
 from defocus_edge.networks.segmentation.blocks import (
-    VGG16_FILTERS,
     VGG16_STRIDES,
     BilinearUpsampling,
     SegmentationConfig,
@@ -16,6 +15,7 @@ from defocus_edge.networks.segmentation.blocks import (
     apply_input_scaling,
     apply_logits_output,
     apply_score_conv,
+    apply_vgg16_block,
 )
 from defocus_edge.networks.segmentation.network import SegmentationNetwork
 
@@ -81,7 +81,9 @@ def build_cenet(config: SegmentationConfig | None = None) -> keras.Model:
     """
     config = config or SegmentationConfig()
     image = keras.Input((None, None, 3), name="image")
-    shared = _apply_blocks(apply_input_scaling(image), SHARED_BLOCKS, config, "vgg")
+    shared = apply_input_scaling(image)
+    for block in SHARED_BLOCKS:
+        shared = apply_vgg16_block(shared, block, config)
     maps = layers.Concatenate(name="detectors_concat")([_apply_group(shared, config, name) for name in GROUPS])
     mean = MeanProbability(dtype="float32", name="mean")(maps)
     mean = layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones", trainable=False, name=SCORE_LAYER)(mean)
@@ -92,21 +94,11 @@ def build_cenet(config: SegmentationConfig | None = None) -> keras.Model:
 
 def _apply_group(shared: keras.KerasTensor, config: SegmentationConfig, name: str) -> keras.KerasTensor:
     """Logits of the detectors of a group, (B, H / 16, W / 16, DETECTORS)."""
-    tensor = _apply_blocks(shared, GROUP_BLOCKS, config, f"{name}_vgg")
+    tensor = shared
+    for block in GROUP_BLOCKS:
+        tensor = apply_vgg16_block(tensor, block, config, prefix=f"{name}_")
     tensor = apply_conv(tensor, DETECTOR_FILTERS, config, f"{name}_reduce", size=1)
     return apply_score_conv(tensor, f"{name}_detectors", maps=DETECTORS)
-
-
-def _apply_blocks(
-    tensor: keras.KerasTensor, blocks: tuple[int, ...], config: SegmentationConfig, name: str
-) -> keras.KerasTensor:
-    """Blocks of VGG16; max-pooling goes before each of them but the first."""
-    for block in blocks:
-        if block > 1:
-            tensor = layers.MaxPooling2D(2, name=f"{name}_pool{block - 1}")(tensor)
-        for number, filters in enumerate(VGG16_FILTERS[block - 1], start=1):
-            tensor = apply_conv(tensor, filters, config, f"{name}_conv{block}_{number}")
-    return tensor
 
 
 class MeanProbability(keras.layers.Layer):

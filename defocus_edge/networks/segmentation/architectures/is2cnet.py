@@ -14,17 +14,18 @@ from defocus_edge.networks.segmentation.blocks import (
     apply_input_scaling,
     apply_logits_output,
     apply_score_conv,
+    apply_vgg16_block,
 )
 from defocus_edge.networks.segmentation.network import SegmentationNetwork
 
 #: The networks in their order, and the factors by which their pictures are reduced. Chosen by us.
 CHAIN = {"fall1": 1, "fall2": 2, "turn4": 4, "rise2": 2, "rise1": 1}
-#: Filters of the blocks of VGG16 that are the levels of a network. Chosen by us.
-LEVEL_FILTERS = VGG16_FILTERS[:4]
+#: Number of the blocks of VGG16 that are the levels of a network. Chosen by us.
+LEVELS = 4
 #: Filters of all convolutions after VGG16. Chosen by us.
 FEATURE_FILTERS = 64
 #: Height and width of a picture must be multiples of it.
-STRIDE = max(CHAIN.values()) * 2 ** (len(LEVEL_FILTERS) - 1)
+STRIDE = max(CHAIN.values()) * 2 ** (LEVELS - 1)
 #: Number of supervised score maps: one for each network.
 SCORE_MAPS = len(CHAIN)
 #: Layer that gives the last score map.
@@ -121,18 +122,15 @@ def _apply_network(
 def _apply_encoder(
     picture: keras.KerasTensor, delivered: list[keras.KerasTensor], config: NormalizedConfig, name: str
 ) -> list[keras.KerasTensor]:
-    """The levels, fine to coarse: blocks of VGG16 as in `apply_vgg16`, with what is delivered to the first layer."""
-    tensor, levels = picture, []
-    for block, (first, *others) in enumerate(LEVEL_FILTERS, start=1):
-        if block > 1:
-            tensor = layers.MaxPooling2D(2, name=f"{name}_vgg_pool{block - 1}")(tensor)
-        tensor = apply_conv(tensor, first, config, f"{name}_vgg_conv{block}_1")
-        if block == 1 and delivered:
-            entering = apply_conv(delivered[0], first, config, f"{name}_input")
-            tensor = layers.Add(name=f"{name}_input_add")([tensor, entering])
-        for number, filters in enumerate(others, start=2):
-            tensor = apply_conv(tensor, filters, config, f"{name}_vgg_conv{block}_{number}")
-        levels.append(tensor)
+    """The levels, fine to coarse: blocks of VGG16, with what is delivered to the first layer."""
+    first, second = VGG16_FILTERS[0]
+    tensor = apply_conv(picture, first, config, f"{name}_vgg_conv1_1")
+    if delivered:
+        entering = apply_conv(delivered[0], first, config, f"{name}_input")
+        tensor = layers.Add(name=f"{name}_input_add")([tensor, entering])
+    levels = [apply_conv(tensor, second, config, f"{name}_vgg_conv1_2")]
+    for block in range(2, LEVELS + 1):
+        levels.append(apply_vgg16_block(levels[-1], block, config, prefix=f"{name}_"))
     return levels
 
 
