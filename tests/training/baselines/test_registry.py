@@ -26,6 +26,7 @@ def test_names_and_units():
         "karaali-jung": "px",
         "hifst": "score",
         "lbp": "score",
+        "ltcop": "score",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 
