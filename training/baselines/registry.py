@@ -14,6 +14,7 @@ from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
 from training.baselines.ltcop import measure_ltcop
+from training.baselines.pcnn_lbp import measure_pcnn_lbp
 from training.baselines.zhuo_sim import estimate_zhuo_sim
 
 #: ``px``: blur radius of a disk in pixels; ``score``: 0 to 1 within one picture, larger = more blurred.
@@ -43,6 +44,7 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("hifst", measure_hifst, "score"),
             Baseline("lbp", measure_lbp, "score"),
             Baseline("ltcop", measure_ltcop, "score"),
+            Baseline("pcnn-lbp", measure_pcnn_lbp, "score"),
         )
     }
 )

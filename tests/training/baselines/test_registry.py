@@ -27,6 +27,7 @@ def test_names_and_units():
         "hifst": "score",
         "lbp": "score",
         "ltcop": "score",
+        "pcnn-lbp": "score",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 
