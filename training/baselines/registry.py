@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training.baselines.edge_dct import measure_edge_dct
 from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
@@ -45,6 +46,7 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("lbp", measure_lbp, "score"),
             Baseline("ltcop", measure_ltcop, "score"),
             Baseline("pcnn-lbp", measure_pcnn_lbp, "score"),
+            Baseline("edge-dct", measure_edge_dct, "score"),
         )
     }
 )

@@ -28,6 +28,7 @@ def test_names_and_units():
         "lbp": "score",
         "ltcop": "score",
         "pcnn-lbp": "score",
+        "edge-dct": "score",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 
