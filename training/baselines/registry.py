@@ -15,6 +15,7 @@ from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
 from training.baselines.ltcop import measure_ltcop
+from training.baselines.multiscale_svd import measure_multiscale_svd
 from training.baselines.pcnn_lbp import measure_pcnn_lbp
 from training.baselines.zhuo_sim import estimate_zhuo_sim
 
@@ -47,6 +48,7 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("ltcop", measure_ltcop, "score"),
             Baseline("pcnn-lbp", measure_pcnn_lbp, "score"),
             Baseline("edge-dct", measure_edge_dct, "score"),
+            Baseline("multiscale-svd", measure_multiscale_svd, "score"),
         )
     }
 )

@@ -29,6 +29,7 @@ def test_names_and_units():
         "ltcop": "score",
         "pcnn-lbp": "score",
         "edge-dct": "score",
+        "multiscale-svd": "score",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 
