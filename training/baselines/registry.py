@@ -14,6 +14,7 @@ from training.baselines.edge_dct import measure_edge_dct
 from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
+from training.baselines.local_rank import estimate_local_rank
 from training.baselines.ltcop import measure_ltcop
 from training.baselines.multiscale_svd import measure_multiscale_svd
 from training.baselines.pcnn_lbp import measure_pcnn_lbp
@@ -49,6 +50,7 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("pcnn-lbp", measure_pcnn_lbp, "score"),
             Baseline("edge-dct", measure_edge_dct, "score"),
             Baseline("multiscale-svd", measure_multiscale_svd, "score"),
+            Baseline("local-rank", estimate_local_rank, "px"),
         )
     }
 )

@@ -30,6 +30,7 @@ def test_names_and_units():
         "pcnn-lbp": "score",
         "edge-dct": "score",
         "multiscale-svd": "score",
+        "local-rank": "px",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 
