@@ -44,12 +44,14 @@ class Facts(NamedTuple):
 
 
 FACTS = {
+    "aenet": Facts(16, 33, 40_471_426, 41_602_662_800),
     "br2net": Facts(32, 11, 19_723_077, 99_623_788_544, 108_544, ("batch", "none"), 96, 1e-4),
     "btbnet": Facts(16, 7, 65_426_823, 4_486_004_838_400),
     "cenet": Facts(16, 129, 29_243_201, 53_054_669_200),
     "convlstm": Facts(16, 6, 16_465_419, 120_852_710_400, normalizations=("batch", "none")),
     "dcinet": Facts(16, 6, 16_032_456, 50_388_172_800, 0, ("batch", "none")),
     "defusion": Facts(32, 19, 17_482_969, 187_140_710_400),
+    "efenet": Facts(16, 1, 53_153_633, 50_771_558_400, normalizations=("batch", "none")),
     "hrfrnet": Facts(16, 6, 17_547_472, 54_161_799_168, 512 * 64, ("batch", "none")),
     "is2cnet": Facts(32, 5, 39_753_223, 118_872_576_000, 0, ("batch", "none"), 96, 1e-4),
     "lite": Facts(32, 1, 3_093_537, 838_709_120, 320 * 96, ("batch",), 96),
