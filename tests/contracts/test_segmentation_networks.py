@@ -51,7 +51,7 @@ FACTS = {
     "convlstm": Facts(16, 6, 16_465_419, 120_852_710_400, normalizations=("batch", "none")),
     "dcinet": Facts(16, 6, 16_032_456, 50_388_172_800, 0, ("batch", "none")),
     "defusion": Facts(32, 19, 17_482_969, 187_140_710_400),
-    "defusion2022": Facts(32, 19, 17_764_513, 214_823_126_016, 18 * 2 * 64 * 4),
+    "defusion2022": Facts(32, 19, 17_828_953, 214_823_190_528, 18 * 64 * 64),
     "efenet": Facts(16, 1, 53_153_633, 50_771_558_400, normalizations=("batch", "none")),
     "hrfrnet": Facts(16, 6, 17_547_472, 54_161_799_168, 512 * 64, ("batch", "none")),
     "is2cnet": Facts(32, 5, 39_753_223, 118_872_576_000, 0, ("batch", "none"), 96, 1e-4),

@@ -85,7 +85,7 @@ def build_br2net(config: NormalizedConfig | None = None) -> keras.Model:
     config = config or NormalizedConfig()
     image = keras.Input((None, None, 3), name="image")
     taps = apply_vgg16(apply_input_scaling(image), config, with_pool5=True)
-    features = {side: apply_channel_attention(taps[side], f"attention_{side}") for side in SIDES}
+    features = {side: _apply_channel_attention(taps[side], f"attention_{side}") for side in SIDES}
     maps = [_apply_pathway(features, sides, config, name) for name, sides in PATHWAYS.items()]
     last = layers.Concatenate(name="fuse_concat")([pathway[-1] for pathway in maps])
     mean = keras.initializers.Constant(1 / len(maps))
@@ -94,7 +94,7 @@ def build_br2net(config: NormalizedConfig | None = None) -> keras.Model:
     return keras.Model(image, apply_logits_output(logits), name="br2net")
 
 
-def apply_channel_attention(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor:
+def _apply_channel_attention(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """Weigh the channels of a layer by what the whole picture shows."""
     channels = tensor.shape[-1]
     weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(tensor)

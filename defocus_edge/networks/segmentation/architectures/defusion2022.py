@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from defocus_edge.networks.segmentation.architectures.br2net import apply_channel_attention
 from defocus_edge.networks.segmentation.architectures.defusion import (
     SCORE_LAYER,
     SCORE_MAPS,
@@ -48,9 +47,10 @@ def build_defusion2022(config: DefusionNetConfig | None = None) -> keras.Model:
 
     - The adaptation is a gate for each place and channel, which sees both depths, so that it can close where they
       contradict; then a convolution, of the size of the refining kernels, translates what passes.
-    - Each side selects what it gets with an attention of its own, because a channel may help one side and not another.
-      It is that of `build_br2net`, by the same first author, whose code is public: the mean over the picture, a 1×1
-      convolution to a 16th of the channels, or to 4 channels, with ReLU, one back with sigmoid, and a product.
+    - Each side selects what it gets with an attention of its own, because a channel may help one side and not another:
+      the mean over the picture, a 1×1 convolution with sigmoid, and a product. A bottleneck of a 16th of the channels
+      before it, as in `build_br2net` by the same first author, would have four units: they often begin without effect,
+      all of them for every picture, and then never learn.
     - Each step has weights of its own.
 
     References
@@ -70,7 +70,7 @@ def _apply_step(sides: Features, config: DefusionNetConfig, step: int) -> Featur
         _apply_adaptation(deep, shallow, config, f"step{step}_fsef_adapt"),
     )
     selected = [
-        apply_channel_attention(other, f"step{step}_{side}_attention")
+        _apply_attention(other, config, f"step{step}_{side}_attention")
         for side, other in zip(SIDES, give_to_sides(*adapted), strict=True)
     ]
     return refine_sides(sides, selected, config, step)
@@ -85,6 +85,14 @@ def _apply_adaptation(
     weights = layers.Conv2D(filters, 1, activation="sigmoid", name=f"{name}_weights")(joined)
     gated = layers.Multiply(name=f"{name}_gate")([fused, weights])
     return apply_conv(gated, SIDE_FILTERS, config, f"{name}_conv", size=config.refine_size)
+
+
+def _apply_attention(tensor: keras.KerasTensor, config: DefusionNetConfig, name: str) -> keras.KerasTensor:
+    """Weigh the channels of features by what the whole picture shows."""
+    filters = scale_filters(SIDE_FILTERS, config.width)
+    mean = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(tensor)
+    weights = layers.Conv2D(filters, 1, activation="sigmoid", name=f"{name}_weights")(mean)
+    return layers.Multiply(name=f"{name}_gate")([tensor, weights])
 
 
 NETWORK = SegmentationNetwork(

@@ -44,10 +44,8 @@ def test_adaptation_weighs_features_by_those_of_both_depths(small_net, image, ow
 def test_a_side_selects_channels_of_what_it_gets(small_net, image):
     names = ("step1_fsef_adapt_conv_relu", "step1_conv2_2_attention_gate", "step1_conv3_3_attention_gate")
     adapted, found, of_another = evaluate(small_net, image, *names)
-    (squeeze, shift), (excite, bias) = (
-        small_net.get_layer(f"step1_conv2_2_attention_{part}").get_weights() for part in ("squeeze", "excite")
-    )
-    weights = squash(np.maximum(adapted.mean((1, 2)) @ squeeze[0, 0] + shift, 0) @ excite[0, 0] + bias)
+    kernel, bias = small_net.get_layer("step1_conv2_2_attention_weights").get_weights()
+    weights = squash(adapted.mean((1, 2)) @ kernel[0, 0] + bias)
     np.testing.assert_allclose(found, adapted * weights, atol=1e-5)
     assert np.abs(found - of_another).max() > 1e-4
 
