@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
+from training.baselines.liu_zhou_liao import estimate_liu_zhou_liao
 from training.baselines.zhuo_sim import estimate_zhuo_sim
 
 #: ``px``: blur radius of a disk in pixels; ``score``: 0 to 1 within one picture, larger = more blurred.
@@ -41,6 +42,7 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("karaali-jung", estimate_karaali_jung, "px"),
             Baseline("hifst", measure_hifst, "score"),
             Baseline("lbp", measure_lbp, "score"),
+            Baseline("liu-zhou-liao", estimate_liu_zhou_liao, "px"),
         )
     }
 )

@@ -26,6 +26,7 @@ def test_names_and_units():
         "karaali-jung": "px",
         "hifst": "score",
         "lbp": "score",
+        "liu-zhou-liao": "px",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 
