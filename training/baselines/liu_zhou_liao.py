@@ -60,8 +60,9 @@ def estimate_liu_zhou_liao(image: NDArray[np.float32]) -> NDArray[np.float32]:
     Of the paper we know the abstract: two parameters, the confidence, TV-L1 that takes the confidence into account,
     and matting with the structure as guide. Ours are: the equation above; that it is fitted by least squares, in the
     shortest profile that holds the edge, with A > 0; the formula of the confidence; that each side's blur is smoothed
-    along the edge with the connected edge filter of Karaali and Jung; that the values stand 2 px from the edge; λ of
-    the matting, which is that of Zhuo and Sim; and all constants. Values are encoded.
+    along the edge with the connected edge filter of Karaali and Jung; that the values stand 2 px from the edge and
+    weigh 1 / σ², without which soft shadows rule plain areas; λ of the matting, which is that of Zhuo and Sim; and all
+    constants. Values are encoded.
 
     Working memory is that of the matting, about 1 KB a pixel.
 
@@ -138,15 +139,21 @@ def fit_profiles(profiles: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
 def place_sides(
     points: NDArray[np.intp], normals: NDArray[np.float64], sides: NDArray[np.float32], shape: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Values and weights (H, W): the mean blur of the sides that lie in a pixel, and their number."""
+    """Values and weights (H, W): the mean blur of the sides that lie in a pixel, and the sum of their weights.
+
+    A side weighs 1 / σ². The error of a fitted σ grows with σ: the wider an edge, the flatter it is and the more lies
+    beside it.
+    """
     total, weight = np.zeros((2, *shape))
     for number, direction in enumerate((-1, 1)):
         there = np.rint(points + direction * SIDE_DISTANCE * normals).astype(np.intp)
         inside = ((there >= 0) & (there < shape)).all(axis=1)
         place = tuple(there[inside].T)
-        np.add.at(total, place, sides[inside, number])
-        np.add.at(weight, place, 1)
-    return (total / np.maximum(weight, 1)).astype(np.float32), weight.astype(np.float32)
+        side = sides[inside, number].astype(np.float64)
+        np.add.at(total, place, 1 / side)
+        np.add.at(weight, place, 1 / side**2)
+    values = np.divide(total, weight, out=np.zeros(shape), where=weight > 0)
+    return values.astype(np.float32), weight.astype(np.float32)
 
 
 def weigh_edges(
@@ -155,7 +162,7 @@ def weigh_edges(
     """Cost of the variation (H, W): up to 4 near pattern edges, down to 1/4 near depth edges, 1 elsewhere."""
     power = np.full(shape, -np.inf, dtype=np.float32)
     power[tuple(points.T)] = 2 * confidence - 1
-    power = grey_dilation(power, size=2 * EDGE_REACH + 1)
+    power = grey_dilation(power, size=(2 * EDGE_REACH + 1,) * 2)
     return np.where(np.isfinite(power), EDGE_FACTOR**power, 1).astype(np.float32)
 
 

@@ -129,8 +129,8 @@ def _solve(
         return np.zeros(len(right))
     matrix: Any = build_laplacian() + sparse.diags(weight)
     with redirect_stdout(io.StringIO()):  # it prints each shift that was too small
-        factor = ichol(matrix.tocsc(), discard_threshold=_DISCARD, shifts=_SHIFTS)
-    solution: NDArray[np.float64] = cg(matrix.tocsr(), right, M=factor, rtol=TOLERANCE, maxiter=_MOST_STEPS)
+        factor = ichol(sparse.csc_matrix(matrix), discard_threshold=_DISCARD, shifts=_SHIFTS)
+    solution: NDArray[np.float64] = cg(sparse.csr_matrix(matrix), right, M=factor, rtol=TOLERANCE, maxiter=_MOST_STEPS)
     return solution
 
 

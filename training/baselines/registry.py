@@ -10,10 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training.baselines.andrade import estimate_andrade
 from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
 from training.baselines.liu_zhou_liao import estimate_liu_zhou_liao
+from training.baselines.zhang_wang import estimate_zhang_wang
 from training.baselines.zhuo_sim import estimate_zhuo_sim
 
 #: ``px``: blur radius of a disk in pixels; ``score``: 0 to 1 within one picture, larger = more blurred.
@@ -43,6 +45,8 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("hifst", measure_hifst, "score"),
             Baseline("lbp", measure_lbp, "score"),
             Baseline("liu-zhou-liao", estimate_liu_zhou_liao, "px"),
+            Baseline("zhang-wang", estimate_zhang_wang, "px"),
+            Baseline("andrade", estimate_andrade, "px"),
         )
     }
 )

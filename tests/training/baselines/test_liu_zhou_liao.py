@@ -80,10 +80,11 @@ def test_values_stand_on_both_sides_and_share_pixels():
     points = np.array([[5, 5], [5, 9], [5, 1]])
     sides = np.float32([[1, 2], [4, 3], [7, 8]])
     known, weight = place_sides(points, np.tile(RIGHT, (3, 1)), sides, (8, 12))
-    assert (known[5, 3], weight[5, 3]) == (4.5, 2)  # the dark side of one edge and the bright side of another
-    assert (known[5, 7], weight[5, 7]) == (3, 2)
-    assert (known[5, 11], weight[5, 11]) == (3, 1)
-    assert weight.sum() == 5  # one side lies outside
+    # The dark side of one edge and the bright side of another; then the other way round.
+    assert (known[5, 3], weight[5, 3]) == pytest.approx(((1 / 1 + 1 / 8) / (1 + 1 / 64), 1 + 1 / 64))
+    assert (known[5, 7], weight[5, 7]) == pytest.approx(((1 / 2 + 1 / 4) / (1 / 4 + 1 / 16), 1 / 4 + 1 / 16))
+    assert (known[5, 11], weight[5, 11]) == pytest.approx((3, 1 / 9))
+    assert np.count_nonzero(weight) == 3  # one side lies outside
 
 
 def test_pattern_edges_cost_more_and_depth_edges_less():

@@ -27,6 +27,8 @@ def test_names_and_units():
         "hifst": "score",
         "lbp": "score",
         "liu-zhou-liao": "px",
+        "zhang-wang": "px",
+        "andrade": "px",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 
