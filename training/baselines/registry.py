@@ -14,7 +14,9 @@ from training.baselines.andrade import estimate_andrade
 from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
+from training.baselines.liu_liao_xue_zhou import estimate_liu_liao_xue_zhou
 from training.baselines.liu_zhou_liao import estimate_liu_zhou_liao
+from training.baselines.narayan_parida_sahay import estimate_narayan_parida_sahay
 from training.baselines.zhang_wang import estimate_zhang_wang
 from training.baselines.zhuo_sim import estimate_zhuo_sim
 
@@ -47,6 +49,8 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("liu-zhou-liao", estimate_liu_zhou_liao, "px"),
             Baseline("zhang-wang", estimate_zhang_wang, "px"),
             Baseline("andrade", estimate_andrade, "px"),
+            Baseline("liu-liao-xue-zhou", estimate_liu_liao_xue_zhou, "px"),
+            Baseline("narayan-parida-sahay", estimate_narayan_parida_sahay, "px"),
         )
     }
 )

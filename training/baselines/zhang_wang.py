@@ -56,11 +56,13 @@ def estimate_zhang_wang(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
     What follows in the paper, deblurring with BM3D and the removal of ringing, is left out: it needs the map and does
     not change it. Constants, and what the paper leaves open, are those of the program that the authors published, with
-    these differences. The thresholds of Canny are those of MATLAB for the picture, where the program has a constant.
-    Gradients are central differences, where the program takes those of two neighbours. Only points at which σ can be
-    measured are known; in the program an edge point without it counts as sharp while the others are smoothed. The map
-    is clipped to the range of the known values. The program's second search for one neighbour finds the pixel itself
-    and is left out.
+    these differences. The thresholds of Canny are those of MATLAB for the picture, where the program has a constant
+    that its users may change, 0.0051 of the largest gradient; with it, noise counts as sharp. Gradients are central
+    differences, where the program takes those of two neighbours. Only points at which σ can be measured are known; in
+    the program an edge point without it counts as sharp while the others are smoothed. The map is clipped to the range
+    of the known values. The program's second search for one neighbour finds the pixel itself and is left out.
+
+    Since a place counts much more than a colour, the map is smooth and outlines in it are soft.
 
     Working memory is about 2 KB a pixel.
 
@@ -101,7 +103,7 @@ def build_knn_laplacian(picture: NDArray[np.float32]) -> Any:
     is near from both ends is tied twice.
     """
     height, width = picture.shape[:2]
-    places = np.stack(np.mgrid[:height, :width], axis=2) * (DIAGONAL / np.hypot(height, width))
+    places = np.moveaxis(np.mgrid[:height, :width], 0, 2) * (DIAGONAL / np.hypot(height, width))
     features = np.concatenate([picture, places], axis=2).reshape(height * width, 5)
     near = cKDTree(features).query(features, k=NEIGHBOURS)[1].astype(np.int32)
     unlike = np.abs(features[near] - features[:, None]).mean(axis=2)

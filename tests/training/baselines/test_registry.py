@@ -29,6 +29,8 @@ def test_names_and_units():
         "liu-zhou-liao": "px",
         "zhang-wang": "px",
         "andrade": "px",
+        "liu-liao-xue-zhou": "px",
+        "narayan-parida-sahay": "px",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 
