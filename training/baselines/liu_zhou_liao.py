@@ -35,6 +35,8 @@ SIDE_DISTANCE = 2.0
 EDGE_FACTOR = 4.0
 #: Distance in px up to which an edge point sets that cost: an edge is as wide as its blur.
 EDGE_REACH = 2
+#: ε of the matting. The structure is plain in pieces, which makes the equations of the default 1e-7 slow to solve.
+MATTING_EPSILON = 1e-5
 # Products of profiles and templates that are computed at once: 16 MB.
 _PRODUCTS = 1 << 22
 
@@ -64,6 +66,9 @@ def estimate_liu_zhou_liao(image: NDArray[np.float32]) -> NDArray[np.float32]:
     weigh 1 / σ², without which soft shadows rule plain areas; λ of the matting, which is that of Zhuo and Sim; and all
     constants. Values are encoded.
 
+    The smoothness draws sides together: an edge of σ = 1 and 3 px, which are radii of 2 and 6 px, becomes a map of 2.2
+    and 4.1 px (measured).
+
     Working memory is that of the matting, about 1 KB a pixel.
 
     References
@@ -78,7 +83,7 @@ def estimate_liu_zhou_liao(image: NDArray[np.float32]) -> NDArray[np.float32]:
     confidence = sides.min(axis=1) / sides.max(axis=1)
     known, weight = place_sides(points, normals, sides, grey.shape)
     guide = find_structure(picture, weigh_edges(points, confidence, grey.shape))
-    sigma_map = propagate_by_matting(known, weight, guide, fidelity=ZHUO_SIM_FIDELITY)
+    sigma_map = propagate_by_matting(known, weight, guide, fidelity=ZHUO_SIM_FIDELITY, epsilon=MATTING_EPSILON)
     return sigma_to_radius(sigma_map).astype(np.float32)
 
 
@@ -130,9 +135,10 @@ def fit_profiles(profiles: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     for start in range(0, len(profiles), step):
         part = slice(start, start + step)
         # The best A is the product with a template of length one; a negative A is no edge from dark to bright.
-        products = centred[part] @ templates.T
+        products = centred[part].astype(np.float32) @ templates.T
         chosen[part] = products.argmax(axis=1)
-        best[part] = np.maximum(products.max(axis=1), 0) ** 2 / power[part]
+        highest = np.take_along_axis(products, chosen[part, None], axis=1)[:, 0]
+        best[part] = np.maximum(highest, 0) ** 2 / power[part]
     return best, pairs[chosen]
 
 
@@ -172,7 +178,7 @@ def _list_sigmas(half_length: int) -> NDArray[np.float64]:
     return np.arange(SMALLEST_SIGMA, largest + SIGMA_STEP / 2, SIGMA_STEP)
 
 
-def _make_templates(half_length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _make_templates(half_length: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Edges of all pairs of blurs and all offsets, without mean and of length one; and the pairs, in px."""
     pairs = np.array(list(itertools.product(_list_sigmas(half_length), repeat=2)))
     templates = []
@@ -181,7 +187,8 @@ def _make_templates(half_length: int) -> tuple[NDArray[np.float64], NDArray[np.f
         templates.append(ndtr(place / np.where(place < 0, pairs[:, :1], pairs[:, 1:])))
     edges = np.concatenate(templates)
     edges -= edges.mean(axis=1, keepdims=True)
-    return edges / np.linalg.norm(edges, axis=1, keepdims=True), np.tile(pairs, (len(OFFSETS), 1))
+    edges /= np.linalg.norm(edges, axis=1, keepdims=True)
+    return edges.astype(np.float32), np.tile(pairs, (len(OFFSETS), 1))
 
 
 def _sample_profiles(
