@@ -1,10 +1,11 @@
-"""Spread sparse values with the matting Laplacian, the alternative to `defocus_edge.propagation`."""
+"""Spread sparse values with a Laplacian, above all that of matting: the alternative to `defocus_edge.propagation`."""
 
 from __future__ import annotations
 
 import io
 import math
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -80,34 +81,74 @@ def propagate_by_matting(
         if not (math.isfinite(value) and value > 0):
             msg = f"{name} must be finite and greater than 0. Got: {value}."
             raise ValueError(msg)
+    return propagate_by_laplacian(
+        sparse_values, support_weight, lambda: _build_matting_laplacian(guide, epsilon), fidelity=fidelity
+    )
+
+
+def propagate_by_laplacian(
+    sparse_values: NDArray[np.float32],
+    support_weight: NDArray[np.float32],
+    build_laplacian: Callable[[], Any],
+    *,
+    fidelity: float,
+) -> NDArray[np.float32]:
+    """Spread known values so that those of pixels that a Laplacian connects differ little: `propagate_by_matting`.
+
+    Returns a map, (H, W) float32, clipped to the range of the known values. Raises ImportError if pymatting is not
+    installed. The caller has checked the values.
+
+    Parameters
+    ----------
+    sparse_values, support_weight : (H, W) ndarray of float32
+        As for `propagate_by_matting`.
+    build_laplacian : callable
+        Returns the sparse symmetric matrix, (H·W, H·W), in the order of the pixels. It is not called if all known
+        values are equal.
+    fidelity : float
+        Weight of the known values, > 0.
+    """
     known = support_weight > 0
     low, high = float(sparse_values[known].min()), float(sparse_values[known].max())
     # The unknown values count 0 times, but NaN times 0 is NaN. Between 0 and 1 the tolerance means the same always.
     spread = max(high - low, _LEAST_SPREAD)
     target = np.where(known, (sparse_values.astype(np.float64) - low) / spread, 0.0)
     weight = fidelity * support_weight.astype(np.float64).ravel()
-    solution = _solve(guide, weight, weight * target.ravel(), epsilon)
+    solution = _solve(build_laplacian, weight, weight * target.ravel())
     return np.clip(low + spread * solution.reshape(known.shape), low, high).astype(np.float32)
 
 
 def _solve(
-    guide: NDArray[np.float32], weight: NDArray[np.float64], right: NDArray[np.float64], epsilon: float
+    build_laplacian: Callable[[], Any], weight: NDArray[np.float64], right: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Solution of (L + diag(weight)) d = right, in the order of the pixels."""
-    try:
-        from pymatting.laplacian.cf_laplacian import cf_laplacian  # type: ignore[import-untyped]  # has no types
-        from pymatting.preconditioner.ichol import ichol  # type: ignore[import-untyped]  # same
+    with explain_missing_pymatting():
+        from pymatting.preconditioner.ichol import ichol  # type: ignore[import-untyped]  # has no types
         from pymatting.solver.cg import cg  # type: ignore[import-untyped]  # same
+    if not right.any():  # all known values are the smallest one
+        return np.zeros(len(right))
+    matrix: Any = build_laplacian() + sparse.diags(weight)
+    with redirect_stdout(io.StringIO()):  # it prints each shift that was too small
+        factor = ichol(sparse.csc_matrix(matrix), discard_threshold=_DISCARD, shifts=_SHIFTS)
+    solution: NDArray[np.float64] = cg(sparse.csr_matrix(matrix), right, M=factor, rtol=TOLERANCE, maxiter=_MOST_STEPS)
+    return solution
+
+
+def _build_matting_laplacian(guide: NDArray[np.float32], epsilon: float) -> Any:
+    """Matting Laplacian of windows of 3×3 px."""
+    with explain_missing_pymatting():
+        from pymatting.laplacian.cf_laplacian import cf_laplacian  # type: ignore[import-untyped]  # has no types
+    return cf_laplacian(guide @ _COLOUR_AXES.T, epsilon=epsilon)
+
+
+@contextmanager
+def explain_missing_pymatting() -> Iterator[None]:
+    """Say what to do if pymatting cannot be imported."""
+    try:
+        yield
     except ImportError as error:
         msg = f"matting needs pymatting. Got: {error}. Install it with: pip install 'defocus-edge[evaluation]'."
         raise ImportError(msg) from error
-    if not right.any():  # all known values are the smallest one
-        return np.zeros(len(right))
-    matrix: Any = cf_laplacian(guide @ _COLOUR_AXES.T, epsilon=epsilon) + sparse.diags(weight)
-    with redirect_stdout(io.StringIO()):  # it prints each shift that was too small
-        factor = ichol(matrix.tocsc(), discard_threshold=_DISCARD, shifts=_SHIFTS)
-    solution: NDArray[np.float64] = cg(matrix.tocsr(), right, M=factor, rtol=TOLERANCE, maxiter=_MOST_STEPS)
-    return solution
 
 
 def _check(values: NDArray[np.float32], weight: NDArray[np.float32], guide: NDArray[np.float32]) -> None:

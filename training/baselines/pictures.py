@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from defocus_edge.arrays import MIN_SIDE
 from defocus_edge.propagation.propagate import NoEdgesError
 
-#: Weights of red, green and blue of MATLAB's rgb2gray, which the authors of all four methods used: ITU-R BT.601.
+#: Weights of red, green and blue of MATLAB's rgb2gray, which the authors' programs use: ITU-R BT.601.
 LUMA_601 = np.array([0.2989, 0.5870, 0.1140], dtype=np.float32)
 #: Least range of the grey values (0 to 1) of a picture that has edges: one step of 8 bits.
 LEAST_CONTRAST = 1 / 255

@@ -10,14 +10,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training.baselines.andrade import estimate_andrade
 from training.baselines.edge_dct import measure_edge_dct
 from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
+from training.baselines.liu_liao_xue_zhou import estimate_liu_liao_xue_zhou
+from training.baselines.liu_zhou_liao import estimate_liu_zhou_liao
 from training.baselines.local_rank import estimate_local_rank
 from training.baselines.ltcop import measure_ltcop
 from training.baselines.multiscale_svd import measure_multiscale_svd
+from training.baselines.narayan_parida_sahay import estimate_narayan_parida_sahay
 from training.baselines.pcnn_lbp import measure_pcnn_lbp
+from training.baselines.zhang_wang import estimate_zhang_wang
 from training.baselines.zhuo_sim import estimate_zhuo_sim
 
 #: ``px``: blur radius of a disk in pixels; ``score``: 0 to 1 within one picture, larger = more blurred.
@@ -51,6 +56,11 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("edge-dct", measure_edge_dct, "score"),
             Baseline("multiscale-svd", measure_multiscale_svd, "score"),
             Baseline("local-rank", estimate_local_rank, "px"),
+            Baseline("liu-zhou-liao", estimate_liu_zhou_liao, "px"),
+            Baseline("zhang-wang", estimate_zhang_wang, "px"),
+            Baseline("andrade", estimate_andrade, "px"),
+            Baseline("liu-liao-xue-zhou", estimate_liu_liao_xue_zhou, "px"),
+            Baseline("narayan-parida-sahay", estimate_narayan_parida_sahay, "px"),
         )
     }
 )

@@ -76,14 +76,25 @@ def estimate_edge_sigmas(grey: NDArray[np.float32]) -> tuple[NDArray[np.intp], N
     sigmas : (N,) ndarray of float32
         Standard deviation in px of the Gaussian, up to `LARGEST_SIGMA`.
     """
+    edges = find_canny_edges(grey, sigma=EDGE_SIGMA)
+    return measure_edge_sigmas(grey, edges, reblur_sigma=REBLUR_SIGMA, largest_sigma=LARGEST_SIGMA)
+
+
+def measure_edge_sigmas(
+    grey: NDArray[np.float32], edges: NDArray[np.bool_], *, reblur_sigma: float, largest_sigma: float
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Measure the blur at edges (H, W) by the ratio of gradients before and after a Gaussian of `reblur_sigma` px.
+
+    Returns points (N, 2) and standard deviations in px (N,), up to `largest_sigma`. Raises as `estimate_edge_sigmas`.
+    """
     before = _measure_gradient(grey)
-    after = _measure_gradient(gaussian_filter(grey, REBLUR_SIGMA, mode="reflect"))
-    usable = find_canny_edges(grey, sigma=EDGE_SIGMA) & (before > after) & (after > 0)
+    after = _measure_gradient(gaussian_filter(grey, reblur_sigma, mode="reflect"))
+    usable = edges & (before > after) & (after > 0)
     if not usable.any():
         msg = "image must have edges that can be measured. Got: none. Its contrast may be too low."
         raise NoEdgesError(msg)
     ratio = before[usable].astype(np.float64) / after[usable]
-    sigmas = np.minimum(REBLUR_SIGMA / np.sqrt(ratio**2 - 1), LARGEST_SIGMA)
+    sigmas = np.minimum(reblur_sigma / np.sqrt(ratio**2 - 1), largest_sigma)
     return np.argwhere(usable), sigmas.astype(np.float32)
 
 

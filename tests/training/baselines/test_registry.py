@@ -31,6 +31,11 @@ def test_names_and_units():
         "edge-dct": "score",
         "multiscale-svd": "score",
         "local-rank": "px",
+        "liu-zhou-liao": "px",
+        "zhang-wang": "px",
+        "andrade": "px",
+        "liu-liao-xue-zhou": "px",
+        "narayan-parida-sahay": "px",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 

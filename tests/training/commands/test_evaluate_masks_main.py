@@ -68,7 +68,7 @@ def test_a_picture_without_edges_does_not_stop_the_others(root, small_preset):
     [
         (
             ["--methods", "magic"],
-            f"methods must be of threshold, {', '.join(NETWORK_NAMES)}, {', '.join(BASELINES)}. Got: 'magic'.",
+            f"methods must be of threshold, {', '.join([*NETWORK_NAMES, *BASELINES])}. Got: 'magic'.",
         ),
         (["--methods", "msdu=nobody"], "preset must be one of"),
         (["--size", "large"], "size must be 'native size' or WIDTHxHEIGHT"),
