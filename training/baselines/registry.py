@@ -40,6 +40,8 @@ class Baseline:
     measure: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     #: Unit of the map. A score has no zero: it compares the parts of one picture, not two pictures.
     unit: Unit
+    #: Whether it needs the package pymatting.
+    matting: bool = False
 
 
 #: Name to baseline.
@@ -47,19 +49,19 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
     {
         baseline.name: baseline
         for baseline in (
-            Baseline("zhuo-sim", estimate_zhuo_sim, "px"),
+            Baseline("zhuo-sim", estimate_zhuo_sim, "px", matting=True),
             Baseline("karaali-jung", estimate_karaali_jung, "px"),
             Baseline("hifst", measure_hifst, "score"),
-            Baseline("lbp", measure_lbp, "score"),
-            Baseline("ltcop", measure_ltcop, "score"),
+            Baseline("lbp", measure_lbp, "score", matting=True),
+            Baseline("ltcop", measure_ltcop, "score", matting=True),
             Baseline("pcnn-lbp", measure_pcnn_lbp, "score"),
-            Baseline("edge-dct", measure_edge_dct, "score"),
+            Baseline("edge-dct", measure_edge_dct, "score", matting=True),
             Baseline("multiscale-svd", measure_multiscale_svd, "score"),
-            Baseline("local-rank", estimate_local_rank, "px"),
-            Baseline("liu-zhou-liao", estimate_liu_zhou_liao, "px"),
-            Baseline("zhang-wang", estimate_zhang_wang, "px"),
-            Baseline("andrade", estimate_andrade, "px"),
-            Baseline("liu-liao-xue-zhou", estimate_liu_liao_xue_zhou, "px"),
+            Baseline("local-rank", estimate_local_rank, "px", matting=True),
+            Baseline("liu-zhou-liao", estimate_liu_zhou_liao, "px", matting=True),
+            Baseline("zhang-wang", estimate_zhang_wang, "px", matting=True),
+            Baseline("andrade", estimate_andrade, "px", matting=True),
+            Baseline("liu-liao-xue-zhou", estimate_liu_liao_xue_zhou, "px", matting=True),
             Baseline("narayan-parida-sahay", estimate_narayan_parida_sahay, "px"),
         )
     }

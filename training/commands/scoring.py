@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from training.runs.tables import Row
 
 T = TypeVar("T")
-# The baseline that spreads its points with the matting Laplacian.
-_MATTING_METHOD = "zhuo-sim"
 
 
 def check_out(out: Path | None) -> None:
@@ -65,8 +63,7 @@ def load_methods(words: Sequence[str], authors: Path | None) -> list[MapMethod]:
     """Load methods that make maps by name; a wrong name is wrong usage."""
     from training.evaluation.map_methods import load_map_methods
 
-    if _MATTING_METHOD in words:
-        check_matting(_MATTING_METHOD)
+    _check_packages(words)
     with refuse_faults(OSError, ValueError):  # PresetError is a ValueError
         return load_map_methods(words, authors=authors)
 
@@ -76,13 +73,23 @@ def load_mask_methods(methods: str) -> dict[str, MaskMethod]:
     from training.baselines import BASELINES
     from training.evaluation.mask_methods import wrap_baseline, wrap_detector
 
-    found = {}
-    for word in split_words(methods):
+    found, words = {}, split_words(methods)
+    _check_packages(words)
+    for word in words:
         if word in BASELINES:
             found[word] = wrap_baseline(BASELINES[word])
         else:
             found |= {name: wrap_detector(one) for name, one in load_detectors(word, also=tuple(BASELINES)).items()}
     return found
+
+
+def _check_packages(words: Sequence[str]) -> None:
+    """Refuse baselines whose optional package is missing."""
+    from training.baselines import BASELINES
+
+    for word in words:
+        if word in BASELINES and BASELINES[word].matting:
+            check_matting(word)
 
 
 def load_detectors(methods: str, *, also: Sequence[str] = ()) -> dict[str, BlurDetector]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -98,3 +99,15 @@ def test_what_is_no_picture_is_refused(name):
     picture[3, 4, 1] = np.nan
     with pytest.raises(ValueError, match=r"image must be finite and within \[0, 1\]\. Got: nan"):
         BASELINES[name].measure(picture)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_needs_pymatting_says_so(name, monkeypatch):
+    for module in ("pymatting.laplacian.cf_laplacian", "pymatting.preconditioner.ichol", "pymatting.solver.cg"):
+        monkeypatch.setitem(sys.modules, module, None)
+    picture = load("astronaut")[:40, :60]
+    if BASELINES[name].matting:
+        with pytest.raises(ImportError, match=r"matting needs pymatting\. Got: .* Install it with: pip install"):
+            BASELINES[name].measure(picture)
+    else:
+        assert BASELINES[name].measure(picture).shape == (40, 60)

@@ -139,7 +139,7 @@ def test_what_is_wrong_with_the_last_file_comes_first(folder, tmp_path):
 
 def test_missing_pymatting_is_told_before_the_work(folder, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    result = run("--root", folder, "--dataset", "folder", "--methods", "lbp,zhuo-sim")
+    result = run("--root", folder, "--dataset", "folder", "--methods", "hifst,zhuo-sim")
     assert result.exit_code == 2
     assert "zhuo-sim needs pymatting. Got: none. Install it with: pip install" in read_words(result)
 
