@@ -194,6 +194,7 @@ def _design_segmentation(folder: Path) -> _Design:
     preset = load_segmentation_preset(folder)
     from defocus_edge.networks.onnx.graph import CHANNELS, GraphBuilder
     from defocus_edge.networks.onnx.layers import add_model
+    from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
     from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
     from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP
 
@@ -201,22 +202,27 @@ def _design_segmentation(folder: Path) -> _Design:
     logits = add_model(graph, preset.model, "image")
     answer = graph.add("Gather", [logits, graph.add_constant("last_map", -1)], "answer", axis=CHANNELS)
     result = graph.add("Sigmoid", [answer], "answer/sigmoid")
+    if network.answer == "radius":
+        result = graph.add("Mul", [result, graph.add_constant("largest_radius", LARGEST_RADIUS)], "answer/radius")
     meaning = (
         f"{_PIXELS}; height and width multiples of {network.stride}: continue pictures of other sizes below and to the "
         'right, as numpy.pad(…, mode="reflect") does, and cut the result'
     )
     image = _Tensor("image", "float32", ("pictures", "height", "width", 3), meaning)
-    truth = f"that a pixel is out of focus; above {preset.threshold:g} it counts as blurred"
-    probability = _Tensor("probability", "float32", ("pictures", "height", "width"), truth)
+    name, truth = "radius", "of the blur, px"
+    if preset.threshold is not None:
+        name = "probability"
+        truth = f"that a pixel is out of focus; above {preset.threshold:g} it counts as blurred"
     properties = {
         "form": "map",
         "stride": network.stride,
-        "threshold": preset.threshold,
+        **({} if preset.threshold is None else {"threshold": preset.threshold}),
         "largest_side": LARGEST_SIDE,
         "overlap": OVERLAP,
         **({"seen_side": preset.seen_side} if preset.seen_side else {}),
     }
-    return _Design(network.title, graph, [image], {result: probability}, properties)
+    output = _Tensor(name, "float32", ("pictures", "height", "width"), truth)
+    return _Design(network.title, graph, [image], {result: output}, properties)
 
 
 def _describe(folder: Path, design: _Design) -> dict[str, str]:
