@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from defocus_edge.metrics import THRESHOLDS, MaskProtocol, average_curves, measure_mask, summarize_masks
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 from defocus_edge.networks.segmentation.tiles import MapEvaluator
-from training.masks.model import MaskTrainer
+from training.masks.model import NetworkTrainer
 from training.masks.scenes import MaskScene
 
 #: Temperatures that are tried. Below 1 a network was too careful, above it too sure.
@@ -29,7 +29,9 @@ _LEAST_PROBABILITY = 1e-6
 _LOGIT_STEP, _LARGEST_LOGIT = 0.05, 14.0
 
 
-def calibrate_network(trainer: MaskTrainer, scenes: Sequence[MaskScene]) -> tuple[keras.Model, float, dict[str, Any]]:
+def calibrate_network(
+    trainer: NetworkTrainer, scenes: Sequence[MaskScene]
+) -> tuple[keras.Model, float, dict[str, Any]]:
     """Calibrate a trained network on the pictures of the development set.
 
     Returns
@@ -96,7 +98,7 @@ def find_best_threshold(maps: Sequence[NDArray[np.float32]], scenes: Sequence[Ma
     return round(float(np.median(best)), 2)
 
 
-def export_network(trainer: MaskTrainer) -> keras.Model:
+def export_network(trainer: NetworkTrainer) -> keras.Model:
     """The network in float32, whatever precision it was trained with."""
     network = build_segmentation_network(trainer.settings.network, trainer.config)
     network.set_weights(trainer.network.get_weights())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -23,6 +23,14 @@ class MaskSampler(Protocol):
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Draw pictures (count, side, side, 3), RGB in [0, 1], and masks (count, side, side), True = blurred."""
+
+
+@runtime_checkable
+class WholeSampler(MaskSampler, Protocol):
+    """Also draws pictures that are sharp or blurred all over."""
+
+    def draw_wholes(self, count: int, rng: np.random.Generator, *, blurred: bool) -> NDArray[np.float32]:
+        """Draw pictures (count, side, side, 3), RGB in [0, 1]."""
 
 
 class PairSampler:
@@ -125,6 +133,10 @@ class MixedSampler:
         """See `MaskSampler`."""
         parts = [self._draw(rng) for _ in range(count)]
         return np.stack([image for image, _ in parts]), np.stack([mask for _, mask in parts])
+
+    def draw_wholes(self, count: int, rng: np.random.Generator, *, blurred: bool) -> NDArray[np.float32]:
+        """See `WholeSampler`: sharp pictures as the scenes are made of, not photographs with masks."""
+        return self._scenes.draw_wholes(count, rng, blurred=blurred)
 
     def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         if rng.random() >= self._share:

@@ -155,6 +155,14 @@ class MaskSceneSampler:
             images[number], masks[number] = self.draw_sample(rng)
         return images, masks
 
+    def draw_wholes(self, count: int, rng: np.random.Generator, *, blurred: bool) -> NDArray[np.float32]:
+        """Draw pictures (count, side, side, 3) that are blurred all over, or in focus all over."""
+        pictures = []
+        for _ in range(count):
+            scene = self._draw_whole(rng, blurred=blurred)
+            pictures.append(photograph(scene.light, draw_sensor(rng), rng=rng))
+        return np.stack(pictures)
+
     def _draw_shape(self, rng: np.random.Generator) -> Scene:
         sharp, blurred = _draw_sides(rng)
         is_near = bool(rng.random() < NEAR_SHARE)
@@ -182,7 +190,10 @@ class MaskSceneSampler:
         return compose_depth(light, disparity, focus=float(rng.uniform(*DEPTH_FOCI)), largest=draw_blurred(rng))
 
     def _draw_uniform(self, rng: np.random.Generator) -> Scene:
-        radius = _draw_sharp(rng) if rng.random() < 0.5 else draw_blurred(rng)
+        return self._draw_whole(rng, blurred=bool(rng.random() >= 0.5))
+
+    def _draw_whole(self, rng: np.random.Generator, *, blurred: bool) -> Scene:
+        radius = draw_blurred(rng) if blurred else _draw_sharp(rng)
         return compose_uniform(self._cutter, self._shape, radius=radius, rng=rng)
 
 

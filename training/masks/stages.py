@@ -16,9 +16,10 @@ from training.masks.calibration import calibrate_network
 from training.masks.choices import Dataset
 from training.masks.config import MaskTrainingConfig
 from training.masks.efficientnet import fill_encoder
-from training.masks.model import MaskTrainer
+from training.masks.model import MaskTrainer, NetworkTrainer
 from training.masks.samplers import MaskSampler, MixedSampler, PairSampler, PhotoSampler
 from training.masks.scenes import MIXED_FAMILIES, MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
+from training.masks.self_generated import SelfGeneratedTrainer
 from training.masks.settings import MIXTURE, MaskTrainingSettings
 from training.masks.training import MaskTask
 from training.masks.vgg16 import fill_from_imagenet
@@ -27,6 +28,8 @@ from training.runs.run import TrainingRun
 
 #: Folder of CUHK below the root of the set.
 CUHK_FOLDER = "real/cuhk"
+#: What has wholly sharp pictures beside those that are learnt from.
+WHOLE_DATASETS = (Dataset.SYNTHETIC, Dataset.MIXED)
 # What the metadata say of the pictures.
 _DATA = {
     Dataset.SYNTHETIC: "scenes rendered from BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, "
@@ -44,7 +47,7 @@ class MaskRun(TrainingRun):
     """The training of a network that detects blur."""
 
     config: MaskTrainingConfig
-    trainer: MaskTrainer
+    trainer: NetworkTrainer
     #: Pictures that are learnt from, and pictures that are kept out.
     sampler: MaskSampler
     development: MaskSampler
@@ -118,10 +121,15 @@ def open_mask_run(
     settings = config.settings
     if dataset != Dataset.MIXED:
         _refuse_mixture(settings, dataset)
+    if settings.self_generated and dataset not in WHOLE_DATASETS:
+        names = " or ".join(WHOLE_DATASETS)
+        msg = f"dataset must be {names} with self_generated, which needs wholly sharp pictures. Got: {dataset}."
+        raise ValueError(msg)
     keras.utils.set_random_seed(settings.seed)
     sampler, development, scenes = _open_data(settings, dataset, root)
     photos = None if unlabelled is None else PhotoSampler(unlabelled, side=settings.side)
-    trainer = MaskTrainer(settings, config.architecture)
+    make_trainer = SelfGeneratedTrainer if settings.self_generated else MaskTrainer
+    trainer: NetworkTrainer = make_trainer(settings, config.architecture)
     if settings.init == "imagenet":
         if settings.network == "lite":
             fill_encoder(trainer.network, config.architecture)

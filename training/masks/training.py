@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.metrics import MaskProtocol, measure_mask, summarize_masks
-from training.masks.model import UNLABELLED, MaskTrainer
-from training.masks.samplers import MaskSampler, PhotoSampler
+from training.masks.model import UNLABELLED, NetworkTrainer
+from training.masks.samplers import MaskSampler, PhotoSampler, WholeSampler
 from training.masks.settings import MaskTrainingSettings
 from training.runs.clock import Clock
+from training.runs.drawing import Drawer
 from training.runs.training import Task
 
-#: Pictures and masks as for `MaskTrainer.take_step`.
-MaskBatch = tuple[NDArray[np.float32], NDArray[np.float32]]
+#: Arrays as for `take_step` of the trainer.
+MaskBatch = tuple[NDArray[np.float32], ...]
 #: Held-back crops that are scored at each checkpoint.
 SCORED_CROPS = 32
 # Seed of the held-back crops.
@@ -45,10 +46,30 @@ class MaskDrawer:
         return np.concatenate([images, self.photos.draw_photos(without, rng)]), np.concatenate([targets, none])
 
 
+@dataclass(frozen=True)
+class SelfGeneratedDrawer:
+    """Draws the batches of a training without masks: partly blurred, wholly sharp and wholly blurred pictures.
+
+    The partly blurred ones are `photos` if there are any, else those of the sampler, whose masks are dropped.
+    """
+
+    settings: MaskTrainingSettings
+    sampler: WholeSampler
+    photos: PhotoSampler | None
+
+    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:  # noqa: ARG002 - all steps are alike
+        """See `Task`."""
+        count = self.settings.batch
+        partly = self.photos.draw_photos(count, rng) if self.photos else self.sampler.draw_batch(count, rng)[0]
+        sharp, blurred = (self.sampler.draw_wholes(count, rng, blurred=blurred) for blurred in (False, True))
+        return partly, sharp, blurred
+
+
 class MaskTask(Task[MaskBatch]):
     """Trains a network that detects blur in place.
 
-    Raises ValueError if the settings want pictures without masks and there are none.
+    Raises ValueError if the settings want pictures without masks, or pictures that are sharp or blurred all over, and
+    there are none.
 
     Parameters
     ----------
@@ -57,7 +78,7 @@ class MaskTask(Task[MaskBatch]):
     development : MaskSampler
         Crops of pictures that are never learnt from.
     photos : PhotoSampler, optional
-        Pictures without masks, if the settings want some.
+        Pictures without masks. The settings may want some, or learn without masks.
     scored_crops : int
         Number of held-back crops that are scored at each checkpoint.
     """
@@ -66,7 +87,7 @@ class MaskTask(Task[MaskBatch]):
 
     def __init__(
         self,
-        trainer: MaskTrainer,
+        trainer: NetworkTrainer,
         sampler: MaskSampler,
         development: MaskSampler,
         *,
@@ -80,7 +101,7 @@ class MaskTask(Task[MaskBatch]):
             )
             raise ValueError(msg)
         super().__init__(settings.network, settings, trainer.config)
-        self._trainer, self._drawer = trainer, MaskDrawer(settings, sampler, photos)
+        self._trainer, self._drawer = trainer, _make_drawer(settings, sampler, photos)
         self._clock = Clock(settings)
         self._held_back = development.draw_batch(scored_crops, np.random.default_rng(_SEED))
 
@@ -99,7 +120,7 @@ class MaskTask(Task[MaskBatch]):
         return self._drawer.draw(step, rng)
 
     @property
-    def drawer(self) -> MaskDrawer:
+    def drawer(self) -> Drawer[MaskBatch]:
         """See `Task`."""
         return self._drawer
 
@@ -114,7 +135,19 @@ class MaskTask(Task[MaskBatch]):
         return score_crops(self._trainer, *self._held_back)
 
 
-def score_crops(trainer: MaskTrainer, images: NDArray[np.float32], masks: NDArray[np.bool_]) -> dict[str, float]:
+def _make_drawer(
+    settings: MaskTrainingSettings, sampler: MaskSampler, photos: PhotoSampler | None
+) -> Drawer[MaskBatch]:
+    """What draws the batches of these settings."""
+    if not settings.self_generated:
+        return MaskDrawer(settings, sampler, photos)
+    if not isinstance(sampler, WholeSampler):
+        msg = f"sampler must draw wholly sharp and wholly blurred pictures for self_generated. Got: {sampler!r}."
+        raise ValueError(msg)
+    return SelfGeneratedDrawer(settings, sampler, photos)
+
+
+def score_crops(trainer: NetworkTrainer, images: NDArray[np.float32], masks: NDArray[np.bool_]) -> dict[str, float]:
     """Mean absolute error and max-of-mean Fβ on crops."""
     curves = []
     for start in range(0, len(images), _SCORED_AT_ONCE):

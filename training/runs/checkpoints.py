@@ -34,6 +34,7 @@ _ADDED = {
     "blurred_share": 0.06,
     "seen_side": 0,
     "diversity_weight": 0.0,
+    "self_generated": False,
 }
 # An option of the architecture that older checkpoints lack and that is not off by False or None.
 _NO_GRID = ("grid_step", 1)
