@@ -49,6 +49,7 @@ FACTS = {
     "cenet": Facts(16, 129, 29_243_201, 53_054_669_200),
     "convlstm": Facts(16, 6, 16_465_419, 120_852_710_400, normalizations=("batch", "none")),
     "dcinet": Facts(16, 6, 16_032_456, 50_388_172_800, 0, ("batch", "none")),
+    "dmenet": Facts(16, 6, 21_645_414, 121_112_064_000, normalizations=("batch", "none")),
     "defusion": Facts(32, 19, 17_482_969, 187_140_710_400),
     "hrfrnet": Facts(16, 6, 17_547_472, 54_161_799_168, 512 * 64, ("batch", "none")),
     "is2cnet": Facts(32, 5, 39_753_223, 118_872_576_000, 0, ("batch", "none"), 96, 1e-4),

@@ -158,6 +158,41 @@ def feature_distance(first: Any, second: Any) -> Any:
     return 1 - ops.sum(ops.normalize(first, axis=-1) * ops.normalize(second, axis=-1), axis=-1)
 
 
+def radius_loss(shares: Any, logits: Any, weights: Any = None) -> Any:
+    """Squared error of each supervised map, summed over the maps.
+
+    The loss, a scalar tensor, is the sum over the K maps of the mean over pixels and pictures.
+
+    Parameters
+    ----------
+    shares : (B, H, W, 1) tensor
+        True radius as a share of the largest one, 0 to 1.
+    logits : (B, H, W, K) tensor
+        Output of a network that answers with a radius.
+    weights : (B,) tensor, optional
+        Weight of each picture; 0 for a picture whose radii are not known.
+    """
+    errors = ops.square(ops.sigmoid(logits) - ops.cast(shares, logits.dtype))
+    return _average(ops.sum(ops.mean(errors, axis=(1, 2)), axis=-1), weights)
+
+
+def domain_loss(is_scene: Any, logits: Any, weights: Any = None) -> Any:
+    """Cross entropy of a discriminator that tells scenes from photographs, a mean over patches and pictures.
+
+    Parameters
+    ----------
+    is_scene : (B, 1) tensor
+        1 for a scene, 0 for a photograph.
+    logits : (B, h, w, 1) tensor
+        That a patch is of a scene.
+    weights : (B, 1) tensor, optional
+        Weight of each picture.
+    """
+    labels = ops.reshape(ops.cast(is_scene, logits.dtype), (-1, 1, 1, 1))
+    entropy = ops.mean(ops.softplus(logits) - logits * labels, axis=(1, 2, 3))
+    return _average(entropy, None if weights is None else ops.reshape(weights, (-1,)))
+
+
 def _average(losses: Any, weights: Any) -> Any:
     """Mean of (B,) losses, weighted if there are weights; 0 if all weights are 0."""
     if weights is None:

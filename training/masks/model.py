@@ -12,9 +12,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from defocus_edge.metrics import MaskProtocol, measure_mask, summarize_masks
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
 from defocus_edge.networks.segmentation.patch_gan import DiscriminatorConfig, build_discriminator
-from defocus_edge.networks.segmentation.registry import build_segmentation_network
+from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 from training.masks.losses import discriminator_loss, diversity_loss, generator_loss, iou_loss, score_map_loss
 from training.masks.settings import MaskTrainingSettings
 from training.runs.optimizers import KernelMuon, make_rate
@@ -25,16 +26,21 @@ UNLABELLED = -1.0
 ADVERSARIAL_BETA_1 = 0.5
 # The same otherwise: Keras' own default (Kingma & Ba 2015).
 _BETA_1 = 0.9
+# Number of pictures that the network answers for at once.
+_AT_ONCE = 8
 
 
 class JudgedModel(keras.Model):
-    """A network that is trained through networks that judge its answer; these stay as they are.
+    """A network that is trained through networks that judge its answer.
 
     Parameters
     ----------
     network : keras.Model
         Pictures to logits of score maps.
     judges : sequence of keras.Model
+        They stay as they are.
+    helpers : sequence of keras.Model
+        They learn with the network, and no answer needs them.
 
     Notes
     -----
@@ -42,31 +48,34 @@ class JudgedModel(keras.Model):
     would depend on when a backend compiles which step.
     """
 
-    def __init__(self, network: keras.Model, judges: Sequence[keras.Model]) -> None:
+    def __init__(
+        self, network: keras.Model, judges: Sequence[keras.Model], helpers: Sequence[keras.Model] = ()
+    ) -> None:
         super().__init__(name=f"judged_{network.name}")
         self.network = network
         self.judges = list(judges)
+        self.helpers = list(helpers)
 
     @property
     def trainable_variables(self) -> list[Any]:
-        """See `keras.Model`: the network's."""
-        return list(self.network.trainable_variables)
+        """See `keras.Model`: the network's, and the helpers'."""
+        return [variable for part in (self.network, *self.helpers) for variable in part.trainable_variables]
 
     @property
     def non_trainable_variables(self) -> list[Any]:
-        """See `keras.Model`: the other ones of the network, and all of the judges."""
-        judged = [variable for judge in self.judges for variable in judge.variables]
-        return [*self.network.non_trainable_variables, *judged]
+        """See `keras.Model`: the other ones of the network and the helpers, and all of the judges."""
+        own = [variable for part in (self.network, *self.helpers) for variable in part.non_trainable_variables]
+        return [*own, *(variable for judge in self.judges for variable in judge.variables)]
 
     @property
     def trainable_weights(self) -> list[Any]:
-        """See `keras.Model`: the network's."""
-        return list(self.network.trainable_weights)
+        """See `trainable_variables`."""
+        return self.trainable_variables
 
     @property
     def non_trainable_weights(self) -> list[Any]:
-        """See `keras.Model`: the other ones of the network, and all of the judges."""
-        return [*self.network.non_trainable_weights, *(weight for judge in self.judges for weight in judge.weights)]
+        """See `non_trainable_variables`."""
+        return self.non_trainable_variables
 
 
 class AdversarialModel(JudgedModel):
@@ -85,6 +94,7 @@ class NetworkTrainer(ABC):
 
     def __init__(self, settings: MaskTrainingSettings, config: SegmentationConfig) -> None:
         self.settings, self.config = settings, config
+        self.kind = SEGMENTATION_NETWORKS[settings.network]
         with use_precision(settings.precision):
             self.network = build_segmentation_network(settings.network, config)
 
@@ -103,10 +113,17 @@ class NetworkTrainer(ABC):
         """Take one step of each optimizer; return the loss of the network before it."""
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, S, S) probabilities of blur."""
-        logits = keras.ops.convert_to_numpy(self.network.predict_on_batch(images))
-        probability: NDArray[np.float32] = 1 / (1 + np.exp(-logits[..., -1], dtype=np.float32))
-        return probability
+        """(B, S, S) answers, 0 to 1: the sigmoid of the last map."""
+        parts = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+        logits = np.concatenate([ops.convert_to_numpy(self.network.predict_on_batch(part))[..., -1] for part in parts])
+        answer: NDArray[np.float32] = 1 / (1 + np.exp(-logits, dtype=np.float32))
+        return answer
+
+    def score(self, images: NDArray[np.float32], truth: NDArray[Any]) -> dict[str, float]:
+        """Mean absolute error and max-of-mean Fβ on crops; `truth` is (B, S, S) masks."""
+        curves = [measure_mask(*pair) for pair in zip(self.predict(images), truth, strict=True)]
+        row = summarize_masks(curves, MaskProtocol())
+        return {name: round(float(row[name]), 4) for name in ("MAE", "max-of-mean Fβ")}
 
 
 class MaskTrainer(NetworkTrainer):

@@ -88,6 +88,9 @@ class MaskTrainingSettings(StageSettings):
     discriminator_width: Annotated[float, Field(ge=1e-3, le=10)] = 1.0
     #: Step after which half of each batch has no masks and learns from the discriminator alone; 0 for never.
     unlabelled_from: CountOrZero = 0
+    #: Weight of the masks of photographs for a network that answers with a radius, see
+    #: `training.masks.radius_trainer`; its adversarial weight is that of the domain.
+    sharpness_weight: Weight = 0.0
     #: Learn without masks: two discriminators judge what the network's map composes of partly blurred, wholly sharp and
     #: wholly blurred pictures, see `training.masks.self_generated`.
     self_generated: bool = False
@@ -115,6 +118,11 @@ class MaskTrainingSettings(StageSettings):
         if self.init == "imagenet" and self.network in WITHOUT_IMAGENET:
             msg = f"init must be 'random' for {self.network}, which has no VGG16 in it. Got: 'imagenet'."
             raise ValueError(msg)
+
+    @property
+    def needs_photographs(self) -> bool:
+        """Whether a network that answers with a radius learns from photographs, too."""
+        return bool(self.sharpness_weight or self.adversarial_weight)
 
     def _check_self_generated(self) -> None:
         """Refuse what a training without masks cannot do."""

@@ -192,6 +192,8 @@ def _design_pictures(folder: Path) -> _EdgeDesign:
 def _design_segmentation(folder: Path) -> _Design:
     """Graph of a network that detects blur, with the sigmoid of its last map."""
     preset = load_segmentation_preset(folder)
+    import numpy as np
+
     from defocus_edge.networks.onnx.graph import CHANNELS, GraphBuilder
     from defocus_edge.networks.onnx.layers import add_model
     from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
@@ -203,7 +205,8 @@ def _design_segmentation(folder: Path) -> _Design:
     answer = graph.add("Gather", [logits, graph.add_constant("last_map", -1)], "answer", axis=CHANNELS)
     result = graph.add("Sigmoid", [answer], "answer/sigmoid")
     if network.answer == "radius":
-        result = graph.add("Mul", [result, graph.add_constant("largest_radius", LARGEST_RADIUS)], "answer/radius")
+        largest = graph.add_constant("largest_radius", np.float32(LARGEST_RADIUS))
+        result = graph.add("Mul", [result, largest], "answer/radius")
     meaning = (
         f"{_PIXELS}; height and width multiples of {network.stride}: continue pictures of other sizes below and to the "
         'right, as numpy.pad(…, mode="reflect") does, and cut the result'

@@ -40,6 +40,8 @@ class SegmentationNetwork:
         Name of the convolution that gives the last map: its logits are linear in the layer's weights.
     answer : {'mask', 'radius'}
         What the answer says, see `Answer`.
+    domain_layer : str, optional
+        Name of the layer whose features should be alike for rendered scenes and for photographs.
     """
 
     title: str
@@ -50,3 +52,4 @@ class SegmentationNetwork:
     score_maps: int
     score_layer: str
     answer: Answer = "mask"
+    domain_layer: str | None = None

@@ -51,13 +51,13 @@ def build_dmenet(config: NormalizedConfig | None = None) -> keras.Model:
 
     Notes
     -----
-    The decoder of a U-net: features are doubled in size by repetition, joined with the layer of the encoder of that
-    size, and pass three 3×3 convolutions, at the size of the picture one. An auxiliary map is read from each size
-    through two 3×3 convolutions. Seven residual blocks follow at the size of the picture, each with two 3×3
-    convolutions and a 1×1 convolution as its shortcut, and three 3×3 convolutions give the map.
+    The decoder of a U-net: features are doubled in size, joined with the layer of the encoder of that size, and pass
+    three 3×3 convolutions, at the size of the picture one. An auxiliary map is read from each size. Seven residual
+    blocks follow at the size of the picture, each with two 3×3 convolutions and a 1×1 convolution as its shortcut, and
+    three 3×3 convolutions give the map.
 
     The paper trains this network together with three others, which no answer needs: see
-    `training.masks.map_networks`. The numbers of filters are those of the authors' code,
+    `training.masks.radius_trainer`. The numbers of filters are those of the authors' code,
     https://github.com/codeslake/DMENet. These are our changes:
 
     - The encoder is VGG16, that of the other networks here. The paper has VGG19, which has one convolution more in each
@@ -65,7 +65,9 @@ def build_dmenet(config: NormalizedConfig | None = None) -> keras.Model:
     - The decoder has ReLU, as the encoder has; the code has a leaky ReLU of slope 0.2. Normalization is everywhere or
       nowhere; the code has it in the decoder, and before the sigmoid of the auxiliary maps, too.
     - Pictures are continued by zeros and not by their mirror image.
-    - Auxiliary maps are enlarged before they are compared with the truth; the code makes the truth smaller.
+    - Features are enlarged by bilinear interpolation; the code repeats them.
+    - An auxiliary map is a 3×3 and a 1×1 convolution; the code has two of 3×3. Maps are enlarged before they are
+      compared with the truth; the code makes the truth smaller.
 
     References
     ----------
@@ -78,7 +80,7 @@ def build_dmenet(config: NormalizedConfig | None = None) -> keras.Model:
     tensor = taps[SIDES[0]]
     maps = [_apply_auxiliary(tensor, SIDES[0], config)]
     for side, filters in DECODER_FILTERS.items():
-        tensor = layers.UpSampling2D(2, interpolation="nearest", name=f"{side}_enlarge")(tensor)
+        tensor = BilinearUpsampling(2, name=f"{side}_enlarge")(tensor)
         tensor = layers.Concatenate(name=f"{side}_concat")([tensor, taps[side]])
         for number in range(1, STEP_CONVS[side] + 1):
             tensor = apply_conv(tensor, filters, config, f"{side}_step_conv{number}")
@@ -115,4 +117,5 @@ NETWORK = SegmentationNetwork(
     score_maps=SCORE_MAPS,
     score_layer=SCORE_LAYER,
     answer="radius",
+    domain_layer=DOMAIN_LAYER,
 )
