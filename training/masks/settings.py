@@ -91,6 +91,8 @@ class MaskTrainingSettings(StageSettings):
     #: Learn without masks: two discriminators judge what the network's map composes of partly blurred, wholly sharp and
     #: wholly blurred pictures, see `training.masks.self_generated`.
     self_generated: bool = False
+    #: First steps of such a training, in which the judges of the network learn alone.
+    judges_first: CountOrZero = 0
     #: Weights that the layers of VGG16 or EfficientNet begin with.
     init: Literal["random", "imagenet"] = "random"
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
@@ -123,6 +125,9 @@ class MaskTrainingSettings(StageSettings):
                 f"self_generated must go with an adversarial_weight above 0 and a batch of at least {_LEAST_PICTURES}. "
                 f"Got: {self.adversarial_weight} and {self.batch}."
             )
+            raise ValueError(msg)
+        if self.judges_first >= self.steps:
+            msg = f"judges_first must be less than steps. Got: {self.judges_first} and {self.steps}."
             raise ValueError(msg)
         for name in ("iou_weight", "diversity_weight", "unlabelled_from"):
             if getattr(self, name):

@@ -35,6 +35,7 @@ _ADDED = {
     "seen_side": 0,
     "diversity_weight": 0.0,
     "self_generated": False,
+    "judges_first": 0,
 }
 # An option of the architecture that older checkpoints lack and that is not off by False or None.
 _NO_GRID = ("grid_step", 1)
