@@ -116,7 +116,8 @@ class SelfGeneratedTrainer(NetworkTrainer):
         with use_precision(settings.precision):
             self._discriminators = [build_discriminator(judge_config) for _ in ("sharp", "blurred")]
             self._classifier = build_classifier(judge_config)
-            self._model = SelfGeneratedModel(self.network, [*self._discriminators, self._classifier])
+        # In float32, whatever its parts compute in: composites keep the texture of their pictures.
+        self._model = SelfGeneratedModel(self.network, [*self._discriminators, self._classifier])
         self._compile()
 
     def _compile(self) -> None:

@@ -82,9 +82,9 @@ class MaskTrainingSettings(StageSettings):
     diversity_weight: Weight = 0.0
     #: Weight of the adversarial loss; 0 for no discriminator.
     adversarial_weight: Weight = 0.0
-    #: Learning rate of the discriminator, whose optimizer is Adam.
+    #: Learning rate of the discriminator, whose optimizer is Adam; with `self_generated` that of all judges.
     discriminator_rate: Share = 1e-4
-    #: Factor on the number of the discriminator's filters.
+    #: Factor on the number of the discriminator's filters, or those of all judges.
     discriminator_width: Annotated[float, Field(ge=1e-3, le=10)] = 1.0
     #: Step after which half of each batch has no masks and learns from the discriminator alone; 0 for never.
     unlabelled_from: CountOrZero = 0

@@ -175,8 +175,10 @@ def test_compiled_steps_lower_the_loss_and_leave_the_judges_alone():
         assert not any(find_changed(judge.variables, values))
 
 
-def test_judges_first_learn_alone():
-    trainer, batch = make_trainer(dataclasses.replace(SETTINGS, judges_first=1)), draw()
+def test_judges_first_learn_alone_also_in_half_precision():
+    trainer, batch = make_trainer(dataclasses.replace(SETTINGS, judges_first=1, precision="mixed_bfloat16")), draw()
+    assert trainer._model.compute_dtype == "float32"
+    assert {judge.layers[2].compute_dtype for judge in trainer._model.judges} == {"bfloat16"}
     network, *judges = (list_values(one.trainable_variables) for one in (trainer.network, *trainer._model.judges))
     first = trainer.take_step(*batch)
     assert not any(find_changed(trainer.network.trainable_variables, network))
