@@ -38,6 +38,7 @@ doi:10.1109/CVPR46437.2021.00686.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -115,13 +116,14 @@ class SelfGeneratedTrainer(NetworkTrainer):
         with use_precision(settings.precision):
             self._discriminators = [build_discriminator(judge_config) for _ in ("sharp", "blurred")]
             self._classifier = build_classifier(judge_config)
-            self._model = SelfGeneratedModel(self.network, [*self._discriminators, self._classifier])
+        # In float32, whatever its parts compute in: composites keep the texture of their pictures.
+        self._model = SelfGeneratedModel(self.network, [*self._discriminators, self._classifier])
         self._compile()
 
     def _compile(self) -> None:
         """Give all networks their losses and optimizers."""
         settings = self.settings
-        optimizer = make_optimizer(settings)
+        optimizer = make_optimizer(replace(settings, steps=settings.steps - settings.judges_first, judges_first=0))
         self._model.compile(
             optimizer=optimizer,
             loss={
@@ -160,7 +162,7 @@ class SelfGeneratedTrainer(NetworkTrainer):
         return [variable for part in (self.network, *judges, *optimizers) for variable in part.variables]
 
     def take_step(self, *batch: NDArray[np.float32]) -> float:
-        """Take one step of the network, and then one of each judge.
+        """Take one step of the network, unless the judges still learn alone, and then one of each judge.
 
         The batch is as many partly blurred, wholly sharp and wholly blurred pictures, (B, S, S, 3) each, RGB in [0, 1].
         Returns the loss of the network before the step.
@@ -168,8 +170,10 @@ class SelfGeneratedTrainer(NetworkTrainer):
         partly, sharp, blurred = batch
         pictures = {"partly": partly, "sharp": sharp, "blurred": blurred}
         nothing = np.zeros((len(partly), 1), dtype=np.float32)
-        names = ("map", "sharp_patches", "blurred_patches", "distances")
-        losses = self._model.train_on_batch(pictures, dict.fromkeys(names, nothing), return_dict=True)
+        targets = dict.fromkeys(("map", "sharp_patches", "blurred_patches", "distances"), nothing)
+        is_first = int(self._classifier.optimizer.iterations) < self.settings.judges_first
+        take_batch = self._model.test_on_batch if is_first else self._model.train_on_batch
+        losses = take_batch(pictures, targets, return_dict=True)
         composites = compose(self.predict(partly)[..., None], partly, sharp, blurred)
         for discriminator, real, composite in zip(self._discriminators, (sharp, blurred), composites, strict=True):
             both = np.concatenate([real, composite])

@@ -82,9 +82,9 @@ class MaskTrainingSettings(StageSettings):
     diversity_weight: Weight = 0.0
     #: Weight of the adversarial loss; 0 for no discriminator.
     adversarial_weight: Weight = 0.0
-    #: Learning rate of the discriminator, whose optimizer is Adam.
+    #: Learning rate of the discriminator, whose optimizer is Adam; with `self_generated` that of all judges.
     discriminator_rate: Share = 1e-4
-    #: Factor on the number of the discriminator's filters.
+    #: Factor on the number of the discriminator's filters, or those of all judges.
     discriminator_width: Annotated[float, Field(ge=1e-3, le=10)] = 1.0
     #: Step after which half of each batch has no masks and learns from the discriminator alone; 0 for never.
     unlabelled_from: CountOrZero = 0
@@ -94,6 +94,8 @@ class MaskTrainingSettings(StageSettings):
     #: Learn without masks: two discriminators judge what the network's map composes of partly blurred, wholly sharp and
     #: wholly blurred pictures, see `training.masks.self_generated`.
     self_generated: bool = False
+    #: First steps of such a training, in which the judges of the network learn alone.
+    judges_first: CountOrZero = 0
     #: Weights that the layers of VGG16 or EfficientNet begin with.
     init: Literal["random", "imagenet"] = "random"
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
@@ -131,6 +133,9 @@ class MaskTrainingSettings(StageSettings):
                 f"self_generated must go with an adversarial_weight above 0 and a batch of at least {_LEAST_PICTURES}. "
                 f"Got: {self.adversarial_weight} and {self.batch}."
             )
+            raise ValueError(msg)
+        if self.judges_first >= self.steps:
+            msg = f"judges_first must be less than steps. Got: {self.judges_first} and {self.steps}."
             raise ValueError(msg)
         for name in ("iou_weight", "diversity_weight", "unlabelled_from"):
             if getattr(self, name):

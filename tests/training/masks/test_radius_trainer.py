@@ -1,13 +1,19 @@
 """The training of a network that answers with a radius: losses, what each picture teaches, and whole runs."""
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from defocus_edge import RadiusEstimator
 from defocus_edge.networks.segmentation.blocks import NormalizedConfig
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
+from training.__main__ import app
+from training.data.development import DevelopmentScene
+from training.masks import stages
 from training.masks.losses import domain_loss, radius_loss
 from training.masks.model import UNLABELLED
 from training.masks.radius_trainer import RadiusTrainer, build_calibrator
@@ -173,3 +179,52 @@ def test_radii_are_needed():
 
     with pytest.raises(ValueError, match=r"sampler must draw scenes with true radii.* Got: "):
         MaskTask(make_trainer(SCENES_ONLY), MasksOnly(), Halves())
+
+
+CONFIG = """
+[network]
+width = 0.0625
+[training]
+steps = 1
+batch = 2
+side = 64
+optimizer = "adam"
+"""
+
+
+@pytest.fixture
+def run(training_root, tmp_path):
+    def run(network, text, dataset="synthetic"):
+        config = tmp_path / "mine.toml"
+        config.write_text(CONFIG + text, encoding="utf-8")
+        options = ["--root", training_root, "--out", tmp_path / "run", "--config", config, "--dataset", dataset]
+        return CliRunner().invoke(app, [network, *map(str, options)])
+
+    return run
+
+
+def test_a_command_trains_and_writes_a_preset_that_the_estimator_loads(run, tmp_path, monkeypatch):
+    scenes = [DevelopmentScene("one", "uniform", np.full((64, 64, 3), 0.5, np.float32), np.full((64, 64), 2.0), None)]
+    monkeypatch.setattr(stages, "render_development_set", lambda _: scenes)
+    result = run("dmenet", "")
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "run" / "preset"
+    error = np.abs(np.maximum(RadiusEstimator(folder).estimate(scenes[0].image), 0.5) - 2).mean()
+    metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    assert metadata["development_set"] == {"error, px": pytest.approx(float(error), abs=1e-3)}
+    assert "error, px" in metadata["development_crops"]
+
+
+@pytest.mark.parametrize(
+    ("network", "text", "complaint"),
+    [
+        ("dmenet", "seen_side = 320", "seen_side must be 0 for dmenet, which answers with a radius. Got: 320."),
+        ("dmenet", "iou_weight = 1.0", "iou_weight must be 0.0 for dmenet, which answers with a radius. Got: 1.0."),
+        ("msdu", "sharpness_weight = 0.1", "sharpness_weight must be 0.0 for msdu, which answers with a mask."),
+        ("dmenet", "sharpness_weight = 0.1", "sampler must draw photographs with masks for sharpness_weight"),
+    ],
+)
+def test_settings_without_use_are_refused(run, network, text, complaint):
+    result = run(network, text)
+    assert result.exit_code == 2
+    assert complaint in " ".join(result.output.replace("│", " ").split())

@@ -8,9 +8,11 @@ import pytest
 
 from defocus_edge.networks.segmentation.blocks import NormalizedConfig
 from defocus_edge.networks.segmentation.patch_gan import DiscriminatorConfig
-from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
+from tests.conftest import write_png
+from training.data.mask_datasets import list_pairs
 from training.masks.losses import feature_distance, map_shape_loss
-from training.masks.self_generated import CLASSES, SelfGeneratedTrainer, build_classifier, compose
+from training.masks.samplers import PairSampler, PhotoSampler
+from training.masks.self_generated import CLASSES, SelfGeneratedModel, SelfGeneratedTrainer, build_classifier, compose
 from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask, SelfGeneratedDrawer
 from training.runs import training as run_training
@@ -18,11 +20,11 @@ from training.runs import training as run_training
 SIDE = 32
 SETTINGS = MaskTrainingSettings(
     "sg",
-    steps=3,
+    steps=2,
     batch=2,
     side=SIDE,
-    optimizer="adam",
-    learning_rate=0.01,
+    optimizer="sgd",
+    learning_rate=0.1,
     warmup=0,
     decay=0.0,
     adversarial_weight=0.01,
@@ -65,14 +67,13 @@ class Stripes:
         return grey, stripes
 
 
-def make_trainer(settings=SETTINGS, **values):
+def make_trainer(settings=SETTINGS):
     keras.utils.set_random_seed(settings.seed)
-    config_class = SEGMENTATION_NETWORKS[settings.network].config_class
-    return SelfGeneratedTrainer(settings, config_class(width=1 / 16, normalization="batch", **values))
+    return SelfGeneratedTrainer(settings, TINY)
 
 
-def draw(step=1, *, settings=SETTINGS, sampler=None):
-    return SelfGeneratedDrawer(settings, sampler or Stripes(), None).draw(step, np.random.default_rng(step))
+def draw(settings=SETTINGS):
+    return SelfGeneratedDrawer(settings, Stripes(), None).draw(1, np.random.default_rng(1))
 
 
 def list_values(variables):
@@ -142,10 +143,11 @@ def test_the_classifier_takes_any_size_and_tells_three_classes(rng):
         assert np.asarray(found["features"]).min() >= 0
 
 
-def test_the_loss_of_a_step_is_that_of_its_terms():
+def test_the_loss_of_a_step_is_that_of_its_terms_and_all_networks_learn():
     """In NumPy, from what network and judges say before the step."""
     trainer, (partly, sharp, blurred) = make_trainer(), draw()
     *discriminators, classifier = trainer._model.judges
+    before = [list_values(one.trainable_variables) for one in (trainer.network, *trainer._model.judges)]
     probability = 1 / (1 + np.exp(-np.asarray(trainer.network(partly, training=True)).astype(np.float64)))
     composites = compose(probability, partly, sharp, blurred)
     expected = measure_shape_slowly(probability)
@@ -155,101 +157,154 @@ def test_the_loss_of_a_step_is_that_of_its_terms():
         one, other = (np.asarray(classifier(batch)["features"]) for batch in (composite, whole[::-1]))
         expected += (1 - (one * other).sum(-1) / np.sqrt((one**2).sum(-1) * (other**2).sum(-1))).mean()
     assert trainer.take_step(partly, sharp, blurred) == pytest.approx(expected, rel=1e-3)
-
-
-@pytest.mark.parametrize("network", ["sg", "msdu"])
-def test_a_step_moves_each_network_by_its_own_optimizer(network):
-    trainer = make_trainer(dataclasses.replace(SETTINGS, network=network))
-    judges = trainer._model.judges
-    assert len(judges) == 3
-    before = [list_values(one.trainable_variables) for one in (trainer.network, *judges)]
-    trainer.take_step(*draw())
-    for one, values in zip((trainer.network, *judges), before, strict=True):
+    for one, values in zip((trainer.network, *trainer._model.judges), before, strict=True):
         changed = find_changed(one.trainable_variables, values)
         assert sum(changed) > 0.9 * len(changed)
 
 
-def test_the_networks_step_leaves_the_judges_alone():
-    trainer = make_trainer()
+def test_compiled_steps_lower_the_loss_and_leave_the_judges_alone():
+    trainer = make_trainer(dataclasses.replace(SETTINGS, optimizer="adam", learning_rate=0.01))
     before = [list_values(judge.variables) for judge in trainer._model.judges]
+    pictures = dict(zip(("partly", "sharp", "blurred"), draw(), strict=True))
     nothing = np.zeros((2, 1), dtype=np.float32)
-    names = ("map", "sharp_patches", "blurred_patches", "distances")
-    trainer._model.train_on_batch(
-        dict(zip(("partly", "sharp", "blurred"), draw(), strict=True)), dict.fromkeys(names, nothing)
-    )
+    targets = dict.fromkeys(("map", "sharp_patches", "blurred_patches", "distances"), nothing)
+    losses = [trainer._model.train_on_batch(pictures, targets, return_dict=True)["loss"] for _ in range(10)]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.9 * losses[0]
     for judge, values in zip(trainer._model.judges, before, strict=True):
         assert not any(find_changed(judge.variables, values))
 
 
-def test_compiled_steps_lower_the_loss_against_judges_that_stand_still():
-    trainer, batch = make_trainer(), draw()
-    for judge in trainer._model.judges:
-        judge.optimizer.learning_rate = 0.0
-    losses = [trainer.take_step(*batch) for _ in range(12)]
-    assert np.isfinite(losses).all()
-    assert losses[-1] < 0.9 * losses[0]
+def test_judges_first_learn_alone_also_in_half_precision():
+    trainer, batch = make_trainer(dataclasses.replace(SETTINGS, judges_first=1, precision="mixed_bfloat16")), draw()
+    assert trainer._model.compute_dtype == "float32"
+    assert {judge.layers[2].compute_dtype for judge in trainer._model.judges} == {"bfloat16"}
+    network, *judges = (list_values(one.trainable_variables) for one in (trainer.network, *trainer._model.judges))
+    first = trainer.take_step(*batch)
+    assert not any(find_changed(trainer.network.trainable_variables, network))
+    for judge, values in zip(trainer._model.judges, judges, strict=True):
+        assert any(find_changed(judge.trainable_variables, values))
+    assert np.isfinite([first, trainer.take_step(*batch)]).all()
+    assert any(find_changed(trainer.network.trainable_variables, network))
+    assert int(trainer.optimizer.iterations) == 1
 
 
-def test_compiled_judges_learn_to_tell_and_maps_that_are_wrong_then_cost_more():
-    """Judges that have seen composites of a network that stands still prefer the true mask to 0, 1 and the opposite."""
-    settings = dataclasses.replace(
-        SETTINGS, batch=8, learning_rate=0.0, discriminator_rate=2e-3, adversarial_weight=1.0
-    )
-    trainer, rng = make_trainer(settings), np.random.default_rng(0)
-    drawer = SelfGeneratedDrawer(settings, Stripes(), None)
-    for step in range(1, 41):
-        trainer.take_step(*drawer.draw(step, np.random.default_rng(step)))
-    grey, stripes = Stripes()._draw_wholes(8, rng)
-    mask = np.zeros((8, SIDE, SIDE, 1), np.float32)
-    mask[:, : SIDE // 2] = 1
-    partly = np.where(mask, grey, stripes).astype(np.float32)
-    costs = {
-        name: measure_map(trainer, one, partly, stripes, grey)
-        for name, one in {"true": mask, "sharp": 0 * mask, "blurred": mask**0, "opposite": 1 - mask}.items()
+class Says(keras.Model):
+    """A network that gives the same logits for any picture."""
+
+    def __init__(self, probability):
+        super().__init__()
+        self.logits = np.where(probability > 0.5, 20, -20).astype(np.float32)
+
+    def call(self, _):
+        return keras.ops.convert_to_tensor(self.logits)
+
+
+class Looks(keras.Model):
+    """A judge that knows stripes from grey: `sign` 1 wants stripes and -1 wants grey; 0 gives shares as features."""
+
+    def __init__(self, sign):
+        super().__init__()
+        self.sign = sign
+
+    def call(self, images):
+        contrast = keras.ops.mean(keras.ops.abs(images[:, :, ::2] - images[:, :, 1::2]) / 0.6, axis=-1, keepdims=True)
+        if self.sign:
+            return self.sign * (20 * contrast - 10)
+        share = keras.ops.mean(contrast, axis=(1, 2))
+        return {"features": keras.ops.concatenate([share, 1 - share], axis=-1)}
+
+
+def measure_map(probability):
+    """Terms of the loss of a map, for pictures that are striped on the left and judges that know what stripes are."""
+    grey, stripes = Stripes()._draw_wholes(2, np.random.default_rng(0))
+    partly = np.where(TRUTH, grey, stripes).astype(np.float32)
+    model = SelfGeneratedModel(Says(probability), [Looks(1), Looks(-1), Looks(0)])
+    found = {
+        name: np.asarray(one) for name, one in model({"partly": partly, "sharp": stripes, "blurred": grey}).items()
     }
-    assert costs["true"] < 0.8 * min(costs["sharp"], costs["blurred"], costs["opposite"]), costs
+    sharp, blurred = (np.log1p(np.exp(-found[name])).mean() for name in ("sharp_patches", "blurred_patches"))
+    return {"sharp": sharp, "blurred": blurred, "distances": found["distances"].mean(axis=0)}
 
 
-def measure_map(trainer, probability, partly, sharp, blurred):
-    """Loss of a map, whatever network made it."""
+TRUTH = np.zeros((2, SIDE, SIDE, 1), dtype=bool)
+TRUTH[:, :, SIDE // 2 :] = True
 
-    class Says(keras.Model):
-        def call(self, _, training=None):
-            return keras.ops.convert_to_tensor(np.where(probability > 0.5, 20, -20).astype(np.float32))
 
-    network, trainer._model.network = trainer._model.network, Says()
-    out = trainer._model({"partly": partly, "sharp": sharp, "blurred": blurred})
-    trainer._model.network = network
-    adversarial = sum(np.log1p(np.exp(-np.asarray(out[name]))).mean() for name in ("sharp_patches", "blurred_patches"))
-    shape, distances = float(map_shape_loss(out["map"])), np.asarray(out["distances"]).sum(-1).mean()
-    return trainer.settings.adversarial_weight * adversarial + shape + distances
+def test_each_judge_makes_another_wrong_map_cost():
+    """All sharp spoils the sharp composite, all blurred the blurred one; only the true map spoils neither."""
+    true, sharp, blurred = measure_map(TRUTH), measure_map(0 * TRUTH), measure_map(1 + 0 * TRUTH)
+    assert max(true["sharp"], true["blurred"], *true["distances"]) < 0.01
+    assert sharp["sharp"] > 1 > 0.01 > sharp["blurred"]
+    assert sharp["distances"][0] > 0.2 > 0.01 > sharp["distances"][1]
+    assert blurred["blurred"] > 1 > 0.01 > blurred["sharp"]
+    assert blurred["distances"][1] > 0.2 > 0.01 > blurred["distances"][0]
+    opposite = measure_map(~TRUTH)
+    assert min(opposite["sharp"], opposite["blurred"], *opposite["distances"]) > 0.2
 
 
 def train(folder, *, settings=SETTINGS, flip=False, **options):
     trainer = make_trainer(settings)
     task = MaskTask(trainer, Stripes(flip=flip), Stripes(), scored_crops=2)
-    return trainer, run_training.train(task, folder, **options)
+    scores = run_training.train(task, folder, **options)
+    return list_values(trainer.variables), scores
 
 
-def test_masks_are_not_read(tmp_path):
-    """With the opposite masks a run ends with the same weights, and the scores are of the true masks."""
-    first, scores = train(tmp_path / "first")
-    second, again = train(tmp_path / "second", flip=True)
-    for one, other in zip(list_values(first.variables), list_values(second.variables), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert scores == again
-    flipped, images = (
-        Stripes(flip=True).draw_batch(2, np.random.default_rng(0)),
-        Stripes().draw_batch(2, np.random.default_rng(0)),
-    )
-    np.testing.assert_array_equal(flipped[0], images[0])
-    assert (flipped[1] != images[1]).all()
-
-
-def test_a_run_that_is_resumed_ends_as_one_that_was_not_interrupted(tmp_path):
+def test_masks_are_not_read_and_a_resumed_run_ends_as_a_whole_one(tmp_path):
+    """A run with the opposite masks ends with the same weights. Its scores are of the true masks."""
     whole, scores = train(tmp_path / "whole")
+    flipped, same_scores = train(tmp_path / "flipped", flip=True)
+    for one, other in zip(whole, flipped, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert scores == same_scores
     train(tmp_path / "parts", settings=dataclasses.replace(SETTINGS, steps=1))
     parts, again = train(tmp_path / "parts", resume=True)
-    for one, other in zip(list_values(whole.variables), list_values(parts.variables), strict=True):
+    for one, other in zip(whole, parts, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
     assert scores == pytest.approx(again, abs=2e-3)
+
+
+def test_only_the_masks_of_the_stripes_are_flipped():
+    (pictures, masks), (same, opposite) = (
+        Stripes(flip=flip).draw_batch(2, np.random.default_rng(0)) for flip in (False, True)
+    )
+    np.testing.assert_array_equal(pictures, same)
+    np.testing.assert_array_equal(masks, ~opposite)
+
+
+def test_batches_are_partly_blurred_sharp_and_blurred_pictures(tmp_path, rng):
+    partly, sharp, blurred = draw()
+    contrast = [np.abs(np.diff(one, axis=2)).mean() for one in (partly, sharp, blurred)]
+    assert contrast[1] == pytest.approx(0.6, abs=1e-5)
+    assert contrast[2] == 0
+    assert 0 < contrast[0] < 0.6
+    write_png(tmp_path / "photos" / "a.png", np.full((40, 40, 3), 255, dtype=np.uint8))
+    photos = PhotoSampler(tmp_path / "photos", side=SIDE)
+    partly, sharp, _ = SelfGeneratedDrawer(SETTINGS, Stripes(), photos).draw(1, rng)
+    assert partly.shape == sharp.shape
+    assert (partly == 1).all()
+    assert sharp.max() < 1
+
+
+def test_a_sampler_without_whole_pictures_is_refused(tmp_path, rng):
+    write_png(tmp_path / "image" / "a.png", rng.integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    write_png(tmp_path / "gt" / "a.png", np.zeros((40, 40), dtype=np.uint8))
+    sampler = PairSampler(list_pairs(tmp_path / "image", tmp_path / "gt"), side=SIDE)
+    with pytest.raises(ValueError, match=r"sampler must draw wholly sharp and wholly blurred pictures .*PairSampler"):
+        MaskTask(make_trainer(), sampler, Stripes(), scored_crops=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"adversarial_weight": 0.0}, "self_generated must go with an adversarial_weight above 0 and a batch of at"),
+        ({"batch": 1}, r"batch of at least 2\. Got: 0\.01 and 1\."),
+        ({"judges_first": 2}, r"judges_first must be less than steps\. Got: 2 and 2\."),
+        ({"iou_weight": 1.0}, r"iou_weight must be 0 with self_generated, which reads no masks\. Got: 1\.0\."),
+        ({"diversity_weight": 1.0}, "diversity_weight must be 0"),
+        ({"unlabelled_from": 1}, "unlabelled_from must be 0"),
+    ],
+)
+def test_wrong_settings_are_refused(change, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        dataclasses.replace(SETTINGS, **change)
