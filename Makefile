@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Python compiles the modules that are used when they are first imported; all of them would take a minute.
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile --editable
 
-.PHONY: demo test check docs bench fuzz tables clean
+.PHONY: demo test check types tests docs bench fuzz tables clean
 .DELETE_ON_ERROR:
 
 # The main job on a real photograph that comes with scikit-image.
@@ -18,12 +18,20 @@ demo: .venv/runtime.stamp
 
 test: check
 
-# pymatting compiles itself when it is first imported: a minute, which each worker of the tests would take.
+# Types and documentation are checked beside the tests, which leave a core idle while they wait for processes and files.
 check: .venv/test.stamp
 	$(BIN)/ruff check .
-	$(BIN)/python -c 'import pymatting' & compiling=$$!; \
-	$(BIN)/mypy && $(MAKE) --no-print-directory docs && wait $$compiling
-	$(BIN)/python -m pytest -n 3 --dist loadfile --durations 30
+	$(MAKE) --no-print-directory --jobs 2 types tests
+
+types: .venv/test.stamp
+	$(BIN)/mypy
+	$(MAKE) --no-print-directory docs
+
+# pymatting compiles itself when it is first imported: a minute, which each worker of the tests would take. Files keep
+# their order: xdist would put those with few tests last, and some of these take minutes.
+tests: .venv/test.stamp
+	$(BIN)/python -c 'import pymatting'
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 30
 
 # The documentation as web pages; open docs/_build/index.html.
 docs: .venv/docs.stamp

@@ -95,9 +95,8 @@ def estimate_edge_sigmas(
     persistence : (N,) ndarray of int
         Number of scales at which each point is found.
     """
-    found = np.stack([find_canny_edges(grey, sigma=sigma) for sigma in EDGE_SIGMAS])
-    # Number of scales in a row, from the finest on, at which a pixel is an edge point.
-    run = np.logical_and.accumulate(found).sum(axis=0)
+    found = find_edges_across_scales(grey)
+    run = count_scales(found)
     fine = np.hypot(*find_gradient(grey, sigma=FINE_SIGMA))
     coarse = np.ones_like(fine)
     coarse_sigma = np.full_like(fine, FINE_SIGMA)
@@ -114,6 +113,16 @@ def estimate_edge_sigmas(
     variance = (coarse_sigma[usable] ** 2 - ratio * FINE_SIGMA**2) / (ratio - 1)
     sigmas = np.sqrt(np.clip(variance, 0, LARGEST_SIGMA**2))
     return np.argwhere(usable), sigmas.astype(np.float32), found.sum(axis=0)[usable]
+
+
+def find_edges_across_scales(grey: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Canny edge points (S, H, W) of a grey picture (H, W) at `EDGE_SIGMAS`."""
+    return np.stack([find_canny_edges(grey, sigma=sigma) for sigma in EDGE_SIGMAS])
+
+
+def count_scales(found: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Number of scales in a row (H, W), from the finest on, at which a pixel is an edge point; `found` is (S, H, W)."""
+    return np.logical_and.accumulate(found).sum(axis=0)
 
 
 def filter_connected_edges(

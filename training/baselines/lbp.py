@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +62,15 @@ def measure_lbp_sharpness(image: NDArray[np.float32]) -> NDArray[np.float32]:
     doi:10.1109/TPAMI.2007.1177.
     """
     picture = check_picture(image)
-    patterns = find_patterns(np.rint(convert_to_grey(picture) * 255))
-    shares = [measure_sharp_share(patterns, side) for side in WINDOW_SIDES]
+    sharp = find_patterns(np.rint(convert_to_grey(picture) * 255)) >= FIRST_SHARP_PATTERN
+    return combine_windows([measure_share(sharp, side) for side in WINDOW_SIDES], picture)
+
+
+def combine_windows(shares: Sequence[NDArray[np.floating]], picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Make one sharpness map (H, W), 0 to 1, from shares (H, W) of sharp patterns in windows, the smallest first.
+
+    Matting along `picture`, (H, W, 3), decides where the thresholds leave a share open.
+    """
     return infer_across_scales(np.stack([_refine(stretch(share), picture) for share in shares]))
 
 
@@ -73,35 +82,43 @@ def find_patterns(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
 
     Notes
     -----
-    Diagonal neighbours lie between pixels: interpolated linearly and rounded down. Differences have a sign: a darker
-    neighbour is no brighter one, however much. Both as in the authors' program. Borders are repeated.
+    The neighbours are those of `sample_ring`. Differences have a sign: a darker neighbour is no brighter one, however
+    much. Both as in the authors' program.
+    """
+    ring = sample_ring(grey, 1)
+    return classify_patterns(ring - grey > LEAST_DIFFERENCE * 255)
+
+
+def sample_ring(grey: NDArray[np.float32], radius: int) -> NDArray[np.float64]:
+    """Values (8, H, W) of the eight neighbours of each pixel (H, W) on a circle of `radius` px, in order.
+
+    Diagonal neighbours lie between pixels: interpolated linearly and rounded down. Borders are repeated.
     """
     height, width = grey.shape
-    padded = np.pad(grey.astype(np.float64), 1, mode="edge")
-    brighter = np.empty((8, height, width), dtype=np.int8)
-    for number, offset in enumerate(_OFFSETS):
-        neighbour = np.floor(_interpolate(padded, *offset) + _ROUNDING)
-        brighter[number] = neighbour - padded[1:-1, 1:-1] > LEAST_DIFFERENCE * 255
-    changes = (brighter != np.roll(brighter, 1, axis=0)).sum(axis=0)
-    return np.where(changes <= 2, brighter.sum(axis=0), NON_UNIFORM).astype(np.uint8)
+    padded = np.pad(grey.astype(np.float64), radius, mode="edge")
+    result = np.zeros((8, height, width))
+    for values, (down, right) in zip(result, _OFFSETS, strict=True):
+        for row in range(-radius, radius + 1):
+            for column in range(-radius, radius + 1):
+                weight = max(1 - abs(row - radius * down), 0) * max(1 - abs(column - radius * right), 0)
+                if weight > 0:
+                    values += (
+                        weight * padded[radius + row : radius + row + height, radius + column : radius + column + width]
+                    )
+    return np.floor(result + _ROUNDING)
 
 
-def measure_sharp_share(patterns: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """Share (H, W), 0 to 1, of the patterns 6 to 9 in a window of `side` px; borders are repeated."""
-    sharp = (patterns >= FIRST_SHARP_PATTERN).astype(np.float32)
-    return np.asarray(cv2.blur(sharp, (side, side), borderType=cv2.BORDER_REPLICATE), dtype=np.float32)
+def classify_patterns(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Number of neighbours that are set, (H, W), where all are in a row, and 9 elsewhere; `bits` are (8, H, W)."""
+    set_ = bits.astype(np.int8)
+    changes = (set_ != np.roll(set_, 1, axis=0)).sum(axis=0)
+    return np.where(changes <= 2, set_.sum(axis=0), NON_UNIFORM).astype(np.uint8)
 
 
-def _interpolate(padded: NDArray[np.float64], down: float, right: float) -> NDArray[np.float64]:
-    """Values (H, W) at an offset of up to 1 px from the pixels inside a margin of 1 px, linear in between."""
-    height, width = padded.shape[0] - 2, padded.shape[1] - 2
-    result = np.zeros((height, width))
-    for row in (-1, 0, 1):
-        for column in (-1, 0, 1):
-            weight = max(1 - abs(row - down), 0) * max(1 - abs(column - right), 0)
-            if weight > 0:
-                result += weight * padded[1 + row : 1 + row + height, 1 + column : 1 + column + width]
-    return result
+def measure_share(marked: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
+    """Share (H, W), 0 to 1, of marked pixels (H, W) in a window of `side` px; borders are repeated."""
+    values = marked.astype(np.float32)
+    return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE), dtype=np.float32)
 
 
 def _refine(share: NDArray[np.float64], picture: NDArray[np.float32]) -> NDArray[np.float32]:

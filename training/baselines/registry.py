@@ -10,9 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training.baselines.edge_dct import measure_edge_dct
 from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
 from training.baselines.lbp import measure_lbp
+from training.baselines.local_rank import estimate_local_rank
+from training.baselines.ltcop import measure_ltcop
+from training.baselines.multiscale_svd import measure_multiscale_svd
+from training.baselines.pcnn_lbp import measure_pcnn_lbp
 from training.baselines.zhuo_sim import estimate_zhuo_sim
 
 #: ``px``: blur radius of a disk in pixels; ``score``: 0 to 1 within one picture, larger = more blurred.
@@ -41,6 +46,11 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("karaali-jung", estimate_karaali_jung, "px"),
             Baseline("hifst", measure_hifst, "score"),
             Baseline("lbp", measure_lbp, "score"),
+            Baseline("ltcop", measure_ltcop, "score"),
+            Baseline("pcnn-lbp", measure_pcnn_lbp, "score"),
+            Baseline("edge-dct", measure_edge_dct, "score"),
+            Baseline("multiscale-svd", measure_multiscale_svd, "score"),
+            Baseline("local-rank", estimate_local_rank, "px"),
         )
     }
 )

@@ -59,46 +59,51 @@ def iou_loss(masks: Any, probability: Any, weights: Any = None) -> Any:
     return _average(1 - (overlap + _EMPTY_OVERLAP) / (union + _EMPTY_OVERLAP), weights)
 
 
-def diversity_loss(logits: Any, weights: Any = None) -> Any:
-    """Negative correlation of the maps before the last, which are two groups of detectors: less the more they differ.
+def diversity_loss(logits: Any, weights: Any = None, *, groups: int = 2) -> Any:
+    """Negative correlation of the maps before the last, which are groups of detectors: less the more they differ.
 
     With the probabilities p_k of the detectors, and the means over their own group and over the other one, the loss is
 
         -Σ_k mean[(p_k - own_k)² + 0.1 (p_k - other_k)²],
 
     a mean over pixels and pictures. The first term is the paper's self-negative correlation, the second one its
-    cross-negative correlation. Both means are constant for the gradient: a detector leaves them, not they a detector.
-    The loss is never above 0 and never below -1.1 for each detector, and needs a cross entropy beside it.
+    cross-negative correlation; a single group has the first term alone. The means are constant for the gradient: a
+    detector leaves them, not they a detector. The loss is never above 0 and never below -1.1 for each detector, and
+    needs a cross entropy beside it.
 
     Parameters
     ----------
     logits : (B, H, W, K) tensor
-        Output of a network, with at least three maps. Half of the maps before the last are a group, the others are the
-        second group. ValueError if there are fewer maps.
+        Output of a network, with at least three maps. ValueError if there are fewer.
     weights : (B,) tensor, optional
         Weight of each picture; 0 for a picture without a mask.
+    groups : {2, 1}
+        Two: half of the maps before the last are a group, the others are the second group. One: all are one group.
 
     Notes
     -----
     The paper's error of a detector is ½ (p_k - mask)² - λ (p_k - own_k)² - γ (p_k - other_k)². Its authors' code has
-    λ = 0.1 and γ = 0.01: a weight of 0.1 for this loss.
+    λ = 0.1 and γ = 0.01: a weight of 0.1 for this loss. Their later paper has one group, and λ = 0.1 in its code.
 
     References
     ----------
     W. Zhao, B. Zheng, Q. Lin, H. Lu, "Enhancing Diversity of Defocus Blur Detectors via Cross-Ensemble Network", CVPR
-    2019, doi:10.1109/CVPR.2019.00911.
+    2019, doi:10.1109/CVPR.2019.00911; W. Zhao, X. Hou, Y. He, H. Lu, "Defocus Blur Detection via Boosting Diversity of
+    Deep Ensemble Networks", IEEE Transactions on Image Processing 30, 2021, doi:10.1109/TIP.2021.3084101.
     """
     if logits.shape[-1] < _LEAST_MAPS:
         msg = f"logits must have at least {_LEAST_MAPS} maps: two detectors and their mean. Got: {logits.shape[-1]}."
         raise ValueError(msg)
     detectors = ops.sigmoid(logits[..., :-1])
     half = detectors.shape[-1] // 2
-    groups = detectors[..., :half], detectors[..., half:]
-    means = [ops.stop_gradient(ops.mean(group, axis=-1, keepdims=True)) for group in groups]
-    spread = sum(
-        ops.sum(ops.mean((group - own) ** 2 + _CROSS_WEIGHT * (group - other) ** 2, axis=(1, 2)), axis=-1)
-        for group, own, other in zip(groups, means, reversed(means), strict=True)
-    )
+    parts = [detectors] if groups == 1 else [detectors[..., :half], detectors[..., half:]]
+    means = [ops.stop_gradient(ops.mean(part, axis=-1, keepdims=True)) for part in parts]
+    spread = 0.0
+    for number, part in enumerate(parts):
+        distance = (part - means[number]) ** 2
+        for other in means[:number] + means[number + 1 :]:
+            distance = distance + _CROSS_WEIGHT * (part - other) ** 2
+        spread = spread + ops.sum(ops.mean(distance, axis=(1, 2)), axis=-1)
     return -_average(spread, weights)
 
 

@@ -149,7 +149,8 @@ class MaskTrainer(NetworkTrainer):
             if settings.iou_weight:
                 loss = loss + settings.iou_weight * iou_loss(masks, ops.sigmoid(logits[..., -1:]), weights)
             if settings.diversity_weight:
-                loss = loss + settings.diversity_weight * diversity_loss(logits, weights)
+                diversity = diversity_loss(logits, weights, groups=settings.diversity_groups)
+                loss = loss + settings.diversity_weight * diversity
             return loss
 
         optimizer = make_optimizer(settings)

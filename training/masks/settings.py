@@ -80,6 +80,8 @@ class MaskTrainingSettings(StageSettings):
     iou_weight: Weight = 0.0
     #: Weight of the loss that makes the maps before the last differ.
     diversity_weight: Weight = 0.0
+    #: Groups of these maps: two, whose maps leave both means, or one.
+    diversity_groups: Literal[1, 2] = 2
     #: Weight of the adversarial loss; 0 for no discriminator.
     adversarial_weight: Weight = 0.0
     #: Learning rate of the discriminator, whose optimizer is Adam; with `self_generated` that of all judges.

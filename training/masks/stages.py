@@ -137,8 +137,12 @@ def open_mask_run(
         names = " or ".join(WHOLE_DATASETS)
         msg = f"dataset must be {names} with self_generated, which needs wholly sharp pictures. Got: {dataset}."
         raise ValueError(msg)
-    keras.utils.set_random_seed(settings.seed)
     radii = SEGMENTATION_NETWORKS[settings.network].answer == "radius"
+    wanted = (Dataset.MIXED,) if settings.needs_photographs else WHOLE_DATASETS
+    if radii and dataset not in wanted:
+        msg = f"dataset must be {' or '.join(wanted)} for {settings.network} with these weights. Got: {dataset}."
+        raise ValueError(msg)
+    keras.utils.set_random_seed(settings.seed)
     sampler, development, scenes = _open_data(settings, dataset, root, radii=radii)
     photos = None if unlabelled is None else PhotoSampler(unlabelled, side=settings.side)
     trainer = _make_trainer(config)

@@ -37,6 +37,7 @@ _ADDED = {
     "self_generated": False,
     "sharpness_weight": 0.0,
     "judges_first": 0,
+    "diversity_groups": 2,
 }
 # An option of the architecture that older checkpoints lack and that is not off by False or None.
 _NO_GRID = ("grid_step", 1)

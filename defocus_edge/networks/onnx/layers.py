@@ -217,6 +217,10 @@ def _add_relu(graph: GraphBuilder, layer: layers.ReLU, inputs: list[str]) -> str
     return graph.add("Clip", [*inputs, *bounds], layer.name)
 
 
+def _add_sum(graph: GraphBuilder, layer: layers.Add, inputs: list[str]) -> str:
+    return graph.add("Add" if len(inputs) == 2 else "Sum", inputs, layer.name)  # an Add has two inputs
+
+
 def _add_joining(kind: str, **attributes: Any) -> Callable[[GraphBuilder, Any, list[str]], str]:
     return lambda graph, layer, inputs: graph.add(kind, inputs, layer.name, **attributes)
 
@@ -227,7 +231,7 @@ def _pass_on(graph: GraphBuilder, layer: Any, inputs: list[str]) -> str:  # noqa
 
 _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     layers.Activation: lambda graph, layer, inputs: graph.add_activation(inputs[0], layer.activation.__name__),
-    layers.Add: _add_joining("Add"),
+    layers.Add: _add_sum,
     layers.AveragePooling2D: _add_pooling("AveragePool"),
     layers.BatchNormalization: _add_normalization,
     layers.Concatenate: _add_joining("Concat", axis=CHANNELS),

@@ -15,7 +15,7 @@ from training.baselines.lbp import (
     find_patterns,
     measure_lbp,
     measure_lbp_sharpness,
-    measure_sharp_share,
+    measure_share,
 )
 
 
@@ -71,9 +71,9 @@ def test_a_dark_dot_is_pattern_8_and_small_differences_are_none():
 
 
 def test_share_counts_the_window():
-    patterns = np.zeros((30, 30), dtype=np.uint8)
-    patterns[15, 15], patterns[15, 16], patterns[15, 17] = 6, 9, 5
-    share = measure_sharp_share(patterns, 11)
+    sharp = np.zeros((30, 30), dtype=bool)
+    sharp[15, 15:17] = True
+    share = measure_share(sharp, 11)
     assert share[15, 15] == pytest.approx(2 / 121)
     assert share[15, 21] == pytest.approx(1 / 121)
     assert share[15, 22] == 0

@@ -26,6 +26,11 @@ def test_names_and_units():
         "karaali-jung": "px",
         "hifst": "score",
         "lbp": "score",
+        "ltcop": "score",
+        "pcnn-lbp": "score",
+        "edge-dct": "score",
+        "multiscale-svd": "score",
+        "local-rank": "px",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 

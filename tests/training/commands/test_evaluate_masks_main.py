@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 from tests.conftest import write_png
 from training.__main__ import app
+from training.baselines import BASELINES
 
 
 @pytest.fixture
@@ -67,8 +68,7 @@ def test_a_picture_without_edges_does_not_stop_the_others(root, small_preset):
     [
         (
             ["--methods", "magic"],
-            f"methods must be of threshold, {', '.join(NETWORK_NAMES)}, zhuo-sim, karaali-jung, hifst, lbp. "
-            "Got: 'magic'.",
+            f"methods must be of threshold, {', '.join(NETWORK_NAMES)}, {', '.join(BASELINES)}. Got: 'magic'.",
         ),
         (["--methods", "msdu=nobody"], "preset must be one of"),
         (["--size", "large"], "size must be 'native size' or WIDTHxHEIGHT"),

@@ -91,6 +91,13 @@ def test_diversity_loss_is_that_of_numpy(rng, maps):
     assert float(diversity_loss(logits, weights)) == pytest.approx((expected @ weights) / 2, rel=1e-5)
 
 
+def test_diversity_loss_of_one_group_is_the_variance_of_its_detectors(rng):
+    logits = rng.normal(scale=2, size=(3, 6, 5, 5)).astype(np.float32)
+    detectors = 1 / (1 + np.exp(-logits[..., :4].astype(np.float64)))
+    expected = -4 * detectors.var(axis=-1).mean()
+    assert float(diversity_loss(logits, groups=1)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_diversity_loss_of_equal_detectors_is_zero(rng):
     logits = rng.normal(size=(2, 4, 4, 1)).astype(np.float32).repeat(7, axis=-1)
     logits[..., -1] += 3  # the mean is no detector

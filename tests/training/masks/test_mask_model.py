@@ -105,13 +105,15 @@ def test_pictures_without_masks_do_not_count_in_the_loss_of_the_maps(batch):
     assert both == pytest.approx(alone, rel=1e-5)
 
 
-def test_diversity_is_added_with_its_weight_for_pictures_with_masks(batch, rng):
-    plain, diverse = (make_trainer(dataclasses.replace(ALONE, diversity_weight=weight)) for weight in (0.0, 0.25))
+@pytest.mark.parametrize("groups", [1, 2])
+def test_diversity_is_added_with_its_weight_for_pictures_with_masks(batch, rng, groups):
+    diversity = {"diversity_weight": 0.25, "diversity_groups": groups}
+    plain, diverse = (make_trainer(dataclasses.replace(ALONE, **values)) for values in ({}, diversity))
     masks = batch[1].copy()
     masks[1] = UNLABELLED
     logits = rng.normal(size=(*masks.shape[:3], 5)).astype(np.float32)
     losses = [trainer._model._compile_loss._user_loss(masks, logits) for trainer in (plain, diverse)]
-    expected = 0.25 * float(keras.ops.convert_to_numpy(diversity_loss(logits[:1])))
+    expected = 0.25 * float(keras.ops.convert_to_numpy(diversity_loss(logits[:1], groups=groups)))
     assert float(losses[1] - losses[0]) == pytest.approx(expected, rel=1e-3)
     assert expected < -0.01
 

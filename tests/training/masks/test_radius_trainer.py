@@ -221,7 +221,7 @@ def test_a_command_trains_and_writes_a_preset_that_the_estimator_loads(run, tmp_
         ("dmenet", "seen_side = 320", "seen_side must be 0 for dmenet, which answers with a radius. Got: 320."),
         ("dmenet", "iou_weight = 1.0", "iou_weight must be 0.0 for dmenet, which answers with a radius. Got: 1.0."),
         ("msdu", "sharpness_weight = 0.1", "sharpness_weight must be 0.0 for msdu, which answers with a mask."),
-        ("dmenet", "sharpness_weight = 0.1", "sampler must draw photographs with masks for sharpness_weight"),
+        ("dmenet", "sharpness_weight = 0.1", "dataset must be mixed for dmenet with these weights. Got: synthetic."),
     ],
 )
 def test_settings_without_use_are_refused(run, network, text, complaint):

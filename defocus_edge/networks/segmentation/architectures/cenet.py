@@ -85,10 +85,7 @@ def build_cenet(config: SegmentationConfig | None = None) -> keras.Model:
     for block in SHARED_BLOCKS:
         shared = apply_vgg16_block(shared, block, config)
     maps = layers.Concatenate(name="detectors_concat")([_apply_group(shared, config, name) for name in GROUPS])
-    mean = MeanProbability(dtype="float32", name="mean")(maps)
-    mean = layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones", trainable=False, name=SCORE_LAYER)(mean)
-    maps = layers.Concatenate(name="maps_concat")([maps, mean])
-    logits = BilinearUpsampling(STRIDE, name="maps_up")(maps)
+    logits = BilinearUpsampling(STRIDE, name="maps_up")(append_mean(maps))
     return keras.Model(image, apply_logits_output(logits), name="cenet")
 
 
@@ -99,6 +96,13 @@ def _apply_group(shared: keras.KerasTensor, config: SegmentationConfig, name: st
         tensor = apply_vgg16_block(tensor, block, config, prefix=f"{name}_")
     tensor = apply_conv(tensor, DETECTOR_FILTERS, config, f"{name}_reduce", size=1)
     return apply_score_conv(tensor, f"{name}_detectors", maps=DETECTORS)
+
+
+def append_mean(maps: keras.KerasTensor) -> keras.KerasTensor:
+    """Add a last map to the logits of detectors: the logit of their mean probability, from the layer `SCORE_LAYER`."""
+    mean = MeanProbability(dtype="float32", name="mean")(maps)
+    mean = layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones", trainable=False, name=SCORE_LAYER)(mean)
+    return layers.Concatenate(name="maps_concat")([maps, mean])
 
 
 class MeanProbability(keras.layers.Layer):

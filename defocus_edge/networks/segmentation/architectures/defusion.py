@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -31,6 +32,8 @@ SIDE_FILTERS = 64
 STRIDE = max(VGG16_STRIDES.values())
 #: Number of supervised score maps: one for each side and step, and the fused one.
 SCORE_MAPS = STEPS * len(SIDES) + 1
+#: Name of the layer that gives the last score map.
+SCORE_LAYER = "fuse_score"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class DefusionNetConfig(SegmentationConfig):
             raise ValueError(msg)
 
 
+#: Features of the sides, at the size of the picture.
+Features = list[keras.KerasTensor]
+ApplyStep = Callable[[Features, DefusionNetConfig, int], Features]
+
+
 def build_defusion_net(config: DefusionNetConfig | None = None) -> keras.Model:
     """Build DeFusionNET with random weights.
 
@@ -75,10 +83,11 @@ def build_defusion_net(config: DefusionNetConfig | None = None) -> keras.Model:
     and fuses anew: FSHF = relu(conv 1×1 [F_1, F_2, F_3]), FSEF = relu(conv 1×1 [F_4, F_5, F_6]). Each step has
     its own weights.
 
-    This is the network of the conference paper, without the channel attention and the feature adaptation that the
-    journal paper adds. We chose what the papers leave open: a side has two 3×3 convolutions of 64 filters at the size
-    of its layer, then bilinear upsampling; the refining kernels are 3×3; each side and step has a 1×1 convolution for
-    its score map; the fused map is a 1×1 convolution of the last six maps, which starts as their mean.
+    This is the network of the conference paper; `build_defusion2022` has the channel attention and the feature
+    adaptation that the journal paper adds. We chose what the papers leave open: a side has two 3×3 convolutions of 64
+    filters at the size of its layer, then bilinear upsampling; the refining kernels are 3×3; each side and step has a
+    1×1 convolution for its score map; the fused map is a 1×1 convolution of the last six maps, which starts as their
+    mean.
 
     References
     ----------
@@ -87,25 +96,27 @@ def build_defusion_net(config: DefusionNetConfig | None = None) -> keras.Model:
     Recurrently Fusing and Refining Discriminative Multi-Scale Deep Features", IEEE Transactions on Pattern Analysis and
     Machine Intelligence 44(2), 2022, doi:10.1109/TPAMI.2020.3014629.
     """
-    config = config or DefusionNetConfig()
+    return build_recurrent_net(config or DefusionNetConfig(), _apply_step, "defusion_net")
+
+
+def build_recurrent_net(config: DefusionNetConfig, apply_step: ApplyStep, name: str) -> keras.Model:
+    """Build DeFusionNET or its extension.
+
+    `apply_step` takes the features of the sides, the config and the number of a step, and gives the refined features.
+    `name` is that of the model.
+    """
     image = keras.Input((None, None, 3), name="image")
     taps = apply_vgg16(apply_input_scaling(image), config, with_pool5=True)
-    sides = [_apply_side(taps[name], VGG16_STRIDES[name], config, f"side_{name}") for name in SIDES]
+    sides = [_apply_side(taps[side], VGG16_STRIDES[side], config, f"side_{side}") for side in SIDES]
     maps = []
     for step in range(1, STEPS + 1):
-        shallow = _apply_fusion(sides[:SHALLOW_SIDES], config, f"step{step}_fshf")
-        deep = _apply_fusion(sides[SHALLOW_SIDES:], config, f"step{step}_fsef")
-        names = [f"step{step}_{name}" for name in SIDES]
-        others = [deep] * SHALLOW_SIDES + [shallow] * (len(sides) - SHALLOW_SIDES)
-        sides = [
-            _apply_refinement(side, other, config, name) for side, other, name in zip(sides, others, names, strict=True)
-        ]
-        maps += [apply_score_conv(side, f"{name}_score") for side, name in zip(sides, names, strict=True)]
+        sides = apply_step(sides, config, step)
+        maps += [apply_score_conv(one, f"step{step}_{side}_score") for side, one in zip(SIDES, sides, strict=True)]
     last = layers.Concatenate(name="fuse_concat")(maps[-len(sides) :])
     mean = keras.initializers.Constant(1 / len(sides))
-    fused = layers.Conv2D(1, 1, kernel_initializer=mean, name="fuse_score")(last)
+    fused = layers.Conv2D(1, 1, kernel_initializer=mean, name=SCORE_LAYER)(last)
     logits = apply_logits_output(layers.Concatenate(name="maps_concat")([*maps, fused]))
-    return keras.Model(image, logits, name="defusion_net")
+    return keras.Model(image, logits, name=name)
 
 
 def _apply_side(tap: keras.KerasTensor, stride: int, config: DefusionNetConfig, name: str) -> keras.KerasTensor:
@@ -113,17 +124,36 @@ def _apply_side(tap: keras.KerasTensor, stride: int, config: DefusionNetConfig, 
     return BilinearUpsampling(stride, name=f"{name}_up")(apply_double_conv(tap, SIDE_FILTERS, config, name))
 
 
-def _apply_fusion(sides: list[keras.KerasTensor], config: DefusionNetConfig, name: str) -> keras.KerasTensor:
-    """FSHF or FSEF: the fused features of the shallow or the deep sides."""
+def _apply_step(sides: Features, config: DefusionNetConfig, step: int) -> Features:
+    """Features of the sides, refined with the fused features of the other depth."""
+    shallow, deep = fuse_sides(sides, config, step)
+    return refine_sides(sides, give_to_sides(shallow, deep), config, step)
+
+
+def fuse_sides(sides: Features, config: DefusionNetConfig, step: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """FSHF and FSEF: the fused features of the shallow and of the deep sides."""
+    shallow = _apply_fusion(sides[:SHALLOW_SIDES], config, f"step{step}_fshf")
+    return shallow, _apply_fusion(sides[SHALLOW_SIDES:], config, f"step{step}_fsef")
+
+
+def give_to_sides(shallow: keras.KerasTensor, deep: keras.KerasTensor) -> Features:
+    """What each side gets to be refined with: deep features for a shallow side, shallow ones for a deep side."""
+    return [deep] * SHALLOW_SIDES + [shallow] * (len(SIDES) - SHALLOW_SIDES)
+
+
+def refine_sides(sides: Features, others: Features, config: DefusionNetConfig, step: int) -> Features:
+    """Features of the sides, each refined with what it got."""
+    refined = []
+    for name, side, other in zip(SIDES, sides, others, strict=True):
+        joined = layers.Concatenate(name=f"step{step}_{name}_concat")([side, other])
+        conv = f"step{step}_{name}_refine"
+        refined.append(apply_conv(joined, SIDE_FILTERS, config, conv, size=config.refine_size))
+    return refined
+
+
+def _apply_fusion(sides: Features, config: DefusionNetConfig, name: str) -> keras.KerasTensor:
+    """Fused features of some sides."""
     return apply_conv(layers.Concatenate(name=f"{name}_concat")(sides), SIDE_FILTERS, config, f"{name}_conv", size=1)
-
-
-def _apply_refinement(
-    side: keras.KerasTensor, fused: keras.KerasTensor, config: DefusionNetConfig, name: str
-) -> keras.KerasTensor:
-    """Features of one side, refined with the fused features of the other depth."""
-    joined = layers.Concatenate(name=f"{name}_concat")([side, fused])
-    return apply_conv(joined, SIDE_FILTERS, config, f"{name}_refine", size=config.refine_size)
 
 
 NETWORK = SegmentationNetwork(
@@ -133,5 +163,5 @@ NETWORK = SegmentationNetwork(
     build=build_defusion_net,
     stride=STRIDE,
     score_maps=SCORE_MAPS,
-    score_layer="fuse_score",
+    score_layer=SCORE_LAYER,
 )

@@ -13,4 +13,4 @@ def get_inputs(net, name):
 def evaluate(net, image, *names):
     """Outputs of layers that are called once."""
     parts = keras.Model(net.input, [net.get_layer(name).output for name in names])
-    return [np.asarray(part) for part in parts(image)]
+    return [np.asarray(part) for part in keras.tree.flatten(parts(image))]
