@@ -123,6 +123,7 @@ class SelfGeneratedTrainer(NetworkTrainer):
     def _compile(self) -> None:
         """Give all networks their losses and optimizers."""
         settings = self.settings
+        # The network's rate falls by its own steps, which begin after those of the judges alone.
         optimizer = make_optimizer(replace(settings, steps=settings.steps - settings.judges_first, judges_first=0))
         self._model.compile(
             optimizer=optimizer,
