@@ -50,7 +50,7 @@ FACTS = {
     "cenet": Facts(16, 129, 29_243_201, 53_054_669_200),
     "convlstm": Facts(16, 6, 16_465_419, 120_852_710_400, normalizations=("batch", "none")),
     "dcinet": Facts(16, 6, 16_032_456, 50_388_172_800, 0, ("batch", "none")),
-    "dmenet": Facts(16, 6, 21_645_414, 121_112_064_000, normalizations=("batch", "none")),
+    "dmenet": Facts(16, 6, 21_645_414, 121_112_064_000, 0, ("batch", "none"), 64, 1e-4),
     "defusion": Facts(32, 19, 17_482_969, 187_140_710_400),
     "defusion2022": Facts(32, 19, 17_828_953, 214_823_190_528, 18 * 64 * 64),
     "efenet": Facts(16, 1, 53_153_633, 50_771_558_400, normalizations=("batch", "none")),

@@ -59,8 +59,8 @@ def test_tables_of_maps_take_its_folder(preset, picture):
 
 
 def test_onnx_gives_px(preset, picture, tmp_path):
-    path = export_onnx(preset, tmp_path / "mine.onnx")
-    session = onnxruntime.InferenceSession(path)
+    export_onnx(preset, tmp_path / "mine.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
     (output,) = session.get_outputs()
     assert output.name == "radius"
     (radius,) = session.run(None, {"image": picture[None, :32, :48]})
