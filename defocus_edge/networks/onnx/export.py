@@ -95,7 +95,8 @@ def export_onnx(preset: str | Path, path: str | Path, *, patches: bool = False) 
     the only input is ``patches`` (points, 41, 41, 3).
 
     The segmentation networks have the input ``image`` (pictures, height, width, 3), whose height and width are
-    multiples of the metadata's ``stride``, and the output ``probability`` (pictures, height, width), or ``radius`` in px.
+    multiples of the metadata's ``stride``, and the output ``probability``, or ``radius`` in px (pictures, height,
+    width).
     """
     path = Path(path)
     check_export(preset, path, patches=patches)
