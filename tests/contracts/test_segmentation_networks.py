@@ -41,6 +41,9 @@ class Facts(NamedTuple):
     #: 32 px, or that is very deep, wants other ones.
     side: int = 32
     rate: float = 1e-3
+    #: Share of the pixels whose logits differ between two pictures: less if a narrow network ends with 4 ReLUs, which
+    #: random weights leave at 0 in some pixels of both.
+    differing: float = 0.9
 
 
 FACTS = {
@@ -61,7 +64,7 @@ FACTS = {
     "maganet": Facts(16, 1, 15_858_692, 54_568_960_000),
     "msdu": Facts(16, 1, 33_436_418, 141_918_208_000),
     "pmnet": Facts(32, 13, 32_749_840, 102_019_584_000, 0, ("batch", "none")),
-    "sg": Facts(16, 1, 15_886_433, 37_771_673_600, 0, ("batch", "none")),
+    "sg": Facts(16, 1, 15_886_433, 37_771_673_600, 0, ("batch", "none"), differing=0.5),
 }
 NAMES = [*FACTS]
 
@@ -150,7 +153,7 @@ def test_output_depends_on_the_picture_everywhere(functions, rng, name):
     run, _ = functions[name]
     images = rng.random((2, 32, 32, 3), dtype=np.float32)
     difference = np.abs(np.diff(run(images)[..., -1], axis=0)[0])
-    assert (difference > 0).mean() > 0.9
+    assert (difference > 0).mean() > FACTS[name].differing
 
 
 CASES = [(name, one) for name in NAMES for one in FACTS[name].normalizations]
