@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from defocus_edge.networks.preset_files import PresetError, list_presets
     from defocus_edge.pipeline import BlurEstimator, estimate_blur
     from defocus_edge.propagation.propagate import NoEdgesError
+    from defocus_edge.radius_networks import RadiusEstimator
     from defocus_edge.sharpening.deblurring import deblur
     from defocus_edge.sharpening.deconvolution import deconvolve
     from defocus_edge.sharpening.noise import estimate_noise
@@ -38,6 +39,7 @@ _HOMES = {
     "ImageWarning": "arrays",
     "NoEdgesError": "propagation.propagate",
     "PresetError": "networks.preset_files",
+    "RadiusEstimator": "radius_networks",
     "count_pages": "files.images",
     "deblur": "sharpening.deblurring",
     "deconvolve": "sharpening.deconvolution",
@@ -60,6 +62,7 @@ __all__ = [
     "ImageWarning",
     "NoEdgesError",
     "PresetError",
+    "RadiusEstimator",
     "__version__",
     "count_pages",
     "deblur",

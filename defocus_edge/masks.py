@@ -20,6 +20,7 @@ from defocus_edge.networks.presets import load_segmentation_preset
 from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
 from defocus_edge.pipeline import BlurEstimator
+from defocus_edge.radius_networks import RadiusEstimator
 from defocus_edge.thresholds import find_threshold
 
 #: With the method `threshold` the odds of blur are (radius / threshold) to this power. 4 has the least cross entropy on
@@ -152,6 +153,10 @@ class BlurDetector:
             msg = f"threshold must be between 0 and 1. Got: {threshold}."
             raise ValueError(msg)
         trained = load_segmentation_preset(self.preset, network=self.method)
+        if trained.threshold is None:
+            _refuse(f"method {self.method!r}", threshold=threshold)
+            estimator = RadiusEstimator(trained, largest_side=largest_side, overlap=overlap, device=self.device)
+            return _EVEN, partial(_measure_share, estimator=estimator)
         from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
 
         stride = SEGMENTATION_NETWORKS[self.method].stride
@@ -222,6 +227,13 @@ def _measure_radius(
 ) -> NDArray[np.float32]:
     """Probability of blur from the blur map of a picture."""
     return compare_radius(estimator.estimate(image, progress=progress).radius, alpha=alpha, radius=radius)
+
+
+def _measure_share(
+    image: NDArray[np.float32], *, estimator: RadiusEstimator, progress: Callable[[int, int], None] | None
+) -> NDArray[np.float32]:
+    """Probability of blur from the map of a network that answers with a radius."""
+    return compare_radius(estimator.estimate(image, progress=progress))
 
 
 def compare_radius(

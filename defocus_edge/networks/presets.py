@@ -52,8 +52,9 @@ class SegmentationPreset:
         Architecture, of the network's `config_class`.
     model : keras.Model
         Takes (B, H, W, 3) RGB in [0, 1], gives (B, H, W, K) logits; the last channel is the answer.
-    threshold : float
-        Probability above which a pixel counts as blurred, calibrated for the weights.
+    threshold : float or None
+        Probability above which a pixel counts as blurred, calibrated for the weights. None for a network that answers
+        with a radius.
     seen_side : int or None
         Longest side in px of what the network sees: larger pictures are reduced. None for all in full size.
     """
@@ -61,7 +62,7 @@ class SegmentationPreset:
     network: str
     config: Any
     model: keras.Model
-    threshold: float
+    threshold: float | None = None
     seen_side: int | None = None
 
 
@@ -135,6 +136,19 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
     if found not in ([*SEGMENTATION_NETWORKS] if network is None else [network]):
         msg = f"{path} must be of {network or ', '.join(SEGMENTATION_NETWORKS)}. Got: {found!r}."
         raise PresetError(msg)
+    kind = SEGMENTATION_NETWORKS[found]
+    # A radius has no threshold, and is true at full size only: with either, the file has an unknown value.
+    threshold, seen_side = _take_mask_values(path, found, values) if kind.answer == "mask" else (None, None)
+    config = _describe(path, found, kind.config_class, values)
+    with _blame_weights(folder), use_own_policy():
+        check_weights(folder / WEIGHTS_FILE)
+        model = build_segmentation_network(found, config)
+        model.load_weights(folder / WEIGHTS_FILE)
+    return SegmentationPreset(found, config, model, threshold, seen_side)
+
+
+def _take_mask_values(path: Path, found: str, values: dict[str, Any]) -> tuple[float, int | None]:
+    """Take threshold and largest side of a network that answers with a mask out of the values of its config.json."""
     threshold = values.pop("threshold", None)
     if not (is_number(threshold) and 0 <= threshold <= 1):
         msg = f"{path} does not describe {found}: threshold must be between 0 and 1. Got: {shorten(repr(threshold))}."
@@ -144,12 +158,7 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
         rule = f"seen_side must be a whole number from {MIN_SIDE} to {LARGEST_NUMBER}"
         msg = f"{path} does not describe {found}: {rule}. Got: {shorten(repr(seen_side))}."
         raise PresetError(msg)
-    config = _describe(path, found, SEGMENTATION_NETWORKS[found].config_class, values)
-    with _blame_weights(folder), use_own_policy():
-        check_weights(folder / WEIGHTS_FILE)
-        model = build_segmentation_network(found, config)
-        model.load_weights(folder / WEIGHTS_FILE)
-    return SegmentationPreset(found, config, model, float(threshold), seen_side)
+    return float(threshold), seen_side
 
 
 def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:

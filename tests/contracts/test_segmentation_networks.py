@@ -41,6 +41,9 @@ class Facts(NamedTuple):
     #: 32 px, or that is very deep, wants other ones.
     side: int = 32
     rate: float = 1e-3
+    #: Share of the pixels whose logits differ between two pictures: less if a narrow network ends with 4 ReLUs, which
+    #: random weights leave at 0 in some pixels of both.
+    differing: float = 0.9
 
 
 FACTS = {
@@ -50,6 +53,7 @@ FACTS = {
     "cenet": Facts(16, 129, 29_243_201, 53_054_669_200),
     "convlstm": Facts(16, 6, 16_465_419, 120_852_710_400, normalizations=("batch", "none")),
     "dcinet": Facts(16, 6, 16_032_456, 50_388_172_800, 0, ("batch", "none")),
+    "dmenet": Facts(16, 6, 21_645_414, 121_112_064_000, 0, ("batch", "none"), 64, 1e-4),
     "defusion": Facts(32, 19, 17_482_969, 187_140_710_400),
     "defusion2022": Facts(32, 19, 17_828_953, 214_823_190_528, 18 * 64 * 64),
     "efenet": Facts(16, 1, 53_153_633, 50_771_558_400, normalizations=("batch", "none")),
@@ -60,6 +64,7 @@ FACTS = {
     "maganet": Facts(16, 1, 15_858_692, 54_568_960_000),
     "msdu": Facts(16, 1, 33_436_418, 141_918_208_000),
     "pmnet": Facts(32, 13, 32_749_840, 102_019_584_000, 0, ("batch", "none")),
+    "sg": Facts(16, 1, 15_886_433, 37_771_673_600, 0, ("batch", "none"), differing=0.5),
 }
 NAMES = [*FACTS]
 
@@ -148,7 +153,7 @@ def test_output_depends_on_the_picture_everywhere(functions, rng, name):
     run, _ = functions[name]
     images = rng.random((2, 32, 32, 3), dtype=np.float32)
     difference = np.abs(np.diff(run(images)[..., -1], axis=0)[0])
-    assert (difference > 0).mean() > 0.9
+    assert (difference > 0).mean() > FACTS[name].differing
 
 
 CASES = [(name, one) for name in NAMES for one in FACTS[name].normalizations]

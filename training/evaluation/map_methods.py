@@ -16,6 +16,7 @@ from training.baselines import BASELINES
 if TYPE_CHECKING:
     from defocus_edge.estimation.result import BlurEstimate
     from defocus_edge.pipeline import BlurEstimator
+    from defocus_edge.radius_networks import RadiusEstimator
     from training.baselines.registry import Baseline, Unit
     from training.data.development import DevelopmentScene
 
@@ -47,13 +48,16 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
     Parameters
     ----------
     words : sequence of str
-        ``true``, a name of `BASELINES`, or a preset of edge networks by name or folder. A folder's last name becomes
-        the name of its method.
+        ``true``, a name of `BASELINES`, or a preset by name or folder: of edge networks, or of a network that answers
+        with a radius. A folder's last name becomes the name of its method.
     authors : str or Path, optional
         Folder of the authors' weights: they become the last method.
     """
     from defocus_edge.estimation.result import EstimatorSettings
+    from defocus_edge.networks.preset_files import CONFIG_FILE, find_preset, read_config
+    from defocus_edge.networks.segmentation.names import NETWORK_NAMES
     from defocus_edge.pipeline import BlurEstimator
+    from defocus_edge.radius_networks import RadiusEstimator
     from training.evaluation.edges import estimate_with_truth
 
     methods = []
@@ -63,6 +67,8 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
         elif word in BASELINES:
             baseline = BASELINES[word]
             methods.append(MapMethod(word, partial(_run_baseline, baseline), baseline.unit))
+        elif read_config(find_preset(word) / CONFIG_FILE)["network"] in NETWORK_NAMES:
+            methods.append(MapMethod(Path(word).name, partial(_run_network, RadiusEstimator(word))))
         else:
             methods.append(_wrap_estimator(Path(word).name, BlurEstimator(word)))
     if authors is not None:
@@ -77,6 +83,11 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
 def _run_baseline(baseline: Baseline, scene: DevelopmentScene) -> NDArray[np.float32]:
     """Map of the picture of a scene."""
     return baseline.measure(scene.image)
+
+
+def _run_network(estimator: RadiusEstimator, scene: DevelopmentScene) -> NDArray[np.float32]:
+    """Map of the picture of a scene."""
+    return estimator.estimate(scene.image)
 
 
 def _wrap_estimator(name: str, estimator: BlurEstimator) -> MapMethod:

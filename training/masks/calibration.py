@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from defocus_edge.blur_levels import MIN_RADIUS
 from defocus_edge.metrics import THRESHOLDS, MaskProtocol, average_curves, measure_mask, summarize_masks
+from defocus_edge.networks.segmentation.network import LARGEST_RADIUS, SegmentationNetwork
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 from defocus_edge.networks.segmentation.tiles import MapEvaluator
-from training.masks.model import MaskTrainer
+from training.data.development import DevelopmentScene
+from training.masks.model import NetworkTrainer
 from training.masks.scenes import MaskScene
 
 #: Temperatures that are tried. Below 1 a network was too careful, above it too sure.
@@ -29,7 +32,9 @@ _LEAST_PROBABILITY = 1e-6
 _LOGIT_STEP, _LARGEST_LOGIT = 0.05, 14.0
 
 
-def calibrate_network(trainer: MaskTrainer, scenes: Sequence[MaskScene]) -> tuple[keras.Model, float, dict[str, Any]]:
+def calibrate_network(
+    trainer: NetworkTrainer, scenes: Sequence[MaskScene]
+) -> tuple[keras.Model, float, dict[str, Any]]:
     """Calibrate a trained network on the pictures of the development set.
 
     Returns
@@ -56,6 +61,18 @@ def calibrate_network(trainer: MaskTrainer, scenes: Sequence[MaskScene]) -> tupl
     row = summarize_masks(curves, MaskProtocol())
     scores = {name: value if isinstance(value, str) else round(float(value), 4) for name, value in row.items()}
     return network, threshold, scores | {"temperature": temperature}
+
+
+def score_radii(
+    network: keras.Model, kind: SegmentationNetwork, scenes: Iterable[DevelopmentScene]
+) -> dict[str, float]:
+    """Mean absolute error in px of a network that answers with a radius; below 0.5 px all radii count as 0.5."""
+    evaluator = MapEvaluator(network, stride=kind.stride)
+    errors = [
+        np.abs(np.maximum(LARGEST_RADIUS * evaluator.predict(scene.image), MIN_RADIUS) - scene.radius).mean()
+        for scene in scenes
+    ]
+    return {"error, px": round(float(np.mean(errors)), 4)}
 
 
 def find_temperature(maps: Sequence[NDArray[np.float32]], masks: Sequence[NDArray[np.bool_]]) -> float:
@@ -96,7 +113,7 @@ def find_best_threshold(maps: Sequence[NDArray[np.float32]], scenes: Sequence[Ma
     return round(float(np.median(best)), 2)
 
 
-def export_network(trainer: MaskTrainer) -> keras.Model:
+def export_network(trainer: NetworkTrainer) -> keras.Model:
     """The network in float32, whatever precision it was trained with."""
     network = build_segmentation_network(trainer.settings.network, trainer.config)
     network.set_weights(trainer.network.get_weights())

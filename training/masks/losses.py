@@ -1,4 +1,4 @@
-"""Losses of the networks that detect blur: score maps, overlap with the mask, diversity, and two adversarial ones."""
+"""Losses of the networks that detect blur: from masks, against discriminators, and of maps without masks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ _EMPTY_OVERLAP = 1e-6
 _LEAST_WEIGHT = 1e-6
 # What the distance of a detector from the other group counts, if that from its own group counts 1.
 _CROSS_WEIGHT = 0.1
+# Least share of a picture that is sharp, and least share that is blurred, in a training without masks.
+_LEAST_SHARE = 0.1
 # Fewest maps of which two detectors and their mean can be.
 _LEAST_MAPS = 3
 
@@ -125,6 +127,75 @@ def discriminator_loss(mask_logits: Any, map_logits: Any) -> Any:
     maps.
     """
     return (ops.mean(ops.softplus(-mask_logits)) + ops.mean(ops.softplus(map_logits))) / 2
+
+
+def map_shape_loss(probability: Any) -> Any:
+    """What a map without a mask must look like: sure in each pixel, neither sharp nor blurred all over.
+
+    With the probability p of blur and its mean m over a picture, the loss is
+
+        mean[min(p, 1 - p)] + max(0, 0.1 - m) + max(0, 0.1 - (1 - m)),
+
+    averaged over the pictures. It is 0.5 where all p are a half, and 0.1 for a map that is all 0 or all 1.
+
+    `probability`, (B, H, W, 1), is the sigmoid of a network's last map.
+
+    Notes
+    -----
+    SG's code asks for a least sharp share only, with the same 0.1 and weights of 1. Ours asks for a least blurred
+    share, too: else a map that is sharp all over would cost nothing here.
+
+    References
+    ----------
+    W. Zhao, C. Shang, H. Lu, "Self-Generated Defocus Blur Detection via Dual Adversarial Discriminators", CVPR 2021,
+    doi:10.1109/CVPR46437.2021.00686.
+    """
+    unsure = ops.mean(ops.minimum(probability, 1 - probability))
+    blurred = ops.mean(probability, axis=(1, 2, 3))
+    return unsure + ops.mean(ops.relu(_LEAST_SHARE - blurred) + ops.relu(_LEAST_SHARE - (1 - blurred)))
+
+
+def feature_distance(first: Any, second: Any) -> Any:
+    """One minus the cosine of the angle between features (B, N) of pictures, a (B,) tensor from 0 to 2.
+
+    It is 1 if the features of a picture are all 0.
+    """
+    return 1 - ops.sum(ops.normalize(first, axis=-1) * ops.normalize(second, axis=-1), axis=-1)
+
+
+def radius_loss(shares: Any, logits: Any, weights: Any = None) -> Any:
+    """Squared error of each supervised map, summed over the maps.
+
+    The loss, a scalar tensor, is the sum over the K maps of the mean over pixels and pictures.
+
+    Parameters
+    ----------
+    shares : (B, H, W, 1) tensor
+        True radius as a share of the largest one, 0 to 1.
+    logits : (B, H, W, K) tensor
+        Output of a network that answers with a radius.
+    weights : (B,) tensor, optional
+        Weight of each picture; 0 for a picture whose radii are not known.
+    """
+    errors = ops.square(ops.sigmoid(logits) - ops.cast(shares, logits.dtype))
+    return _average(ops.sum(ops.mean(errors, axis=(1, 2)), axis=-1), weights)
+
+
+def domain_loss(is_scene: Any, logits: Any, weights: Any = None) -> Any:
+    """Cross entropy of a discriminator that tells scenes from photographs, a mean over patches and pictures.
+
+    Parameters
+    ----------
+    is_scene : (B, 1) tensor
+        1 for a scene, 0 for a photograph.
+    logits : (B, h, w, 1) tensor
+        That a patch is of a scene.
+    weights : (B, 1) tensor, optional
+        Weight of each picture.
+    """
+    labels = ops.reshape(ops.cast(is_scene, logits.dtype), (-1, 1, 1, 1))
+    entropy = ops.mean(ops.softplus(logits) - logits * labels, axis=(1, 2, 3))
+    return _average(entropy, None if weights is None else ops.reshape(weights, (-1,)))
 
 
 def _average(losses: Any, weights: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -23,6 +23,30 @@ class MaskSampler(Protocol):
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Draw pictures (count, side, side, 3), RGB in [0, 1], and masks (count, side, side), True = blurred."""
+
+
+@runtime_checkable
+class WholeSampler(MaskSampler, Protocol):
+    """Also draws pictures that are sharp or blurred all over."""
+
+    def draw_wholes(self, count: int, rng: np.random.Generator, *, blurred: bool) -> NDArray[np.float32]:
+        """Draw pictures (count, side, side, 3), RGB in [0, 1]."""
+
+
+@runtime_checkable
+class RadiusSampler(MaskSampler, Protocol):
+    """Also draws rendered scenes with their true radii."""
+
+    def draw_radii(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Draw pictures (count, side, side, 3), RGB in [0, 1], and radii in px (count, side, side)."""
+
+
+@runtime_checkable
+class PhotographSampler(MaskSampler, Protocol):
+    """Also draws photographs with masks alone."""
+
+    def draw_photographs(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Draw pictures and masks as `draw_batch` does."""
 
 
 class PairSampler:
@@ -126,9 +150,25 @@ class MixedSampler:
         parts = [self._draw(rng) for _ in range(count)]
         return np.stack([image for image, _ in parts]), np.stack([mask for _, mask in parts])
 
+    def draw_radii(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `RadiusSampler`."""
+        return self._scenes.draw_radii(count, rng)
+
+    def draw_photographs(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """See `PhotographSampler`."""
+        parts = [self._draw_photograph(rng) for _ in range(count)]
+        return np.stack([image for image, _ in parts]), np.stack([mask for _, mask in parts])
+
+    def draw_wholes(self, count: int, rng: np.random.Generator, *, blurred: bool) -> NDArray[np.float32]:
+        """See `WholeSampler`: sharp pictures as the scenes are made of, not photographs with masks."""
+        return self._scenes.draw_wholes(count, rng, blurred=blurred)
+
     def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         if rng.random() >= self._share:
             return self._scenes.draw_sample(rng)
+        return self._draw_photograph(rng)
+
+    def _draw_photograph(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         photo = self._photos[rng.integers(len(self._photos))]
         factor = float(np.exp(rng.uniform(*np.log(self._scales))))
         part = cut_scaled(photo, self._scenes.side, factor, rng)

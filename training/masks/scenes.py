@@ -141,11 +141,15 @@ class MaskSceneSampler:
 
         A pixel of the mask is True if its radius is above `BLURRED_ABOVE`.
         """
+        picture, radius = self._draw_picture(rng)
+        return picture, radius > BLURRED_ABOVE
+
+    def _draw_picture(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Draw a picture and the radius of each of its pixels in px."""
         scene = self._draw[str(rng.choice(self._names, p=self._shares))](rng)
         quarters = int(rng.integers(4))  # the parts are mirrored already
-        light = np.ascontiguousarray(np.rot90(scene.light, quarters))
-        mask = np.ascontiguousarray(np.rot90(scene.radius > BLURRED_ABOVE, quarters))
-        return photograph(light, draw_sensor(rng), rng=rng), mask
+        light, radius = (np.ascontiguousarray(np.rot90(one, quarters)) for one in (scene.light, scene.radius))
+        return photograph(light, draw_sensor(rng), rng=rng), radius
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Pictures (count, side, side, 3) and masks (count, side, side), as `draw_sample` draws them in turn."""
@@ -154,6 +158,19 @@ class MaskSceneSampler:
         for number in range(count):
             images[number], masks[number] = self.draw_sample(rng)
         return images, masks
+
+    def draw_radii(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Draw pictures (count, side, side, 3) and the true radius in px of each pixel, (count, side, side)."""
+        pairs = [self._draw_picture(rng) for _ in range(count)]
+        return np.stack([picture for picture, _ in pairs]), np.stack([radius for _, radius in pairs])
+
+    def draw_wholes(self, count: int, rng: np.random.Generator, *, blurred: bool) -> NDArray[np.float32]:
+        """Draw pictures (count, side, side, 3) that are blurred all over, or in focus all over."""
+        pictures = []
+        for _ in range(count):
+            scene = self._draw_whole(rng, blurred=blurred)
+            pictures.append(photograph(scene.light, draw_sensor(rng), rng=rng))
+        return np.stack(pictures)
 
     def _draw_shape(self, rng: np.random.Generator) -> Scene:
         sharp, blurred = _draw_sides(rng)
@@ -182,7 +199,10 @@ class MaskSceneSampler:
         return compose_depth(light, disparity, focus=float(rng.uniform(*DEPTH_FOCI)), largest=draw_blurred(rng))
 
     def _draw_uniform(self, rng: np.random.Generator) -> Scene:
-        radius = _draw_sharp(rng) if rng.random() < 0.5 else draw_blurred(rng)
+        return self._draw_whole(rng, blurred=bool(rng.random() >= 0.5))
+
+    def _draw_whole(self, rng: np.random.Generator, *, blurred: bool) -> Scene:
+        radius = draw_blurred(rng) if blurred else _draw_sharp(rng)
         return compose_uniform(self._cutter, self._shape, radius=radius, rng=rng)
 
 

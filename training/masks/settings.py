@@ -30,6 +30,8 @@ SIDE_STEP = 32
 MIXTURE = ("photo_share", "smallest_scale", "largest_scale", "blurred_share")
 #: Networks without a part of `keras.applications`: all their weights are random at first.
 WITHOUT_IMAGENET = ("msdu", "pmnet")
+# With self_generated a picture is compared with another one of the batch.
+_LEAST_PICTURES = 2
 #: Factor on the size of a photograph.
 Scale = Annotated[float, Field(ge=0.1, le=4)]
 #: Largest turn in rad that may be asked for: π, rounded up.
@@ -82,12 +84,20 @@ class MaskTrainingSettings(StageSettings):
     diversity_groups: Literal[1, 2] = 2
     #: Weight of the adversarial loss; 0 for no discriminator.
     adversarial_weight: Weight = 0.0
-    #: Learning rate of the discriminator, whose optimizer is Adam.
+    #: Learning rate of the discriminator, whose optimizer is Adam; with `self_generated` that of all judges.
     discriminator_rate: Share = 1e-4
-    #: Factor on the number of the discriminator's filters.
+    #: Factor on the number of the discriminator's filters, or those of all judges.
     discriminator_width: Annotated[float, Field(ge=1e-3, le=10)] = 1.0
     #: Step after which half of each batch has no masks and learns from the discriminator alone; 0 for never.
     unlabelled_from: CountOrZero = 0
+    #: Weight of the masks of photographs for a network that answers with a radius, see
+    #: `training.masks.radius_trainer`; its adversarial weight is that of the domain.
+    sharpness_weight: Weight = 0.0
+    #: Learn without masks: two discriminators judge what the network's map composes of partly blurred, wholly sharp and
+    #: wholly blurred pictures, see `training.masks.self_generated`.
+    self_generated: bool = False
+    #: First steps of such a training, in which the judges of the network learn alone.
+    judges_first: CountOrZero = 0
     #: Weights that the layers of VGG16 or EfficientNet begin with.
     init: Literal["random", "imagenet"] = "random"
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
@@ -104,9 +114,32 @@ class MaskTrainingSettings(StageSettings):
                 f"Got: {self.unlabelled_from}, {self.adversarial_weight} and {self.batch}."
             )
             raise ValueError(msg)
+        if self.self_generated:
+            self._check_self_generated()
         if self.smallest_scale > self.largest_scale:
             msg = f"largest_scale must be at least smallest_scale. Got: {self.largest_scale} and {self.smallest_scale}."
             raise ValueError(msg)
         if self.init == "imagenet" and self.network in WITHOUT_IMAGENET:
             msg = f"init must be 'random' for {self.network}, which has no VGG16 in it. Got: 'imagenet'."
             raise ValueError(msg)
+
+    @property
+    def needs_photographs(self) -> bool:
+        """Whether a network that answers with a radius learns from photographs, too."""
+        return bool(self.sharpness_weight or self.adversarial_weight)
+
+    def _check_self_generated(self) -> None:
+        """Refuse what a training without masks cannot do."""
+        if not self.adversarial_weight or self.batch < _LEAST_PICTURES:
+            msg = (
+                f"self_generated must go with an adversarial_weight above 0 and a batch of at least {_LEAST_PICTURES}. "
+                f"Got: {self.adversarial_weight} and {self.batch}."
+            )
+            raise ValueError(msg)
+        if self.judges_first >= self.steps:
+            msg = f"judges_first must be less than steps. Got: {self.judges_first} and {self.steps}."
+            raise ValueError(msg)
+        for name in ("iou_weight", "diversity_weight", "unlabelled_from"):
+            if getattr(self, name):
+                msg = f"{name} must be 0 with self_generated, which reads no masks. Got: {getattr(self, name)}."
+                raise ValueError(msg)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,19 @@ from typing import Any
 import keras
 
 from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
+from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
+from training.data.development import DevelopmentScene, render_development_set
 from training.data.mask_datasets import MaskPair, list_cuhk, list_dut, list_pairs
 from training.data.sources import load_sources
-from training.masks.calibration import calibrate_network
+from training.masks.calibration import calibrate_network, export_network, score_radii
 from training.masks.choices import Dataset
 from training.masks.config import MaskTrainingConfig
 from training.masks.efficientnet import fill_encoder
-from training.masks.model import MaskTrainer
+from training.masks.model import MaskTrainer, NetworkTrainer
+from training.masks.radius_trainer import RadiusTrainer
 from training.masks.samplers import MaskSampler, MixedSampler, PairSampler, PhotoSampler
 from training.masks.scenes import MIXED_FAMILIES, MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
+from training.masks.self_generated import SelfGeneratedTrainer
 from training.masks.settings import MIXTURE, MaskTrainingSettings
 from training.masks.training import MaskTask
 from training.masks.vgg16 import fill_from_imagenet
@@ -27,6 +31,10 @@ from training.runs.run import TrainingRun
 
 #: Folder of CUHK below the root of the set.
 CUHK_FOLDER = "real/cuhk"
+#: What has wholly sharp pictures beside those that are learnt from.
+WHOLE_DATASETS = (Dataset.SYNTHETIC, Dataset.MIXED)
+#: Settings that do something only for a network that answers with a mask.
+MASK_LOSSES = ("iou_weight", "diversity_weight", "unlabelled_from", "self_generated")
 # What the metadata say of the pictures.
 _DATA = {
     Dataset.SYNTHETIC: "scenes rendered from BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, "
@@ -44,12 +52,14 @@ class MaskRun(TrainingRun):
     """The training of a network that detects blur."""
 
     config: MaskTrainingConfig
-    trainer: MaskTrainer
+    trainer: NetworkTrainer
     #: Pictures that are learnt from, and pictures that are kept out.
     sampler: MaskSampler
     development: MaskSampler
     #: Returns the pictures that the network is calibrated on.
     scenes: Callable[[], Sequence[MaskScene]]
+    #: Returns the scenes that a network that answers with a radius is scored on.
+    radius_scenes: Callable[[], Iterable[DevelopmentScene]]
     #: Pictures without masks.
     photos: PhotoSampler | None
     dataset: Dataset
@@ -76,7 +86,12 @@ class MaskRun(TrainingRun):
     def save_preset(self, trained: dict[str, float], metadata: dict[str, Any]) -> Path:
         """Calibrate the network and write the preset; `trained` are the scores on held-back crops."""
         settings = self.config.settings
-        network, threshold, scores = calibrate_network(self.trainer, self.scenes())
+        threshold: float | None = None
+        if self.trainer.kind.answer == "radius":
+            network = export_network(self.trainer)
+            scores = score_radii(network, self.trainer.kind, self.radius_scenes())
+        else:
+            network, threshold, scores = calibrate_network(self.trainer, self.scenes())
         preset = SegmentationPreset(
             settings.network, self.config.architecture, network, threshold, settings.seen_side or None
         )
@@ -118,16 +133,57 @@ def open_mask_run(
     settings = config.settings
     if dataset != Dataset.MIXED:
         _refuse_mixture(settings, dataset)
+    if settings.self_generated and dataset not in WHOLE_DATASETS:
+        names = " or ".join(WHOLE_DATASETS)
+        msg = f"dataset must be {names} with self_generated, which needs wholly sharp pictures. Got: {dataset}."
+        raise ValueError(msg)
+    radii = SEGMENTATION_NETWORKS[settings.network].answer == "radius"
+    wanted = (Dataset.MIXED,) if settings.needs_photographs else WHOLE_DATASETS
+    if radii and dataset not in wanted:
+        msg = f"dataset must be {' or '.join(wanted)} for {settings.network} with these weights. Got: {dataset}."
+        raise ValueError(msg)
     keras.utils.set_random_seed(settings.seed)
-    sampler, development, scenes = _open_data(settings, dataset, root)
+    sampler, development, scenes = _open_data(settings, dataset, root, radii=radii)
     photos = None if unlabelled is None else PhotoSampler(unlabelled, side=settings.side)
-    trainer = MaskTrainer(settings, config.architecture)
+    trainer = _make_trainer(config)
     if settings.init == "imagenet":
         if settings.network == "lite":
             fill_encoder(trainer.network, config.architecture)
         elif fault := fill_from_imagenet(trainer.network, config.architecture):
             say(f"VGG16 begins with random weights, not those of ImageNet: {fault}")
-    return MaskRun(config, folder, resume, trainer, sampler, development, scenes, photos, dataset)
+    return MaskRun(
+        config,
+        folder,
+        resume,
+        trainer,
+        sampler,
+        development,
+        scenes,
+        lambda: render_development_set(root),
+        photos,
+        dataset,
+    )
+
+
+def _make_trainer(config: MaskTrainingConfig) -> NetworkTrainer:
+    """What takes the steps of a training."""
+    settings = config.settings
+    kind = SEGMENTATION_NETWORKS[settings.network]
+    if kind.answer == "radius":
+        _refuse_settings(settings, ("seen_side", *MASK_LOSSES), f"{settings.network}, which answers with a radius")
+        if kind.domain_layer is None:
+            _refuse_settings(settings, ("adversarial_weight", "sharpness_weight"), settings.network)
+        return RadiusTrainer(settings, config.architecture)
+    _refuse_settings(settings, ("sharpness_weight",), f"{settings.network}, which answers with a mask")
+    return (SelfGeneratedTrainer if settings.self_generated else MaskTrainer)(settings, config.architecture)
+
+
+def _refuse_settings(settings: MaskTrainingSettings, names: Sequence[str], owner: str) -> None:
+    """Refuse settings that a network has no use for."""
+    for name in names:
+        if value := getattr(settings, name):
+            msg = f"{name} must be {type(value)()} for {owner}. Got: {value}."
+            raise ValueError(msg)
 
 
 def _refuse_mixture(settings: MaskTrainingSettings, dataset: Dataset) -> None:
@@ -139,7 +195,7 @@ def _refuse_mixture(settings: MaskTrainingSettings, dataset: Dataset) -> None:
 
 
 def _open_data(
-    settings: MaskTrainingSettings, dataset: Dataset, root: Path
+    settings: MaskTrainingSettings, dataset: Dataset, root: Path, *, radii: bool
 ) -> tuple[MaskSampler, MaskSampler, Callable[[], Sequence[MaskScene]]]:
     """Pictures that are learnt from, pictures that are kept out, and those that the threshold is calibrated on."""
     stride = settings.validation_stride
@@ -173,9 +229,14 @@ def _open_data(
             rotation=settings.rotation,
             scaling=settings.scaling,
         )
+    if radii and dataset == Dataset.MIXED:
+        kept_out = load_sources(root, development=True, stride=stride, sharpen=False)
+        development: MaskSampler = MaskSceneSampler(kept_out, side=settings.side)
+    else:
+        development = PairSampler(kept_pairs, side=settings.side)
     return (
         learner,
-        PairSampler(kept_pairs, side=settings.side),
+        development,
         lambda: [read_scene(pair) for pair in kept_pairs],
     )
 

@@ -8,21 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from defocus_edge.metrics import MaskProtocol, measure_mask, summarize_masks
-from training.masks.model import UNLABELLED, MaskTrainer
-from training.masks.samplers import MaskSampler, PhotoSampler
+from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
+from training.masks.model import UNLABELLED, NetworkTrainer
+from training.masks.samplers import MaskSampler, PhotographSampler, PhotoSampler, RadiusSampler, WholeSampler
 from training.masks.settings import MaskTrainingSettings
 from training.runs.clock import Clock
+from training.runs.drawing import Drawer
 from training.runs.training import Task
 
-#: Pictures and masks as for `MaskTrainer.take_step`.
-MaskBatch = tuple[NDArray[np.float32], NDArray[np.float32]]
+#: Arrays as for `take_step` of the trainer.
+MaskBatch = tuple[NDArray[np.float32], ...]
 #: Held-back crops that are scored at each checkpoint.
 SCORED_CROPS = 32
 # Seed of the held-back crops.
 _SEED = 20_27
-# Number of pictures that are scored at once.
-_SCORED_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,55 @@ class MaskDrawer:
         return np.concatenate([images, self.photos.draw_photos(without, rng)]), np.concatenate([targets, none])
 
 
+@dataclass(frozen=True)
+class SelfGeneratedDrawer:
+    """Draws the batches of a training without masks: partly blurred, wholly sharp and wholly blurred pictures.
+
+    The partly blurred ones are `photos` if there are any, else those of the sampler, whose masks are dropped.
+    """
+
+    settings: MaskTrainingSettings
+    sampler: WholeSampler
+    photos: PhotoSampler | None
+
+    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:  # noqa: ARG002 - all steps are alike
+        """See `Task`."""
+        count = self.settings.batch
+        partly = self.photos.draw_photos(count, rng) if self.photos else self.sampler.draw_batch(count, rng)[0]
+        sharp, blurred = (self.sampler.draw_wholes(count, rng, blurred=blurred) for blurred in (False, True))
+        return partly, sharp, blurred
+
+
+@dataclass(frozen=True)
+class RadiusDrawer:
+    """Draws the batches of a network that answers with a radius: scenes, and photographs with masks if there are."""
+
+    settings: MaskTrainingSettings
+    scenes: RadiusSampler
+    photographs: PhotographSampler | None
+
+    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:  # noqa: ARG002 - all steps are alike
+        """See `Task`."""
+        count = round(self.settings.batch * self.settings.photo_share) if self.photographs else 0
+        images, radii = self.scenes.draw_radii(self.settings.batch - count, rng)
+        shares = np.minimum(radii / np.float32(LARGEST_RADIUS), np.float32(1))[..., None]
+        unknown = np.full_like(shares, UNLABELLED)
+        if self.photographs is None:
+            return images, shares, unknown
+        photographs, masks = self.photographs.draw_photographs(count, rng)
+        none = np.full((count, *shares.shape[1:]), UNLABELLED, dtype=np.float32)
+        return (
+            np.concatenate([images, photographs]),
+            np.concatenate([shares, none]),
+            np.concatenate([unknown, masks[..., None].astype(np.float32)]),
+        )
+
+
 class MaskTask(Task[MaskBatch]):
     """Trains a network that detects blur in place.
 
-    Raises ValueError if the settings want pictures without masks and there are none.
+    Raises ValueError if the settings want pictures without masks, or pictures that are sharp or blurred all over, and
+    there are none.
 
     Parameters
     ----------
@@ -57,7 +101,7 @@ class MaskTask(Task[MaskBatch]):
     development : MaskSampler
         Crops of pictures that are never learnt from.
     photos : PhotoSampler, optional
-        Pictures without masks, if the settings want some.
+        Pictures without masks. The settings may want some, or learn without masks.
     scored_crops : int
         Number of held-back crops that are scored at each checkpoint.
     """
@@ -66,7 +110,7 @@ class MaskTask(Task[MaskBatch]):
 
     def __init__(
         self,
-        trainer: MaskTrainer,
+        trainer: NetworkTrainer,
         sampler: MaskSampler,
         development: MaskSampler,
         *,
@@ -80,9 +124,16 @@ class MaskTask(Task[MaskBatch]):
             )
             raise ValueError(msg)
         super().__init__(settings.network, settings, trainer.config)
-        self._trainer, self._drawer = trainer, MaskDrawer(settings, sampler, photos)
-        self._clock = Clock(settings)
-        self._held_back = development.draw_batch(scored_crops, np.random.default_rng(_SEED))
+        self._trainer, self._clock = trainer, Clock(settings)
+        rng = np.random.default_rng(_SEED)
+        self._drawer: Drawer[MaskBatch]
+        self._held_back: tuple[NDArray[np.float32], NDArray[Any]]
+        if trainer.kind.answer == "radius":
+            self._drawer = _make_radius_drawer(settings, sampler)
+            self._held_back = _find_scenes(development).draw_radii(scored_crops, rng)
+        else:
+            self._drawer = _make_drawer(settings, sampler, photos)
+            self._held_back = development.draw_batch(scored_crops, rng)
 
     @property
     def variables(self) -> list[Any]:
@@ -99,7 +150,7 @@ class MaskTask(Task[MaskBatch]):
         return self._drawer.draw(step, rng)
 
     @property
-    def drawer(self) -> MaskDrawer:
+    def drawer(self) -> Drawer[MaskBatch]:
         """See `Task`."""
         return self._drawer
 
@@ -111,15 +162,38 @@ class MaskTask(Task[MaskBatch]):
     def score(self) -> dict[str, float]:
         """See `Task`."""
         self._clock.pause()  # the first scoring compiles
-        return score_crops(self._trainer, *self._held_back)
+        return self._trainer.score(*self._held_back)
 
 
-def score_crops(trainer: MaskTrainer, images: NDArray[np.float32], masks: NDArray[np.bool_]) -> dict[str, float]:
-    """Mean absolute error and max-of-mean Fβ on crops."""
-    curves = []
-    for start in range(0, len(images), _SCORED_AT_ONCE):
-        part = slice(start, start + _SCORED_AT_ONCE)
-        pairs = zip(trainer.predict(images[part]), masks[part], strict=True)
-        curves += [measure_mask(probability, mask) for probability, mask in pairs]
-    row = summarize_masks(curves, MaskProtocol())
-    return {name: round(float(row[name]), 4) for name in ("MAE", "max-of-mean Fβ")}
+def _make_drawer(
+    settings: MaskTrainingSettings, sampler: MaskSampler, photos: PhotoSampler | None
+) -> Drawer[MaskBatch]:
+    """What draws the batches of these settings."""
+    if not settings.self_generated:
+        return MaskDrawer(settings, sampler, photos)
+    if not isinstance(sampler, WholeSampler):
+        msg = f"sampler must draw wholly sharp and wholly blurred pictures for self_generated. Got: {sampler!r}."
+        raise ValueError(msg)
+    return SelfGeneratedDrawer(settings, sampler, photos)
+
+
+def _make_radius_drawer(settings: MaskTrainingSettings, sampler: MaskSampler) -> RadiusDrawer:
+    """What draws the batches for a network that answers with a radius."""
+    scenes = _find_scenes(sampler)
+    if not settings.needs_photographs:
+        return RadiusDrawer(settings, scenes, None)
+    if not isinstance(sampler, PhotographSampler):
+        msg = (
+            "sampler must draw photographs with masks for sharpness_weight and adversarial_weight, which the dataset "
+            f"mixed has. Got: {sampler!r}."
+        )
+        raise ValueError(msg)
+    return RadiusDrawer(settings, scenes, sampler)
+
+
+def _find_scenes(sampler: MaskSampler) -> RadiusSampler:
+    """The same sampler, or say that it has no radii."""
+    if not isinstance(sampler, RadiusSampler):
+        msg = f"sampler must draw scenes with true radii, which synthetic and mixed have. Got: {sampler!r}."
+        raise ValueError(msg)
+    return sampler

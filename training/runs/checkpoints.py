@@ -34,6 +34,9 @@ _ADDED = {
     "blurred_share": 0.06,
     "seen_side": 0,
     "diversity_weight": 0.0,
+    "self_generated": False,
+    "sharpness_weight": 0.0,
+    "judges_first": 0,
     "diversity_groups": 2,
 }
 # An option of the architecture that older checkpoints lack and that is not off by False or None.

@@ -95,7 +95,8 @@ def export_onnx(preset: str | Path, path: str | Path, *, patches: bool = False) 
     the only input is ``patches`` (points, 41, 41, 3).
 
     The segmentation networks have the input ``image`` (pictures, height, width, 3), whose height and width are
-    multiples of the metadata's ``stride``, and the output ``probability`` (pictures, height, width).
+    multiples of the metadata's ``stride``, and the output ``probability``, or ``radius`` in px (pictures, height,
+    width).
     """
     path = Path(path)
     check_export(preset, path, patches=patches)
@@ -192,8 +193,11 @@ def _design_pictures(folder: Path) -> _EdgeDesign:
 def _design_segmentation(folder: Path) -> _Design:
     """Graph of a network that detects blur, with the sigmoid of its last map."""
     preset = load_segmentation_preset(folder)
+    import numpy as np
+
     from defocus_edge.networks.onnx.graph import CHANNELS, GraphBuilder
     from defocus_edge.networks.onnx.layers import add_model
+    from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
     from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
     from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP
 
@@ -201,22 +205,28 @@ def _design_segmentation(folder: Path) -> _Design:
     logits = add_model(graph, preset.model, "image")
     answer = graph.add("Gather", [logits, graph.add_constant("last_map", -1)], "answer", axis=CHANNELS)
     result = graph.add("Sigmoid", [answer], "answer/sigmoid")
+    if network.answer == "radius":
+        largest = graph.add_constant("largest_radius", np.float32(LARGEST_RADIUS))
+        result = graph.add("Mul", [result, largest], "answer/radius")
     meaning = (
         f"{_PIXELS}; height and width multiples of {network.stride}: continue pictures of other sizes below and to the "
         'right, as numpy.pad(…, mode="reflect") does, and cut the result'
     )
     image = _Tensor("image", "float32", ("pictures", "height", "width", 3), meaning)
-    truth = f"that a pixel is out of focus; above {preset.threshold:g} it counts as blurred"
-    probability = _Tensor("probability", "float32", ("pictures", "height", "width"), truth)
+    name, truth = "radius", "of the blur, px"
+    if preset.threshold is not None:
+        name = "probability"
+        truth = f"that a pixel is out of focus; above {preset.threshold:g} it counts as blurred"
     properties = {
         "form": "map",
         "stride": network.stride,
-        "threshold": preset.threshold,
+        **({} if preset.threshold is None else {"threshold": preset.threshold}),
         "largest_side": LARGEST_SIDE,
         "overlap": OVERLAP,
         **({"seen_side": preset.seen_side} if preset.seen_side else {}),
     }
-    return _Design(network.title, graph, [image], {result: probability}, properties)
+    output = _Tensor(name, "float32", ("pictures", "height", "width"), truth)
+    return _Design(network.title, graph, [image], {result: output}, properties)
 
 
 def _describe(folder: Path, design: _Design) -> dict[str, str]:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
+
+#: What the sigmoid of a network's last map says of a pixel: how probable it is that it is blurred, or its radius as a
+#: share of `LARGEST_RADIUS`.
+Answer = Literal["mask", "radius"]
+#: Largest radius that a network can answer with, px; that of the scenes that it learns from.
+LARGEST_RADIUS = 12.0
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,17 @@ class SegmentationNetwork:
         Frozen dataclass of the architecture; the defaults are the paper's.
     build : callable
         Takes the config and returns a `keras.Model`: (B, H, W, 3) float32 RGB in [0, 1] to (B, H, W, score_maps)
-        float32 logits. The sigmoid of the last map is the probability that a pixel is blurred.
+        float32 logits. The sigmoid of the last map is the answer.
     stride : int
         Height and width of a picture must be multiples of it, px.
     score_maps : int
         Number of maps that training supervises.
     score_layer : str
         Name of the convolution that gives the last map: its logits are linear in the layer's weights.
+    answer : {'mask', 'radius'}
+        What the answer says, see `Answer`.
+    domain_layer : str, optional
+        Name of the layer whose features should be alike for rendered scenes and for photographs.
     """
 
     title: str
@@ -41,3 +51,5 @@ class SegmentationNetwork:
     stride: int
     score_maps: int
     score_layer: str
+    answer: Answer = "mask"
+    domain_layer: str | None = None

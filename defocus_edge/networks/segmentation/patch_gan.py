@@ -1,4 +1,4 @@
-"""PatchGAN with spectral normalization: the discriminator that MA-GANet is trained against."""
+"""PatchGAN with spectral normalization: the discriminator that MA-GANet and SG are trained against."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Architecture of MA-GANet's discriminator, which only training needs.
+    """Architecture of a discriminator, which only training needs.
 
     Parameters
     ----------
     width : float
         Factor on the number of filters of each layer; 1 is the 70×70 PatchGAN's 64 to 512.
+    with_map : bool
+        Whether it sees a picture and a map, as in MA-GANet, or a picture alone, as in SG.
     """
 
     width: float = 1.0
+    with_map: bool = True
 
     def __post_init__(self) -> None:
         check_width(self.width)
@@ -43,7 +46,8 @@ def build_discriminator(config: DiscriminatorConfig | None = None) -> keras.Mode
     -------
     keras.Model
         (B, H, W, 4) float32, RGB in [0, 1] and a map in [0, 1], H and W multiples of 8, to (B, H / 8, W / 8, 1) float32
-        logits that the map is a true mask. Each logit sees 70×70 px.
+        logits that the map is a true mask. Each logit sees 70×70 px. Without the map, (B, H, W, 3) to logits that the
+        picture is real.
 
     Notes
     -----
@@ -57,8 +61,15 @@ def build_discriminator(config: DiscriminatorConfig | None = None) -> keras.Mode
     CVPR 2017, arXiv:1611.07004.
     """
     config = config or DiscriminatorConfig()
-    pair = keras.Input((None, None, 4), name="image_and_map")
-    tensor = layers.Rescaling(2.0, -1.0, dtype="float32", name="scaling")(pair)
+    source = keras.Input((None, None, 4 if config.with_map else 3), name="source")
+    tensor = apply_patch_convs(source, config)
+    logits = SpectralConv2D(1, _PATCH_KERNEL, padding="same", name=f"patch_conv{len(PATCH_FILTERS) + 1}")(tensor)
+    return keras.Model(source, apply_logits_output(logits), name="patch_discriminator")
+
+
+def apply_patch_convs(source: keras.KerasTensor, config: DiscriminatorConfig) -> keras.KerasTensor:
+    """Apply all layers of a discriminator but the last: pictures in [0, 1] to features of an eighth of their size."""
+    tensor = layers.Rescaling(2.0, -1.0, dtype="float32", name="scaling")(source)
     for number, (filters, strides) in enumerate(zip(PATCH_FILTERS, PATCH_STRIDES, strict=True), start=1):
         tensor = SpectralConv2D(
             scale_filters(filters, config.width),
@@ -68,8 +79,7 @@ def build_discriminator(config: DiscriminatorConfig | None = None) -> keras.Mode
             name=f"patch_conv{number}",
         )(tensor)
         tensor = layers.LeakyReLU(_LEAKY_SLOPE, name=f"patch_relu{number}")(tensor)
-    logits = SpectralConv2D(1, _PATCH_KERNEL, padding="same", name=f"patch_conv{len(PATCH_FILTERS) + 1}")(tensor)
-    return keras.Model(pair, apply_logits_output(logits), name="ma_ganet_discriminator")
+    return tensor
 
 
 class SpectralConv2D(keras.layers.Conv2D):

@@ -47,6 +47,33 @@ def test_btbnet_differs_from_the_short_recipe_by_its_poolings_only():
     assert dataclasses.replace(own.architecture, pooling=False) == usual.architecture
 
 
+def test_the_short_recipe_of_sg_takes_as_long_and_reads_no_masks():
+    masks, own = (read_mask_config("sg", str(CONFIGS_FOLDER / "short" / f"{name}.toml")) for name in ("masks", "sg"))
+    assert own.architecture == masks.architecture
+    for name in (
+        "seconds",
+        "side",
+        "batch",
+        "photo_share",
+        "smallest_scale",
+        "largest_scale",
+        "seen_side",
+        "optimizer",
+    ):
+        assert getattr(own.settings, name) == getattr(masks.settings, name)
+    assert own.settings.self_generated
+    assert not masks.settings.self_generated
+
+
+def test_the_papers_of_sg():
+    """The code of Zhao et al. 2021: 256×256, batch 4, SGD 0.5, 2e-4 throughout, adversarial loss 0.01."""
+    settings = read_mask_config("sg", "paper").settings
+    assert settings.self_generated
+    assert (settings.side, settings.batch, settings.optimizer, settings.momentum) == (256, 4, "sgd", 0.5)
+    assert (settings.learning_rate, settings.decay, settings.adversarial_weight) == (2e-4, 0, 0.01)
+    assert (settings.photo_share, settings.blurred_share, settings.init) == (1, 0, "random")
+
+
 def test_the_generator_alone_is_the_compact_recipe_without_adversary():
     compact, alone = (read_mask_config("maganet", name) for name in ("compact", "generator"))
     assert compact.settings.adversarial_weight > 0

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import write_png
 from training.data.mask_datasets import list_pairs
 from training.data.sources import load_sources
-from training.masks.samplers import MixedSampler, PairSampler, PhotoSampler, cut_scaled
+from training.masks.samplers import MixedSampler, PairSampler, PhotoSampler, WholeSampler, cut_scaled
 from training.masks.scenes import MaskSceneSampler
 
 
@@ -85,6 +85,30 @@ def test_photographs_keep_their_masks_at_any_scale(mixed, scales):
         if 0.1 < mask.mean() < 0.9:
             assert image[mask].mean() > 1.2 * image[~mask].mean()
     assert 0.1 < masks.mean() < 0.9
+
+
+def test_whole_pictures_are_in_focus_or_blurred_all_over(mixed, pairs):
+    """Whatever the shares of the photographs; a sampler of photographs with masks alone has none."""
+    sampler = mixed()
+    assert isinstance(sampler, WholeSampler)
+    assert not isinstance(PairSampler(pairs, side=64), WholeSampler)
+    sharp, blurred, again = (
+        sampler.draw_wholes(8, np.random.default_rng(0), blurred=blurred) for blurred in (False, True, True)
+    )
+    assert sharp.shape == blurred.shape == (8, 64, 64, 3)
+    assert sharp.dtype == np.float32
+    np.testing.assert_array_equal(blurred, again)
+    assert np.abs(np.diff(sharp, axis=2)).mean() > 1.5 * np.abs(np.diff(blurred, axis=2)).mean()
+
+
+def test_scenes_with_radii_and_photographs_come_alone(mixed):
+    sampler = mixed(share=0.5)
+    images, radii = sampler.draw_radii(6, np.random.default_rng(0))
+    assert images.shape == (6, 64, 64, 3)
+    assert radii.dtype == np.float32
+    assert (np.ptp(radii, axis=(1, 2)) == 0).all()  # these scenes have one radius each
+    _, masks = sampler.draw_photographs(20, np.random.default_rng(0))
+    assert not np.isin(masks.mean(axis=(1, 2)), (0, 1)).all()
 
 
 def test_the_share_decides_what_is_a_scene(mixed):

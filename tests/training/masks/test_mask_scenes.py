@@ -116,6 +116,16 @@ def test_batch_is_its_samples_in_turn(sources):
         np.testing.assert_array_equal(mask, other)
 
 
+def test_radii_are_those_that_masks_are_made_of(sources):
+    sampler = MaskSceneSampler(sources, side=SIDE)
+    images, masks = sampler.draw_batch(6, np.random.default_rng(4))
+    again, radii = sampler.draw_radii(6, np.random.default_rng(4))
+    np.testing.assert_array_equal(images, again)
+    np.testing.assert_array_equal(masks, radii > BLURRED_ABOVE)
+    assert radii.dtype == np.float32
+    assert radii.max() > BLURRED_RADII[0]
+
+
 @pytest.mark.parametrize("family", [None, *FAMILIES])
 def test_nothing_but_the_generator_decides(sources, family):
     first = draw(sources, family, seed=5)

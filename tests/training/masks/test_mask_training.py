@@ -217,6 +217,7 @@ def test_ctrl_c_says_how_to_go_on(pairs_root, tmp_path, monkeypatch):
         ("msdu", ["--config", "huge"], "config must be one of ['compact', 'paper'] or a TOML file. Got: 'huge'"),
         ("maganet", ["--config", "paper"], "wants photographs without masks from step"),
         ("msdu", ["--root", "nowhere"], "nowhere"),
+        ("sg", ["--config", "compact"], "dataset must be synthetic or mixed with self_generated"),
         ("msdu", ["--dataset", "cuhk"], "CUHK set must hold"),
         ("msdu", ["--out", "README.md"], "out must be a folder that can be written"),
         ("msdu", ["--start", "nobody"], "preset must be one of"),

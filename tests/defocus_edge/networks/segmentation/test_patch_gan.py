@@ -31,6 +31,15 @@ def test_discriminator_gives_one_logit_for_each_8_pixels(small_discriminator, rn
     assert np.isfinite(logits).all()
 
 
+def test_discriminator_without_a_map_sees_the_picture_alone(rng):
+    discriminator = build_discriminator(DiscriminatorConfig(width=0.05, with_map=False))
+    image = rng.random((1, 32, 48, 3), dtype=np.float32)
+    logits = np.asarray(discriminator(image))
+    assert logits.shape == (1, 4, 6, 1)
+    image[:, :, :8] = 1 - image[:, :, :8]
+    assert np.abs(np.asarray(discriminator(image)) - logits).max() > 1e-5
+
+
 def test_discriminator_sees_the_map_too(small_discriminator, rng):
     pair = rng.random((1, 72, 72, 4), dtype=np.float32)
     other = pair.copy()
