@@ -47,6 +47,11 @@ def test_a_turned_picture_is_on_the_other_side():
     assert one > 2.5
 
 
+def test_a_larger_range_finds_the_same():
+    step = quantize(make_colour(trace_step(3.0, MASKS["a"], 0)))
+    assert np.median(fit_coded_edges(step, MASKS["a"], largest=20.0).radius) == pytest.approx(3, abs=0.15)
+
+
 def test_two_steps_make_a_map_of_two_sides():
     near, far = (trace_step(radius, MASKS["a"], 0) for radius in (3.0, -3.0))
     image = quantize(make_colour(np.concatenate([np.tile(part, (2, 1)) for part in (near, far)])))
