@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import erf
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from defocus_edge.blur_levels import radius_to_sigma
 
 FloatArray = NDArray[np.float32]
+#: Views of a dual-pixel sensor.
+View = Literal["left", "right"]
 
 # IEC 61966-2-1, the sRGB transfer function.
 #: Encoded values up to this are proportional to the light.
@@ -39,6 +42,8 @@ _GAUSSIAN_REACH = 4.0
 _LEAST_SIGMA = 1e-6
 # A polygon needs three corners. Lenses have up to 20 blades; the limit bounds the time.
 _FEWEST_BLADES, _MOST_BLADES = 3, 128
+# Masks of the halves of the lens that the views of a dual-pixel sensor see.
+_HALVES = {"left": ((1.0, 0.0),), "right": ((0.0, 1.0),)}
 
 
 def disk_kernel(radius: float) -> FloatArray:
@@ -94,6 +99,76 @@ def polygon_kernel(radius: float, *, blades: int = 6, angle: float = 0.0) -> Flo
     return _polygon_kernel(_check_radius(radius), int(blades), float(angle) % (360 / blades))
 
 
+def coded_kernel(signed_radius: float, mask: ArrayLike) -> FloatArray:
+    """Disk seen through a mask in the aperture; each pixel holds the share of the light that falls on it.
+
+    Parameters
+    ----------
+    signed_radius : float
+        Radius of the disk in px: positive in front of the focus, negative behind it.
+    mask : (M, N) array_like
+        Share of the light that each cell lets through, 0 to 1, as the photographer sees the aperture from behind the
+        camera. The cells divide the square around the disk; what lies outside the disk does not count.
+
+    Returns
+    -------
+    (2n+1, 2n+1) ndarray of float32
+        Point spread function with n = ceil(abs(signed_radius) - 1/2); sums to one.
+
+    Raises
+    ------
+    ValueError
+        If the radius is not finite, or the mask is not as described or closed everywhere in the disk.
+
+    Notes
+    -----
+    Light from behind the focus crosses the axis before it meets the sensor, and pictures are turned upright. So a point
+    behind the focus shows the mask upright, and one in front of it shows the mask turned by 180 degrees.
+
+    Examples
+    --------
+    >>> coded_kernel(-1.5, [[1, 0]])[1].round(2)  # the left half, behind the focus
+    array([0.28, 0.14, 0.  ], dtype=float32)
+    """
+    if not np.isfinite(signed_radius):
+        raise ValueError(f"signed_radius must be a finite number of pixels. Got: {signed_radius}.")
+    cells = np.asarray(mask, dtype=np.float64)
+    if cells.ndim != 2 or not cells.size or not ((cells >= 0) & (cells <= 1)).all():
+        raise ValueError(f"mask must be two-dimensional with values in [0, 1]. Got: {mask!r}.")
+    kernel = _coded_kernel(abs(float(signed_radius)), cells.tobytes(), cells.shape)
+    return kernel[::-1, ::-1] if signed_radius > 0 else kernel
+
+
+def half_disk_kernel(signed_radius: float, view: View) -> FloatArray:
+    """Point spread function of one view of a dual-pixel sensor: the light through one half of the lens.
+
+    Parameters
+    ----------
+    signed_radius : float
+        Radius of the whole disk in px: positive in front of the focus, negative behind it.
+    view : {'left', 'right'}
+        Half of the lens, as the photographer sees it from behind the camera.
+
+    Returns
+    -------
+    (2n+1, 2n+1) ndarray of float32
+        Half of the disk; sums to one, since each view is exposed like a picture. The mean of both views is the disk.
+
+    Raises
+    ------
+    ValueError
+        If the radius is not finite, or the view is neither.
+
+    Notes
+    -----
+    Behind the focus the left view has the left half of the disk, in front of it the right half: near things are farther
+    right in the left view, as in a stereo camera. A disk of up to 1/2 px lies in one pixel, and so do its halves.
+    """
+    if view not in _HALVES:
+        raise ValueError(f"view must be 'left' or 'right'. Got: {view!r}.")
+    return coded_kernel(signed_radius, _HALVES[view])
+
+
 def _check_radius(radius: float) -> float:
     """Raise unless the radius is a finite number >= 0."""
     if not np.isfinite(radius) or radius < 0:
@@ -132,14 +207,30 @@ def _polygon_kernel(radius: float, blades: int, angle: float) -> FloatArray:
     return _average_sub_pixels(inside)
 
 
+@lru_cache(maxsize=1024)
+def _coded_kernel(radius: float, mask: bytes, shape: tuple[int, int]) -> FloatArray:
+    """Disk whose sub-pixels have the weights of the mask's cells that they lie in; cached."""
+    cells = np.frombuffer(mask).reshape(shape)
+    centres = _place_sub_pixels(radius)
+    inside = centres[:, None] ** 2 + centres[None, :] ** 2 <= radius**2
+    if not inside.any():  # an aperture smaller than a sub-pixel
+        return _average_sub_pixels(inside)
+    place = np.clip((centres / radius + 1) / 2, 0, np.nextafter(1, 0))
+    rows, columns = ((place * count).astype(np.intp) for count in shape)
+    open_cells = cells[rows[:, None], columns[None, :]] * inside
+    if not open_cells.any():
+        raise ValueError(f"mask must let light through somewhere in the disk. Got: none, of shape {shape}.")
+    return _average_sub_pixels(open_cells)
+
+
 def _place_sub_pixels(reach: float) -> NDArray[np.float64]:
     """Centres in px of the sub-pixels along one axis of a kernel that holds an aperture of this radius."""
     side = 2 * max(int(np.ceil(reach - 0.5)), 0) + 1
     return (np.arange(side * _OVERSAMPLING) + 0.5) / _OVERSAMPLING - side / 2
 
 
-def _average_sub_pixels(inside: NDArray[np.bool_]) -> FloatArray:
-    """Kernel whose pixels count their sub-pixels inside the aperture."""
+def _average_sub_pixels(inside: NDArray[np.bool_] | NDArray[np.float64]) -> FloatArray:
+    """Kernel whose pixels add up their sub-pixels inside the aperture, or the light through them."""
     side = len(inside) // _OVERSAMPLING
     area = inside.reshape(side, _OVERSAMPLING, side, _OVERSAMPLING).sum(axis=(1, 3)).astype(np.float64)
     if area.sum() == 0:  # an aperture smaller than a sub-pixel

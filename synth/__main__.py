@@ -78,6 +78,8 @@ _add_family("gradual", "A radius that grows smoothly across the picture; all edg
 _add_family("steps", "A radius that grows in steps of 0.25 px; all edges are pattern edges.")
 _add_family("composite", "An object in front of another picture, one of them in focus.")
 _add_family("layered", "A scene with disparity or depth, seen through a thin lens.")
+_add_family("dual", "Both views of a dual-pixel sensor and signed radii: with depth, or a plane through the focus.")
+_add_family("coded", "A picture through an asymmetric mask in the aperture, and signed radii; scenes as in dual.")
 
 
 @app.command("check")

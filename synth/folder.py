@@ -14,36 +14,47 @@ from defocus_edge.files.folders import InUseError, hold, is_leftover, remove_lef
 from defocus_edge.files.images import write_picture
 from defocus_edge.files.maps import write_map
 from synth.rendering import Sample
+from synth.signed_rendering import CodedPicture, Pair
 
 MANIFEST = "manifest.jsonl"
 RUN = "run.json"
 # Numbers of samples in a manifest are smaller; others are damage.
 _MOST_SAMPLES = 10**9
-#: Folder and suffix of each kind of file.
+#: Folder and suffix of each kind of file; each kind is an attribute of the sample.
 FILES = {
     "picture": ("pictures", ".png"),
     "radius": ("radius", ".tif"),
     "depth_edges": ("depth_edges", ".png"),
     "mask": ("masks", ".png"),
 }
+_SIGNED_RADIUS = {"radius": ("signed_radius", ".tif")}
+#: The same for the families whose samples have other files.
+SIGNED_FILES = {
+    "dual": {"left": ("left", ".png"), "right": ("right", ".png"), "sharp": ("sharp", ".png")} | _SIGNED_RADIUS,
+    "coded": {"picture": ("pictures", ".png")} | _SIGNED_RADIUS,
+}
+#: Description in the files of signed radii.
+SIGNED_QUANTITY = {"quantity": "signed blur radius, positive in front of the focus"}
 
 
 class FolderError(ValueError):
     """A folder that cannot take the samples of a run."""
 
 
-def name_files(number: int) -> dict[str, str]:
-    """Names of the files of one sample, relative to the run's folder, by kind."""
-    return {kind: f"{folder}/{number:06}{suffix}" for kind, (folder, suffix) in FILES.items()}
+def name_files(number: int, family: str = "") -> dict[str, str]:
+    """Names of the files of one sample of a family, relative to the run's folder, by kind."""
+    kinds = SIGNED_FILES.get(family, FILES)
+    return {kind: f"{folder}/{number:06}{suffix}" for kind, (folder, suffix) in kinds.items()}
 
 
-def write_sample(out: Path, number: int, sample: Sample) -> None:
-    """Write the four files of a sample: PNG, float32 TIFF (px), PNG (255 = depth edge), PNG (255 = blurred)."""
-    names = name_files(number)
-    write_picture(out / names["picture"], sample.picture)
-    write_map(out / names["radius"], sample.radius)
-    write_picture(out / names["depth_edges"], sample.depth_edges)
-    write_picture(out / names["mask"], sample.mask)
+def write_sample(out: Path, number: int, sample: Sample | Pair | CodedPicture, family: str = "") -> None:
+    """Write the files of a sample of a family: maps of px as float32 TIFF, pictures and masks (255 = True) as PNG."""
+    description = SIGNED_QUANTITY if family in SIGNED_FILES else None
+    for kind, name in name_files(number, family).items():
+        if kind == "radius":
+            write_map(out / name, sample.radius, description=description)
+        else:
+            write_picture(out / name, getattr(sample, kind))
 
 
 @dataclass
@@ -91,14 +102,15 @@ def open_folder(out: str | Path, run: Mapping[str, Any]) -> RunFolder:
         raise FolderError(
             f"out must not be in use. Got: '{out}', which another process writes to. Wait for it, or choose another."
         ) from error
-    for folder, _ in FILES.values():
+    family = str(run.get("family", ""))
+    for folder, _ in SIGNED_FILES.get(family, FILES).values():
         (out / folder).mkdir(exist_ok=True)
     remove_leftovers(out)
     lines = _read_manifest(out)
     kept = {
         number: line
         for number, line in lines.items()
-        if all((out / name).is_file() and (out / name).stat().st_size for name in name_files(number).values())
+        if all((out / name).is_file() and (out / name).stat().st_size for name in name_files(number, family).values())
     }
     _write_manifest(out, kept)
     return RunFolder(out, kept, lock)

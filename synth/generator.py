@@ -17,6 +17,7 @@ from synth.readers import Source
 from synth.recipes import Recipe, describe_recipe, draw_recipe
 from synth.rendering import render_sample
 from synth.settings import Pool, Settings
+from synth.signed_rendering import RENDERERS
 from synth.workers import start_workers
 
 #: A line of the manifest.
@@ -130,15 +131,16 @@ def describe_run(settings: Settings, pool: Pool, folders: list[Path]) -> dict[st
 
 def make_sample(recipe: Recipe, folders: list[Path], out: Path) -> Record:
     """Render a sample, write its files and return its line of the manifest; raises `SourceError` and OSError."""
-    sample = render_sample(recipe)
-    write_sample(out, recipe.number, sample)
+    family = recipe.settings.family
+    sample = RENDERERS.get(family, render_sample)(recipe)
+    write_sample(out, recipe.number, sample, family)
     height, width = sample.radius.shape
     return describe_recipe(recipe, folders) | {
         "height": height,
         "width": width,
         "smallest_radius": float(sample.radius.min()),
         "largest_radius_seen": float(sample.radius.max()),
-        "files": name_files(recipe.number),
+        "files": name_files(recipe.number, family),
     }
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from defocus_edge.blur_levels import BLUR_LEVELS, MIN_RADIUS, N_LEVELS, RADIUS_STEP
+from synth.apertures import MASKS
 from synth.camera import Lens, Sensor
 from synth.loading import Turn
 from synth.readers import Source
-from synth.settings import PAPER_RADII, Pool, Settings
+from synth.settings import PAPER_RADII, SIGNED_FAMILIES, Pool, Settings
 
 # Foci of layered scenes lie between these quantiles of the inverse depth.
 _FOCUS_RANGE = (0.02, 0.98)
@@ -40,14 +41,17 @@ class Recipe:
     sensor : Sensor
     radii : tuple of float
         Blur radii in px. uniform: (all,); gradual, steps: (smallest, largest); composite: (near, far); layered:
-        (largest,).
+        (largest,); dual, coded: (largest,) with depth, otherwise (smallest, largest), signed.
     direction : float
-        gradual and steps: direction in which the radius grows, degrees from the columns' axis.
+        gradual, steps, and dual or coded without depth: direction in which the radius grows, degrees from the columns'
+        axis.
     focus : float
-        layered: quantile of the inverse depth that is in focus.
+        layered, and dual or coded with depth: quantile of the inverse depth that is in focus.
     background, shape : Source, optional
         composite: the picture behind, and a mask that replaces the object of the front picture.
     background_turn : Turn
+    mask : str
+        coded: name of the mask, see `synth.apertures.MASKS`.
     """
 
     settings: Settings
@@ -63,6 +67,7 @@ class Recipe:
     background: Source | None = None
     background_turn: Turn = field(default_factory=Turn)
     shape: Source | None = None
+    mask: str = ""
 
     @property
     def sources(self) -> list[Source]:
@@ -86,12 +91,26 @@ def draw_recipe(settings: Settings, pool: Pool, number: int, *, attempt: int = 0
     sensor = _draw_sensor(settings, rng)
     radii = _draw_radii(settings, number, rng)
     sources = pool.scenes if settings.family == "layered" else pool.pictures
+    if settings.family in SIGNED_FAMILIES:
+        sources = pool.scenes or pool.pictures
     recipe = Recipe(settings, number, attempt, _choose(sources, rng), turn, lens, sensor, radii)
+    if settings.family in SIGNED_FAMILIES:
+        return _draw_signed(recipe, rng)
     if settings.family == "layered":
         return replace(recipe, focus=float(rng.uniform(*_FOCUS_RANGE)))
     if settings.family == "composite":
         return replace(_choose_layers(recipe, pool, rng), background_turn=background_turn)
     return replace(recipe, direction=float(rng.uniform(0, 360)) if settings.family != "uniform" else 0.0)
+
+
+def _draw_signed(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Complete a recipe of signed radii: the focus in a scene with depth, or a plane that crosses the focus."""
+    if recipe.settings.family == "coded":
+        recipe = replace(recipe, mask=str(rng.choice(list(MASKS))))
+    if recipe.picture.depth is not None:
+        return replace(recipe, focus=float(rng.uniform(*_FOCUS_RANGE)))
+    behind, before = (float(rng.uniform(MIN_RADIUS, recipe.settings.largest)) for _ in range(2))
+    return replace(recipe, radii=(-behind, before), direction=float(rng.uniform(0, 360)))
 
 
 def _choose_layers(recipe: Recipe, pool: Pool, rng: np.random.Generator) -> Recipe:
@@ -124,7 +143,9 @@ def describe_recipe(recipe: Recipe, folders: list[Path]) -> dict[str, Any]:
     }
     if settings.family == "uniform":
         return record | {"radius": recipe.radii[0]}
-    if settings.family == "layered":
+    if settings.family == "coded":
+        record |= {"aperture": {"name": recipe.mask, "rows": MASKS[recipe.mask]}}
+    if settings.family == "layered" or (settings.family in SIGNED_FAMILIES and recipe.picture.depth is not None):
         return record | {"largest_radius": recipe.radii[0], "focus_quantile": recipe.focus}
     if settings.family != "composite":
         return record | {"radius_from": recipe.radii[0], "radius_to": recipe.radii[1], "direction": recipe.direction}
@@ -169,7 +190,7 @@ def _draw_radii(settings: Settings, number: int, rng: np.random.Generator) -> tu
         block, place = divmod(number, N_LEVELS)
         order = np.random.default_rng((settings.seed, block, _BALANCE)).permutation(N_LEVELS)
         return (float(BLUR_LEVELS[order[place]]),)
-    if settings.family == "layered":
+    if settings.family in ("layered", *SIGNED_FAMILIES):
         return (float(rng.uniform(MIN_RADIUS + RADIUS_STEP, settings.largest)),)
     if settings.family == "composite":
         continuous = float(rng.uniform(MIN_RADIUS, settings.largest))

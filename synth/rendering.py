@@ -53,28 +53,32 @@ def render_sample(recipe: Recipe) -> Sample:
     SourceError if a source cannot be read, is too small or does not fit.
     """
     scene = _RENDERERS[recipe.settings.family](recipe)
-    border = _find_border(recipe)
-    inner = (slice(border, scene.radius.shape[0] - border), slice(border, scene.radius.shape[1] - border))
+    inner = find_inner(recipe, scene.radius.shape)
     picture = take_picture(scene.light[inner], recipe.sensor, rng=recipe.noise_generator())
     radius = np.ascontiguousarray(scene.radius[inner])
     return Sample(picture, radius, np.ascontiguousarray(scene.depth_edges[inner]), radius > recipe.settings.mask_radius)
 
 
 def _render_flat(recipe: Recipe) -> Scene:
-    return render_uniform(_load_light(recipe), recipe.radii[0], blur=recipe.lens.blur)
+    return render_uniform(load_light(recipe), recipe.radii[0], blur=recipe.lens.blur)
 
 
 def _render_ramp(recipe: Recipe) -> Scene:
     """Scene whose radius grows along one direction, smoothly or in steps of one level."""
-    light = _load_light(recipe)
-    rows, cols = np.indices(light.shape[:2], dtype=np.float32)
-    angle = np.deg2rad(recipe.direction)
-    along = np.cos(angle) * cols + np.sin(angle) * rows
-    low, high = recipe.radii
-    ramp = low + (high - low) * (along - along.min()) / np.ptp(along)
+    light = load_light(recipe)
+    ramp = draw_ramp(recipe, light.shape[:2])
     if recipe.settings.family == "steps":
         ramp = np.rint(ramp / RADIUS_STEP) * RADIUS_STEP
     return render_gradual(light, ramp.astype(np.float32), blur=recipe.lens.blur)
+
+
+def draw_ramp(recipe: Recipe, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Radius in px that grows from the first to the second radius of a recipe along its direction."""
+    rows, cols = np.indices(shape, dtype=np.float32)
+    angle = np.deg2rad(recipe.direction)
+    along = np.cos(angle) * cols + np.sin(angle) * rows
+    low, high = recipe.radii
+    return np.asarray(low + (high - low) * (along - along.min()) / np.ptp(along), dtype=np.float64)
 
 
 def _render_composite(recipe: Recipe) -> Scene:
@@ -85,7 +89,7 @@ def _render_composite(recipe: Recipe) -> Scene:
     ratio = min(1.0, *(back.shape[axis] / front.shape[axis] for axis in (0, 1)))  # the background is not enlarged
     shape = _find_shape(front.shape, recipe, recipe.picture, ratio=ratio, also=back_source)
     matte = _load_matte(recipe, front, shape)
-    border = _find_border(recipe)
+    border = find_border(recipe)
     cover = float(matte[border:-border, border:-border].mean())
     if not LEAST_COVER <= cover <= 1 - LEAST_COVER:
         culprit = None if recipe.shape is not None else recipe.picture
@@ -112,6 +116,12 @@ def _load_matte(recipe: Recipe, front: NDArray[np.float32], shape: tuple[int, in
 
 
 def _render_layered(recipe: Recipe) -> Scene:
+    light, signed = load_scene(recipe)
+    return render_depth(light, signed, blur=recipe.lens.blur)
+
+
+def load_scene(recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Light and signed radius in px of a picture with depth, turned and reduced."""
     picture, inverse = load_picture(recipe.picture), load_depth(recipe.picture)
     check_same_size(picture, inverse, recipe.picture)
     turned = recipe.turn.apply(picture)
@@ -120,16 +130,16 @@ def _render_layered(recipe: Recipe) -> Scene:
     low, high, at = np.quantile(depth, (*_DEPTH_QUANTILES, recipe.focus))
     largest = recipe.radii[0]
     signed = lens_radius(depth, float(at), largest, reach=float(max(high - at, at - low)))
-    return render_depth(resize(turned, shape), np.clip(signed, -largest, largest), blur=recipe.lens.blur)
+    return resize(turned, shape), np.clip(signed, -largest, largest)
 
 
-def _load_light(recipe: Recipe) -> NDArray[np.float32]:
+def load_light(recipe: Recipe) -> NDArray[np.float32]:
     """The picture of a recipe, turned and reduced."""
     light = recipe.turn.apply(load_picture(recipe.picture))
     return resize(light, _find_shape(light.shape, recipe, recipe.picture))
 
 
-def _find_border(recipe: Recipe) -> int:
+def find_border(recipe: Recipe) -> int:
     """Width in px, the same for all samples of a run, of the border that is rendered and cut off.
 
     Blur mixes the mirrored picture into it.
@@ -139,6 +149,12 @@ def _find_border(recipe: Recipe) -> int:
     return max(len(lens.kernel(largest)) // 2, 1)
 
 
+def find_inner(recipe: Recipe, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Part of a rendered picture without its border."""
+    border = find_border(recipe)
+    return slice(border, shape[0] - border), slice(border, shape[1] - border)
+
+
 def _find_shape(
     size: tuple[int, ...], recipe: Recipe, source: Source, *, ratio: float = 1.0, also: Source | None = None
 ) -> tuple[int, int]:
@@ -146,7 +162,7 @@ def _find_shape(
     settings = recipe.settings
     factor = min(settings.reduce * ratio, settings.max_side / max(size[:2]))
     shape = (int(size[0] * factor), int(size[1] * factor))
-    least = LEAST_SIDE + 2 * _find_border(recipe)
+    least = LEAST_SIDE + 2 * find_border(recipe)
     if min(shape) < least:
         name = f"'{source.picture}'" if also is None else f"'{source.picture}' over '{also.picture}'"
         raise SourceError(

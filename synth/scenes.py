@@ -55,7 +55,7 @@ class Scene:
     light : (H, W, 3) ndarray of float32
         Linear light in [0, 1].
     radius : (H, W) ndarray of float32
-        Blur radius of the nearest surface at each pixel, px.
+        Blur radius of the nearest surface at each pixel, px; signed if the scene was rendered with signed radii.
     depth_edges : (H, W) ndarray of bool
         Pixels on the nearer side of a depth boundary at which the radius jumps.
     near_radius : (H, W) ndarray of float32
@@ -82,7 +82,7 @@ def render_uniform(light: NDArray[np.float32], radius: float, *, blur: Blur = bl
 def render_gradual(light: NDArray[np.float32], radius: NDArray[np.float32], *, blur: Blur = blur_with_disk) -> Scene:
     """One surface whose `radius` in px changes slowly (a ramp, steps of 0.25 px): all its edges are pattern edges.
 
-    The radius is rounded to steps of 0.125 px.
+    The radius is rounded to steps of 0.125 px. It may be signed if `blur` takes signed radii.
     """
     steps = np.rint(radius / SLICE_STEP).astype(np.int32)
     blurred = np.empty_like(light)
@@ -122,7 +122,11 @@ def render_layers(layers: Sequence[Layer], *, blur: Blur = blur_with_disk) -> Sc
 
 
 def render_depth(
-    light: NDArray[np.float32], signed_radius: NDArray[np.float32], *, blur: Blur = blur_with_disk
+    light: NDArray[np.float32],
+    signed_radius: NDArray[np.float32],
+    *,
+    blur: Blur = blur_with_disk,
+    keep_sign: bool = False,
 ) -> Scene:
     """A picture with depth, seen through a thin lens.
 
@@ -130,6 +134,8 @@ def render_depth(
     cut into slices of 0.125 px. Each slice is a layer that continues under the nearer ones with the light of its
     nearest visible pixel, but only as far as it can be seen under their blurred rims. Without that limit a slice that
     is more blurred than the ones in front of it would spill out around objects far from it.
+
+    With `keep_sign`, `blur` is called with signed radii, and the radius of the scene is signed.
     """
     slices = np.rint(signed_radius / SLICE_STEP).astype(np.int32)
     numbers = np.unique(slices)
@@ -144,11 +150,14 @@ def render_depth(
         # A blurred slice is transparent inwards from its rim as far as its radius: there one sees what is behind.
         seen = covered & (distance <= radius + largest + 1)
         matte = np.where(number == numbers[0], np.float32(1), seen).astype(np.float32)  # nothing is behind the first
-        own = blur(light[rows, cols] * matte[..., None], radius)
-        blurred = own + (1 - blur(matte, radius)[..., None]) * blurred
+        asked = float(number) * SLICE_STEP if keep_sign else radius
+        own = blur(light[rows, cols] * matte[..., None], asked)
+        blurred = own + (1 - blur(matte, asked)[..., None]) * blurred
     rounded = (slices * SLICE_STEP).astype(np.float32)
     edges = rounded - ndimage.grey_erosion(rounded, size=(3, 3)) >= DEPTH_EDGE_JUMP
-    return Scene(np.asarray(blurred), np.abs(rounded), edges, np.where(edges, np.abs(rounded), 0).astype(np.float32))
+    size = np.abs(rounded)
+    near = np.where(edges, size, 0).astype(np.float32)
+    return Scene(np.asarray(blurred), rounded if keep_sign else size, edges, near)
 
 
 def lens_radius(

@@ -12,8 +12,10 @@ from defocus_edge.blur_levels import BLURRED_ABOVE, MAX_RADIUS
 from synth.camera import Lens, Psf
 from synth.readers import Source, unique_pictures
 
-Family = Literal["uniform", "gradual", "steps", "composite", "layered"]
+Family = Literal["uniform", "gradual", "steps", "composite", "layered", "dual", "coded"]
 FAMILIES: tuple[str, ...] = get_args(Family)
+#: Families whose samples tell the side of the focus; their kernels are parts of a disk.
+SIGNED_FAMILIES = ("dual", "coded")
 #: Radii in px of composites in the paper; the other layer is in focus, 0 px (Karaali et al. 2022, section III).
 PAPER_RADII = (1.0, 3.0, 5.0)
 #: Limits of the largest radius of a run, px; chosen.
@@ -94,6 +96,8 @@ class Settings:
             if not kept:
                 raise ValueError(f"{rule}. Got: {got}.")
         Lens(self.psf, self.blades)
+        if self.family in SIGNED_FAMILIES and self.psf != "disk":
+            raise ValueError(f"{self.family} must have psf disk, of which it takes parts. Got: {self.psf!r}.")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pytest
 
 from synth import generator
 from synth.__main__ import app, main
-from synth.settings import FAMILIES, Settings
+from synth.settings import FAMILIES, SIGNED_FAMILIES, Settings
 from tests.conftest import make_texture, write_png
 
 
@@ -34,12 +34,13 @@ def make(family, sources, out, *options, count=2):
 def test_each_family(family, training_root, tmp_path, capsys):
     sources = [training_root / "sharp" / "mcmaster", training_root / "objects", training_root / "rgbd"]
     shapes = ["--shapes", str(training_root / "focus_masks")]
-    assert make(family, sources, tmp_path / "out", *shapes, "--psf", "gaussian", "--rotations", "0,45") == 0
+    options = [*shapes, "--psf", "disk" if family in SIGNED_FAMILIES else "gaussian", "--rotations", "0,45"]
+    assert make(family, sources, tmp_path / "out", *options) == 0
     assert "2 samples written, 0 kept" in capsys.readouterr().err
     records = [json.loads(line) for line in (tmp_path / "out/manifest.jsonl").read_text().splitlines()]
     assert [record["family"] for record in records] == [family] * 2
     assert str(tmp_path) not in (tmp_path / "out/manifest.jsonl").read_text()
-    assert make(family, sources, tmp_path / "out", *shapes, "--psf", "gaussian", "--rotations", "0,45") == 0
+    assert make(family, sources, tmp_path / "out", *options) == 0
     assert "0 samples written, 2 kept" in capsys.readouterr().err
 
 
