@@ -39,7 +39,8 @@ ROOMS = {
         "plots": GROUND,
         "pipeline": {*GROUND, "files", "networks", "propagation", "estimation"},
         "methods": {*GROUND, "networks"},
-        "masks": {*GROUND, "files", "networks", "pipeline", "methods"},
+        "radius_networks": {*GROUND, "files", "networks"},
+        "masks": {*GROUND, "files", "networks", "pipeline", "methods", "radius_networks"},
         "culling": {*GROUND, "files"},
         "web": {
             *(*GROUND, "files", "propagation", "networks", "estimation", "sharpening", "plots", "pipeline"),
