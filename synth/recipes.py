@@ -144,7 +144,7 @@ def describe_recipe(recipe: Recipe, folders: list[Path]) -> dict[str, Any]:
     if settings.family == "uniform":
         return record | {"radius": recipe.radii[0]}
     if settings.family == "coded":
-        record |= {"aperture": {"name": recipe.mask, "rows": MASKS[recipe.mask]}}
+        record |= {"aperture": {"name": recipe.mask, "rows": [list(row) for row in MASKS[recipe.mask]]}}
     if settings.family == "layered" or (settings.family in SIGNED_FAMILIES and recipe.picture.depth is not None):
         return record | {"largest_radius": recipe.radii[0], "focus_quantile": recipe.focus}
     if settings.family != "composite":

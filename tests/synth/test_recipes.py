@@ -11,7 +11,7 @@ from defocus_edge.blur_levels import BLUR_LEVELS, N_LEVELS
 from synth.coco import CocoObject
 from synth.readers import Source
 from synth.recipes import describe_recipe, draw_recipe
-from synth.settings import FAMILIES, PAPER_RADII, Pool, PoolError, Settings, build_pool
+from synth.settings import FAMILIES, PAPER_RADII, SIGNED_FAMILIES, Pool, PoolError, Settings, build_pool
 
 
 @pytest.fixture
@@ -83,14 +83,16 @@ def test_rotations_and_jpeg_are_those_asked_for(pool):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_record_says_all_and_is_json(family, pool, tmp_path):
-    recipes = [draw_recipe(Settings(family, psf="polygon"), pool, number) for number in range(20)]
+    psf = "disk" if family in SIGNED_FAMILIES else "polygon"
+    recipes = [draw_recipe(Settings(family, psf=psf), pool, number) for number in range(20)]
     records = [describe_recipe(recipe, [tmp_path]) for recipe in recipes]
     assert json.loads(json.dumps(records)) == records
     assert len({json.dumps(record) for record in records}) == 20
     assert str(tmp_path) not in json.dumps(records)
     for recipe, record in zip(recipes, records, strict=True):
         assert record["picture"]["path"] == recipe.picture.picture
-        assert record["psf"] == {"name": "polygon", "blades": 6, "angle": recipe.lens.angle}
+        of_polygon = {"blades": 6, "angle": recipe.lens.angle}
+        assert record["psf"] == {"name": psf, **(of_polygon if psf == "polygon" else {})}
         numbers = [value for value in record.values() if isinstance(value, float)]
         assert set(recipe.radii) <= set(numbers)
 

@@ -29,6 +29,7 @@ from defocus_edge.networks.presets import (
     save_edge_preset,
     save_segmentation_preset,
 )
+from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 from tests.conftest import fill_networks
 from tests.defocus_edge.networks.edge.patch_oracle import PatchEvaluator, pad_border
@@ -159,15 +160,15 @@ def test_edge_presets_on_a_photo(rng, tmp_path, preset):
 # Segmentation networks
 
 
-def compare_maps(path, model, rng, sizes):
+def compare_maps(path, model, rng, sizes, *, output="probability", scale=1.0):
     session = open_session(path)
     for size in sizes:
         image = rng.random((*size, 3), dtype=np.float32)
-        expected = keras.ops.sigmoid(model(image, training=False)[..., -1])
-        (found,) = session.run(["probability"], {"image": image})
+        expected = scale * keras.ops.sigmoid(model(image, training=False)[..., -1])
+        (found,) = session.run([output], {"image": image})
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
-        assert np.ptp(found) > 100 * TOLERANCE  # no constant, which would be easy
+        np.testing.assert_allclose(found, expected, rtol=0, atol=scale * TOLERANCE)
+        assert np.ptp(found) > 100 * scale * TOLERANCE  # no constant, which would be easy
 
 
 def fill_model(model, rng):
@@ -186,10 +187,12 @@ def test_segmentation_networks(rng, tmp_path, name):
     config = SEGMENTATION_NETWORKS[name].config_class(width=1 / 16)  # without the normalization that all presets have
     model = build_segmentation_network(name, config)
     fill_model(model, rng)
-    preset = SegmentationPreset(name, config, model, threshold=0.4)
+    is_mask = SEGMENTATION_NETWORKS[name].answer == "mask"
+    preset = SegmentationPreset(name, config, model, 0.4 if is_mask else None)
     folder = save_segmentation_preset(preset, tmp_path / "preset", {}, half=False)
     export_onnx(folder, tmp_path / "x.onnx")
-    compare_maps(tmp_path / "x.onnx", model, rng, [(1, 32, 64), (2, 96, 32)])
+    told = {} if is_mask else {"output": "radius", "scale": LARGEST_RADIUS}
+    compare_maps(tmp_path / "x.onnx", model, rng, [(1, 32, 64), (2, 96, 32)], **told)
 
 
 @pytest.mark.parametrize("preset", [preset for name in SEGMENTATION_NETWORKS for preset in list_presets(name)])
