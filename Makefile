@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Python compiles the modules that are used when they are first imported; all of them would take a minute.
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile --editable
 
-.PHONY: demo test check types tests docs bench fuzz tables clean
+.PHONY: demo test check types tests slow docs bench fuzz tables clean
 .DELETE_ON_ERROR:
 
 # The main job on a real photograph that comes with scikit-image.
@@ -32,6 +32,11 @@ types: .venv/test.stamp
 tests: .venv/test.stamp
 	$(BIN)/python -c 'import pymatting'
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 30
+
+# Tests that take minutes each and are left out of the others: programs that are killed, other backends of Keras, bfloat16
+# of all networks.
+slow: .venv/test.stamp
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 # The documentation as web pages; open docs/_build/index.html.
 docs: .venv/docs.stamp

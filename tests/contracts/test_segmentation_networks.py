@@ -227,7 +227,13 @@ def test_width_scales_the_filters(paper_nets, small_nets, name):
     assert small_nets[name].count_params() < FACTS[name].parameters / 100
 
 
-@pytest.mark.parametrize(("name", "policy"), [*((name, "mixed_bfloat16") for name in NAMES), ("msdu", "mixed_float16")])
+MIXED = [
+    ("msdu", "mixed_float16"),
+    *(pytest.param(name, "mixed_bfloat16", marks=[] if list_presets(name) else [pytest.mark.slow]) for name in NAMES),
+]
+
+
+@pytest.mark.parametrize(("name", "policy"), MIXED)
 def test_mixed_precision_gives_about_the_same_in_float32(small_nets, rng, name, policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

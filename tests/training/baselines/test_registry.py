@@ -61,7 +61,7 @@ def test_map_of_a_photograph(name):
     np.testing.assert_array_equal(BASELINES[name].measure(picture), blur_map)
 
 
-@pytest.mark.parametrize("photograph", ["coffee", "grass"])
+@pytest.mark.parametrize("photograph", ["coffee", pytest.param("grass", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_value_rises_with_the_blur_of_the_parts_of_a_picture(name, photograph):
     picture, strips = make_strips(load(photograph), (0.5, 1.5, 3.0))

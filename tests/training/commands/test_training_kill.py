@@ -57,6 +57,7 @@ def wait_for_checkpoint(checkpoint, process):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_to_the_same_weights(command, tmp_path):
     whole = start(command, tmp_path / "whole")
     killed = start(command, tmp_path / "killed")

@@ -213,7 +213,7 @@ def test_a_picture_that_kills_its_workers_is_given_up(run, pictures, out):
     assert len(read_rows(out / "summary.csv")) == len(SCRIPTS) - 1
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_is_finished_by_the_next(run, begin, pictures, out, notes, tmp_path, engine):
     run(pictures, tmp_path / "undisturbed")
     (notes / "attempts").unlink()

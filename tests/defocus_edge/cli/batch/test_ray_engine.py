@@ -18,6 +18,7 @@ def work(tmp_path):
     return ScriptedWork(tmp_path / "notes")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning:ray")
 def test_actors_that_die_cost_no_picture(work, tmp_path, capfd):
     """One dies once, one with each attempt, one of a bug, and one picture is bad; two actors at work."""

@@ -309,6 +309,7 @@ def test_weights_changed_later_are_seen():
     assert_same(evaluator.predict(image, points), PatchEvaluator(networks).predict(image, points))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_give_the_same_numbers(backend, tmp_path, repository):
     if importlib.util.find_spec(backend) is None:
