@@ -131,16 +131,16 @@ def open_mask_run(
         Called with a line if the training begins with other weights than the settings ask for.
     """
     settings = config.settings
+    radii = SEGMENTATION_NETWORKS[settings.network].answer == "radius"
     if dataset != Dataset.MIXED:
         _refuse_mixture(settings, dataset)
+    if radii:
+        _check_radii(settings, dataset)
+    else:
+        _refuse_settings(settings, ("sharpness_weight",), f"{settings.network}, which answers with a mask")
     if settings.self_generated and dataset not in WHOLE_DATASETS:
         names = " or ".join(WHOLE_DATASETS)
         msg = f"dataset must be {names} with self_generated, which needs wholly sharp pictures. Got: {dataset}."
-        raise ValueError(msg)
-    radii = SEGMENTATION_NETWORKS[settings.network].answer == "radius"
-    wanted = (Dataset.MIXED,) if settings.needs_photographs else WHOLE_DATASETS
-    if radii and dataset not in wanted:
-        msg = f"dataset must be {' or '.join(wanted)} for {settings.network} with these weights. Got: {dataset}."
         raise ValueError(msg)
     keras.utils.set_random_seed(settings.seed)
     sampler, development, scenes = _open_data(settings, dataset, root, radii=radii)
@@ -168,14 +168,27 @@ def open_mask_run(
 def _make_trainer(config: MaskTrainingConfig) -> NetworkTrainer:
     """What takes the steps of a training."""
     settings = config.settings
-    kind = SEGMENTATION_NETWORKS[settings.network]
-    if kind.answer == "radius":
-        _refuse_settings(settings, ("seen_side", *MASK_LOSSES), f"{settings.network}, which answers with a radius")
-        if kind.domain_layer is None:
-            _refuse_settings(settings, ("adversarial_weight", "sharpness_weight"), settings.network)
+    if SEGMENTATION_NETWORKS[settings.network].answer == "radius":
         return RadiusTrainer(settings, config.architecture)
-    _refuse_settings(settings, ("sharpness_weight",), f"{settings.network}, which answers with a mask")
     return (SelfGeneratedTrainer if settings.self_generated else MaskTrainer)(settings, config.architecture)
+
+
+def _check_radii(settings: MaskTrainingSettings, dataset: Dataset) -> None:
+    """Refuse settings and data that a network that answers with a radius cannot learn from."""
+    _refuse_settings(settings, ("seen_side", *MASK_LOSSES), f"{settings.network}, which answers with a radius")
+    if SEGMENTATION_NETWORKS[settings.network].domain_layer is None:
+        _refuse_settings(settings, ("adversarial_weight", "sharpness_weight"), settings.network)
+    wanted = (Dataset.MIXED,) if settings.needs_photographs else WHOLE_DATASETS
+    if dataset not in wanted:
+        msg = f"dataset must be {' or '.join(wanted)} for {settings.network} with these weights. Got: {dataset}."
+        raise ValueError(msg)
+    photographs = round(settings.batch * settings.photo_share)
+    if settings.needs_photographs and not 0 < photographs < settings.batch:
+        msg = (
+            f"photo_share must give each batch of {settings.batch} photographs and scenes for {settings.network}. "
+            f"Got: {settings.photo_share}, which is {photographs} photographs."
+        )
+        raise ValueError(msg)
 
 
 def _refuse_settings(settings: MaskTrainingSettings, names: Sequence[str], owner: str) -> None:

@@ -17,6 +17,7 @@ from training.masks import stages
 from training.masks.losses import domain_loss, radius_loss
 from training.masks.model import UNLABELLED
 from training.masks.radius_trainer import RadiusTrainer, build_calibrator
+from training.masks.scenes import BLURRED_RADII
 from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask, RadiusDrawer
 
@@ -113,6 +114,10 @@ def test_the_calibrator_sees_one_pixel(rng):
     calibrator = build_calibrator()
     logits = np.asarray(calibrator(shares))
     np.testing.assert_allclose(np.asarray(calibrator(shares[:, 2:3, 3:4])), logits[:, 2:3, 3:4], atol=1e-6)
+
+
+def test_the_largest_radius_is_that_of_the_scenes():
+    assert BLURRED_RADII[1] == LARGEST_RADIUS
 
 
 def test_a_batch_is_scenes_with_radii_and_photographs_with_masks():
@@ -221,10 +226,15 @@ def test_a_command_trains_and_writes_a_preset_that_the_estimator_loads(run, tmp_
         ("dmenet", "seen_side = 320", "seen_side must be 0 for dmenet, which answers with a radius. Got: 320."),
         ("dmenet", "iou_weight = 1.0", "iou_weight must be 0.0 for dmenet, which answers with a radius. Got: 1.0."),
         ("msdu", "sharpness_weight = 0.1", "sharpness_weight must be 0.0 for msdu, which answers with a mask."),
+        (
+            "dmenet",
+            "sharpness_weight = 0.1\nphoto_share = 0.0",
+            "photo_share must give each batch of 2 photographs and scenes for dmenet. Got: 0.0",
+        ),
         ("dmenet", "sharpness_weight = 0.1", "dataset must be mixed for dmenet with these weights. Got: synthetic."),
     ],
 )
 def test_settings_without_use_are_refused(run, network, text, complaint):
-    result = run(network, text)
+    result = run(network, text, "mixed" if "photo_share" in text else "synthetic")
     assert result.exit_code == 2
     assert complaint in " ".join(result.output.replace("│", " ").split())
