@@ -123,8 +123,8 @@ def _solve(
 ) -> NDArray[np.float64]:
     """Solution of (L + diag(weight)) d = right, in the order of the pixels."""
     with explain_missing_pymatting():
-        from pymatting.preconditioner.ichol import ichol  # type: ignore[import-untyped]  # has no types
-        from pymatting.solver.cg import cg  # type: ignore[import-untyped]  # same
+        from pymatting.preconditioner.ichol import ichol
+        from pymatting.solver.cg import cg
     if not right.any():  # all known values are the smallest one
         return np.zeros(len(right))
     matrix: Any = build_laplacian() + sparse.diags(weight)
@@ -137,7 +137,7 @@ def _solve(
 def _build_matting_laplacian(guide: NDArray[np.float32], epsilon: float) -> Any:
     """Matting Laplacian of windows of 3×3 px."""
     with explain_missing_pymatting():
-        from pymatting.laplacian.cf_laplacian import cf_laplacian  # type: ignore[import-untyped]  # has no types
+        from pymatting.laplacian.cf_laplacian import cf_laplacian
     return cf_laplacian(guide @ _COLOUR_AXES.T, epsilon=epsilon)
 
 

@@ -55,7 +55,7 @@ class ContextTask(Task[ContextBatch]):
         """See `Task`."""
         return list_variables(self._network.model)
 
-    def draw(self, step: int, rng: np.random.Generator) -> ContextBatch:  # noqa: ARG002 - all steps are alike
+    def draw(self, _step: int, rng: np.random.Generator, /) -> ContextBatch:
         """See `Task`."""
         drawn = self._points.select(rng.integers(len(self._points.radius), size=self.settings.batch))
         return drawn.values, np.stack([drawn.radius, drawn.truth, drawn.label], axis=1).astype(np.float32)

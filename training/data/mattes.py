@@ -38,7 +38,7 @@ def _list_pictures(folder: Path, end: str) -> list[Path]:
 
 def _estimate_colours(cutout: Cutout) -> Cutout:
     """Reduce an object with a soft matte; show the object alone."""
-    from pymatting import estimate_foreground_ml  # type: ignore[import-untyped]  # of the extra `evaluation`
+    from pymatting import estimate_foreground_ml
 
     picture, matte = (shrink(each, MATTE_REDUCTION) for each in (cutout.picture, cutout.mask))
     colours = estimate_foreground_ml(picture / 255, matte / 255)

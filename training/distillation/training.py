@@ -60,7 +60,7 @@ class StudentTask(Task[WindowBatch]):
         """See `Task`."""
         return self._clock.progress
 
-    def draw(self, step: int, rng: np.random.Generator) -> WindowBatch:  # noqa: ARG002 - all steps are alike
+    def draw(self, _step: int, rng: np.random.Generator, /) -> WindowBatch:
         """See `Task`."""
         return self._sampler.draw_batch(self.settings.windows, self.settings.squares, rng=rng)
 

@@ -79,7 +79,7 @@ class EdgeTask(Task[PointBatch]):
         """See `Task`."""
         return self._clock.progress
 
-    def draw(self, step: int, rng: np.random.Generator) -> PointBatch:  # noqa: ARG002 - all steps are alike
+    def draw(self, _step: int, rng: np.random.Generator, /) -> PointBatch:
         """See `Task`."""
         settings = self.settings
         return self._sampler.draw_batch(settings.crops, settings.points, rng=rng, balance=BALANCE[settings.head])

@@ -32,7 +32,7 @@ class MaskDrawer:
     sampler: MaskSampler
     photos: PhotoSampler | None
 
-    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:
+    def draw(self, step: int, rng: np.random.Generator, /) -> MaskBatch:
         """See `Task`."""
         settings = self.settings
         without = settings.batch // 2 if 0 < settings.unlabelled_from < step else 0
@@ -55,7 +55,7 @@ class SelfGeneratedDrawer:
     sampler: WholeSampler
     photos: PhotoSampler | None
 
-    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:  # noqa: ARG002 - all steps are alike
+    def draw(self, _step: int, rng: np.random.Generator, /) -> MaskBatch:
         """See `Task`."""
         count = self.settings.batch
         partly = self.photos.draw_photos(count, rng) if self.photos else self.sampler.draw_batch(count, rng)[0]
@@ -71,7 +71,7 @@ class RadiusDrawer:
     scenes: RadiusSampler
     photographs: PhotographSampler | None
 
-    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:  # noqa: ARG002 - all steps are alike
+    def draw(self, _step: int, rng: np.random.Generator, /) -> MaskBatch:
         """See `Task`."""
         count = round(self.settings.batch * self.settings.photo_share) if self.photographs else 0
         images, radii = self.scenes.draw_radii(self.settings.batch - count, rng)
@@ -145,7 +145,7 @@ class MaskTask(Task[MaskBatch]):
         """See `Task`."""
         return self._clock.progress
 
-    def draw(self, step: int, rng: np.random.Generator) -> MaskBatch:
+    def draw(self, step: int, rng: np.random.Generator, /) -> MaskBatch:
         """See `Task`."""
         return self._drawer.draw(step, rng)
 

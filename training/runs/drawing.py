@@ -26,7 +26,7 @@ _kept: list[Any] = []
 class Drawer(Protocol[Batch_co]):
     """Draws the batch of a step, which depends on nothing but the step and its generator."""
 
-    def draw(self, step: int, rng: np.random.Generator) -> Batch_co:
+    def draw(self, step: int, rng: np.random.Generator, /) -> Batch_co:
         """See `Task.draw`."""
 
 

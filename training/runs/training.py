@@ -46,7 +46,7 @@ class Task(ABC, Generic[Batch]):
         """All variables that a checkpoint must hold."""
 
     @abstractmethod
-    def draw(self, step: int, rng: np.random.Generator) -> Batch:
+    def draw(self, step: int, rng: np.random.Generator, /) -> Batch:
         """Batch of a step, which depends on nothing but the step and its generator; called in another thread."""
 
     @property
