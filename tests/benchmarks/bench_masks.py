@@ -14,7 +14,7 @@ from defocus_edge.networks.segmentation.registry import (
     build_segmentation_network,
 )
 from tests.benchmarks.measuring import measure_medians, print_table
-from tests.benchmarks.multiply_adds import count_multiply_adds
+from training.evaluation.costs import count_multiply_adds
 
 #: What the papers resize pictures to.
 SMALL = 320

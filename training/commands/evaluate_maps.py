@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from defocus_edge.choices import DEFAULT_PRESET
-from training.commands.options import Authors, Figures, OutTables
+from training.commands.options import Authors, Costs, Figures, OutTables
 from training.commands.scoring import load_methods, print_table, refuse_faults, render_scenes, watch_progress
 from training.commands.tools import hide_columns, make_folder, split_words
 
@@ -58,6 +58,7 @@ def evaluate_maps(
         typer.Option(help="Unit of true maps of rtf and folder: disk radius, Gaussian's sigma, or level number."),
     ] = Unit.PX,
     figures: Figures = None,
+    costs: Costs = False,
     out: OutTables = None,
 ) -> None:
     """Score blur maps against true ones and print the table (Markdown).
@@ -65,10 +66,11 @@ def evaluate_maps(
     Errors are means over pictures ± standard deviation. Relative errors compare maps divided by their own maxima, or
     both by the largest true radius of the picture.
     """
+    from training.evaluation.costs import COSTS, add_costs
     from training.evaluation.map_methods import TRUE_POINTS
     from training.evaluation.maps import ERRORS, SECONDS, format_spreads, score_maps, summarize_maps, write_map_report
 
-    hidden = hide_columns(figures, [*ERRORS, SECONDS])
+    hidden = hide_columns(figures, [*ERRORS, SECONDS, *(COSTS if costs else ())])
     words = split_words(methods)
     if TRUE_POINTS in words and dataset is not MapDataset.SCENES:
         msg = (
@@ -81,7 +83,9 @@ def evaluate_maps(
     scenes, count = _open_scenes(dataset, root, truth_unit)
     with watch_progress(scenes, "pictures", count=count) as (watched, say):
         scores = score_maps(watched, loaded, say=say)
-    print_table(format_spreads(summarize_maps(scores)), hidden=hidden)
+    rows = format_spreads(summarize_maps(scores))
+    presets = {method.name: method.preset for method in loaded}
+    print_table(add_costs(rows, presets, column="method") if costs else rows, hidden=hidden)
     if out is not None:
         write_map_report(out, scores)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from training.commands.options import DetectorMethods, Figures
+from training.commands.options import Costs, DetectorMethods, Figures
 from training.commands.scoring import load_mask_methods, print_table, refuse_faults, watch_progress
 from training.commands.tools import hide_columns, make_folder
 
@@ -62,12 +62,14 @@ def evaluate_masks(
     reliability: Annotated[
         bool, typer.Option("--reliability", help="How often pixels are blurred for each probability, instead.")
     ] = False,
+    costs: Costs = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for CSV files and the PR, Fβ and ROC plots.", show_default=False)
     ] = None,
 ) -> None:
     """Score methods against masks and print the table (Markdown); the positive class is blurred."""
     from defocus_edge.metrics import MaskProtocol
+    from training.evaluation.costs import COSTS, add_costs
     from training.evaluation.masks import (
         FIGURES,
         SECONDS,
@@ -79,7 +81,7 @@ def evaluate_masks(
 
     with refuse_faults(ValueError):
         protocol = MaskProtocol(cast("Any", aggregation), size)
-    hidden = hide_columns(figures, [*FIGURES, SECONDS])
+    hidden = hide_columns(figures, [*FIGURES, SECONDS, *(COSTS if costs else ())])
     if out is not None:
         make_folder(out)
     loaded = load_mask_methods(methods)
@@ -92,7 +94,9 @@ def evaluate_masks(
     if reliability:
         print_table(tabulate_reliability(scores))
     else:
-        print_table(tabulate_masks(scores, protocol), hidden=hidden)
+        rows = tabulate_masks(scores, protocol)
+        presets = {name: method.preset for name, method in loaded.items()}
+        print_table(add_costs(rows, presets, column="detector") if costs else rows, hidden=hidden)
     if out is not None:
         write_report(out, scores, protocol)
 

@@ -26,5 +26,12 @@ DetectorMethods = Annotated[
 Figures = Annotated[
     str | None, typer.Option(help="Columns of the table, with commas; all unless given.", show_default=False)
 ]
+Costs = Annotated[
+    bool,
+    typer.Option(
+        "--costs",
+        help="Also what each preset costs: parameters, multiply-adds of a picture of 320×320 px, minutes of training.",
+    ),
+]
 OutScores = Annotated[Path | None, typer.Option(help="JSON file for the score of each picture.")]
 OutTables = Annotated[Path | None, typer.Option(help="Folder for CSV files.", show_default=False)]

@@ -37,6 +37,8 @@ class MapMethod:
     measure: Callable[[DevelopmentScene], NDArray[np.float32] | BlurEstimate]
     #: Unit of the map: disk radius in px, or a blurriness of 0 to 1 that compares parts of one picture only.
     unit: Unit = "px"
+    #: Name or folder of its networks, if it has any.
+    preset: str | None = None
 
 
 def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None) -> list[MapMethod]:
@@ -68,11 +70,13 @@ def load_map_methods(words: Sequence[str], *, authors: str | Path | None = None)
             baseline = BASELINES[word]
             methods.append(MapMethod(word, partial(_run_baseline, baseline), baseline.unit))
         elif read_config(find_preset(word) / CONFIG_FILE)["network"] in NETWORK_NAMES:
-            methods.append(MapMethod(Path(word).name, partial(_run_network, RadiusEstimator(word))))
+            network = RadiusEstimator(word)
+            methods.append(MapMethod(Path(word).name, partial(_run_network, network), preset=word))
         else:
-            methods.append(_wrap_estimator(Path(word).name, BlurEstimator(word)))
+            methods.append(MapMethod(Path(word).name, partial(_run_estimator, BlurEstimator(word)), preset=word))
     if authors is not None:
-        methods.append(_wrap_estimator(AUTHORS, BlurEstimator.from_authors_weights(authors)))
+        authors_own = BlurEstimator.from_authors_weights(authors)
+        methods.append(MapMethod(AUTHORS, partial(_run_estimator, authors_own)))
     names = [method.name for method in methods]
     if not names or len(set(names)) < len(names):
         msg = f"methods must be at least one, each once. Got: {', '.join(names) or 'none'}."
@@ -90,6 +94,6 @@ def _run_network(estimator: RadiusEstimator, scene: DevelopmentScene) -> NDArray
     return estimator.estimate(scene.image)
 
 
-def _wrap_estimator(name: str, estimator: BlurEstimator) -> MapMethod:
-    """Method that estimates the map with networks."""
-    return MapMethod(name, lambda scene: estimator.estimate(scene.image))
+def _run_estimator(estimator: BlurEstimator, scene: DevelopmentScene) -> BlurEstimate:
+    """Map of the picture of a scene."""
+    return estimator.estimate(scene.image)

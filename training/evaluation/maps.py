@@ -35,7 +35,7 @@ ERRORS = {
     "relative MAE (own maximum)": "own_error",
     "relative MAE (common maximum)": "common_error",
 }
-SECONDS = "s/picture"
+SECONDS = "s/MP"
 #: End of the name of the column with the standard deviation of an error.
 SPREAD = " std"
 
@@ -54,7 +54,7 @@ class MapScore:
     own_error: float = NAN
     #: Mean absolute error divided by the largest true radius of the picture; NaN for a method that gives a score.
     common_error: float = NAN
-    #: Time in seconds that the method took.
+    #: Time in seconds that the method took for each megapixel.
     seconds: float = NAN
 
 
@@ -77,7 +77,7 @@ def _score_map(scene: DevelopmentScene, method: MapMethod, say: Callable[[str], 
     except NoEdgesError as error:
         say(f"{scene.name}, {method.name}: {error}")
         return MapScore(method.name, scene.family, scene.name)
-    seconds = time.perf_counter() - start
+    seconds = (time.perf_counter() - start) / (scene.radius.size / 1e6)
     if estimate.shape != scene.radius.shape or not np.isfinite(estimate).all():
         msg = f"The map of {method.name!r} for {scene.name!r} must be finite with shape {scene.radius.shape}."
         raise ValueError(f"{msg} Got: shape {estimate.shape}.")

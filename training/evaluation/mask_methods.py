@@ -24,15 +24,17 @@ Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class MaskMethod:
-    """A method that finds blurred pixels, and its own threshold of the probability."""
+    """A method that finds blurred pixels, its own threshold of the probability, and its preset if it has one."""
 
     detect: Detector
     threshold: float = DEFAULT_THRESHOLD
+    preset: str | None = None
 
 
 def wrap_detector(detector: BlurDetector) -> MaskMethod:
     """A method of `detect_blur`."""
-    return MaskMethod(partial(_answer, lambda image: detector.detect(image).probability), detector.threshold)
+    measure = partial(_answer, lambda image: detector.detect(image).probability)
+    return MaskMethod(measure, detector.threshold, detector.preset)
 
 
 def wrap_baseline(baseline: Baseline) -> MaskMethod:

@@ -48,7 +48,7 @@ FIGURES = (
     "max Fβ of mean PR",
     "best α",
 )
-SECONDS = "s/picture"
+SECONDS = "s/MP"
 #: Further files of `write_report`: the curves and their plots.
 CURVES_FILE = "curves.csv"
 PLOT_FILES = ("precision_recall.png", "f_beta.png", "roc.png")
@@ -64,7 +64,7 @@ _PICTURE_FIGURES = ("mean-of-max Fβ", "adaptive Fβ", "MAE", "AUC", "AUFβ", "I
 
 @dataclass(frozen=True, eq=False)
 class MaskScore:
-    """Curves of one detector on one picture, and the seconds that the detector took."""
+    """Curves of one detector on one picture, and the seconds that the detector took for each megapixel."""
 
     detector: str
     picture: str
@@ -126,8 +126,8 @@ def resize_scene(scene: MaskScene, size: str) -> MaskScene:
 def tabulate_masks(scores: Sequence[MaskScore], protocol: MaskProtocol) -> list[Row]:
     """Make one row for each detector, in order of appearance.
 
-    Each row has ``detector``, ``protocol``, ``pictures``, the `FIGURES` and ``s/picture``, the median time, since the
-    first picture may compile.
+    Each row has ``detector``, ``protocol``, ``pictures``, the `FIGURES` and ``s/MP``, the median time, since the first
+    picture may compile.
     """
     rows: list[Row] = []
     for (name,), own in group_by(scores, "detector").items():
@@ -227,7 +227,7 @@ def _score_method(scene: MaskScene, name: str, method: MaskMethod) -> MaskScore:
     """Run one method on one scene and compare its map with the mask."""
     start = time.perf_counter()
     probability = method.detect(scene.image)
-    seconds = time.perf_counter() - start
+    seconds = (time.perf_counter() - start) / (scene.mask.size / 1e6)
     try:
         return MaskScore(name, scene.name, seconds, measure_mask(probability, scene.mask, threshold=method.threshold))
     except ValueError as error:

@@ -59,7 +59,7 @@ def test_scenes_have_a_row_for_each_method_in_order(small_preset):
         "MAE (px)",
         "relative MAE (own maximum)",
         "relative MAE (common maximum)",
-        "s/picture",
+        "s/MP",
     ]
     assert [row[1] for row in (lbp, true, own)] == ["lbp", "true", "small"]
     assert lbp[3] == lbp[5] == "–"
@@ -82,6 +82,18 @@ def test_folder_is_scored_and_files_are_written(folder, small_preset, tmp_path):
     assert [row["picture"] for row in rows] == ["a", "b"]
     mean = np.mean([float(row["MAE (px)"]) for row in rows])
     assert row[3].split()[0] == f"{mean:.3f}"
+
+
+def test_costs_follow_the_errors(folder, small_preset):
+    methods = f"karaali-jung,{small_preset}"
+    result = run(
+        "--root", folder, "--dataset", "folder", "--methods", methods, "--costs", "--figures", "parameters (10⁶)"
+    )
+    assert result.exit_code == 0, result.output
+    header, baseline, own = read_table(result.stdout)
+    assert header == ["family", "method", "pictures", "parameters (10⁶)"]
+    assert baseline[3] == "–"
+    assert float(own[3]) > 0
 
 
 def test_unit_of_the_truth_scales_the_error(folder, small_preset):

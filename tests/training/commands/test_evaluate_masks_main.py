@@ -48,6 +48,17 @@ def test_the_table_shows_the_figures_that_are_asked_for(root, segmentation_prese
     assert "AUFβ" in (root / "report" / "summary.csv").read_text(encoding="utf-8")  # files have all
 
 
+def test_costs_are_columns_that_can_be_chosen(root, segmentation_presets):
+    methods = f"lbp,msdu={segmentation_presets / 'msdu'}"
+    result = run(root, "--methods", methods, "--costs", "--figures", "MAE,parameters (10⁶),training (min)")
+    assert result.exit_code == 0, result.output
+    assert "| detector | protocol | pictures | MAE | parameters (10⁶) | training (min) |\n" in result.output
+    lbp, msdu = (line.split(" | ") for line in result.output.splitlines() if line.startswith(("| lbp", "| msdu")))
+    assert lbp[-2:] == ["–", "– |"]
+    assert float(msdu[-2]) > 0
+    assert msdu[-1] == "– |"  # these weights are random
+
+
 def test_baselines_and_reliability(root):
     result = run(root, "--methods", "lbp", "--reliability")
     assert result.exit_code == 0, result.output

@@ -6,8 +6,8 @@ import pytest
 
 from defocus_edge.networks.segmentation.architectures.btbnet import BtbnetConfig, build_btbnet
 from defocus_edge.networks.segmentation.blocks import VGG16_NAMES, BilinearResizing
-from tests.benchmarks.multiply_adds import count_multiply_adds
 from tests.defocus_edge.networks.segmentation.test_blocks import upsample_slowly
+from training.evaluation.costs import count_multiply_adds
 
 SCALES = (10, 8, 6)
 CONVS = [f"recurrent_conv{number}" for number in (1, 2, 3)] + ["recurrent_score"]
