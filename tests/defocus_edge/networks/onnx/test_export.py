@@ -18,6 +18,7 @@ from defocus_edge.networks.edge.architecture import EdgeNetworksConfig
 from defocus_edge.networks.edge.dense import DenseEvaluator
 from defocus_edge.networks.edge.keras_engine import KerasEngine
 from defocus_edge.networks.edge.networks import build_edge_networks
+from defocus_edge.networks.onnx import export
 from defocus_edge.networks.onnx.export import export_onnx
 from defocus_edge.networks.onnx.graph import OPSET, GraphBuilder
 from defocus_edge.networks.onnx.layers import add_layer
@@ -27,7 +28,6 @@ from defocus_edge.networks.presets import (
     load_edge_networks,
     load_segmentation_preset,
     save_edge_preset,
-    save_segmentation_preset,
 )
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
@@ -183,14 +183,15 @@ def fill_model(model, rng):
 
 
 @pytest.mark.parametrize("name", SEGMENTATION_NETWORKS)
-def test_segmentation_networks(rng, tmp_path, name):
+def test_segmentation_networks(rng, tmp_path, monkeypatch, name):
+    """Each architecture, built once: whole presets follow."""
     config = SEGMENTATION_NETWORKS[name].config_class(width=1 / 16)  # without the normalization that all presets have
     model = build_segmentation_network(name, config)
     fill_model(model, rng)
     is_mask = SEGMENTATION_NETWORKS[name].answer == "mask"
     preset = SegmentationPreset(name, config, model, 0.4 if is_mask else None)
-    folder = save_segmentation_preset(preset, tmp_path / "preset", {}, half=False)
-    export_onnx(folder, tmp_path / "x.onnx")
+    monkeypatch.setattr(export, "load_segmentation_preset", lambda _: preset)
+    export_onnx("lite-v2", tmp_path / "x.onnx")
     told = {} if is_mask else {"output": "radius", "scale": LARGEST_RADIUS}
     compare_maps(tmp_path / "x.onnx", model, rng, [(1, 32, 64), (2, 96, 32)], **told)
 
