@@ -44,7 +44,7 @@ from defocus_edge.networks.segmentation.architectures.didanet import apply_plain
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig, apply_input_scaling
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
 from training.masks.model import JudgedModel, NetworkTrainer, make_optimizer, use_precision
-from training.masks.radius_trainer import score_radii
+from training.masks.radius_trainer import measure_radii
 from training.masks.samplers import InFocusSampler
 from training.masks.settings import MaskTrainingSettings
 
@@ -166,4 +166,4 @@ class DeblurringTrainer(NetworkTrainer):
 
     def score(self, images: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str, float]:
         """Mean absolute error in px; `truth` is (B, S, S) radii in px."""
-        return score_radii(self.predict(images), truth)
+        return measure_radii(self.predict(images), truth)
