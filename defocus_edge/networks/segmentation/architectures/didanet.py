@@ -17,6 +17,9 @@ from defocus_edge.networks.segmentation.network import SegmentationNetwork
 
 #: Filters of all convolutions but the last one, and number of residual blocks.
 FILTERS, BLOCKS = 64, 4
+#: Standard deviation of the weights of the last layer at first. Blocks add to each other, and larger weights would make
+#: logits with which a sigmoid has hardly any gradient. Ours.
+FIRST_DEVIATION = 1e-3
 #: Height and width of a picture must be multiples of it.
 STRIDE = 1
 #: Number of supervised score maps.
@@ -47,7 +50,8 @@ def build_didanet(config: SegmentationConfig | None = None) -> keras.Model:
     Of the paper we have the abstract. Layers and numbers of filters are those of the authors' code,
     https://github.com/xytmhy/DID-ANet-Defocus-Deblurring. These are our changes:
 
-    - The map is the sigmoid of the last layer. That layer is the map itself in the code, and may leave [0, 1].
+    - The map is the sigmoid of the last layer, whose weights are small at first. That layer is the map itself in the
+      code, and may leave [0, 1].
     - Pictures are centred and multiplied by 4; the code has RGB in [0, 1] as it is.
     - Batch normalization, if the config asks for it, follows both convolutions of each block. The code has that branch,
       and never takes it.
@@ -63,7 +67,8 @@ def build_didanet(config: SegmentationConfig | None = None) -> keras.Model:
     for number in range(1, BLOCKS + 1):
         tensor = apply_residual_block(tensor, FILTERS, config, f"block{number}")
     tensor = apply_plain_conv(tensor, FILTERS, config, "last_conv")
-    logits = layers.Conv2D(SCORE_MAPS, 3, padding="same", name=SCORE_LAYER)(tensor)
+    small = keras.initializers.RandomNormal(stddev=FIRST_DEVIATION)
+    logits = layers.Conv2D(SCORE_MAPS, 3, padding="same", kernel_initializer=small, name=SCORE_LAYER)(tensor)
     return keras.Model(image, apply_logits_output(logits), name="didanet")
 
 

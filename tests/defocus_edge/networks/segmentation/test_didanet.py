@@ -29,6 +29,15 @@ def test_filters_are_those_of_the_authors():
     assert convs[-1].name == SCORE_LAYER
 
 
+@pytest.mark.parametrize("normalization", ["none", "batch"])
+def test_the_map_begins_in_the_middle(rng, normalization):
+    """Where a sigmoid has its largest gradient, though the sums of all blocks are large."""
+    keras.utils.set_random_seed(0)
+    net = build_didanet(SegmentationConfig(normalization=normalization))
+    logits = np.asarray(net(rng.random((1, 24, 24, 3), dtype=np.float32), training=True))
+    assert 0 < np.abs(logits).max() < 2
+
+
 def test_only_blocks_have_a_relu():
     net = build_didanet(TINY)
     names = [layer.name for layer in net.layers if isinstance(layer, keras.layers.ReLU)]
