@@ -6,6 +6,7 @@ Scenes are those of `synth.scenes`: linear light and the true radius of each pix
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TypeVar
 
@@ -39,6 +40,19 @@ _TRIES = 6
 BLACK_SHARE = 0.4
 # Depth beyond these percentiles is taken as noise and blurred like them. Chosen by hand.
 _DEPTH_PERCENTILES = (1, 99)
+
+
+@dataclass(frozen=True)
+class FocusedScene(Scene):
+    """A scene, and what it is with all radii 0.
+
+    Attributes
+    ----------
+    sharp : (H, W, 3) ndarray of float32
+        Linear light of the same surfaces, all of them in focus.
+    """
+
+    sharp: NDArray[np.float32]
 
 
 class PartCutter:
@@ -135,7 +149,7 @@ class PartCutter:
 
 def compose_shape(
     cutter: PartCutter, shape: Shape, *, sharp: float, blurred: float, blurred_is_near: bool, rng: np.random.Generator
-) -> Scene:
+) -> FocusedScene:
     """Two pictures on the sides of a hand-drawn outline, with the radii `sharp` and `blurred` in px."""
     matte = cutter.cut_shape(shape, rng)
     focused, other = (cutter.cut_light(shape, rng, radius=radius) for radius in (sharp, blurred))
@@ -144,17 +158,21 @@ def compose_shape(
         layers = [Layer(focused, whole, sharp), Layer(other, matte, blurred)]
     else:
         layers = [Layer(other, whole, blurred), Layer(focused, 1 - matte, sharp)]
-    return render_layers(layers, blur=blur_with_disk_fast)
+    return _lay(layers)
 
 
-def compose_person(cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator) -> Scene:
+def compose_person(
+    cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator
+) -> FocusedScene:
     """A person in front of another picture, with the radii `near` and `far` in px."""
     light, matte = cutter.cut_person(shape, rng)
     background = Layer(cutter.cut_light(shape, rng, radius=far), np.ones_like(matte), far)
-    return render_layers([background, Layer(light, matte, near)], blur=blur_with_disk_fast)
+    return _lay([background, Layer(light, matte, near)])
 
 
-def compose_backdrop(cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator) -> Scene:
+def compose_backdrop(
+    cutter: PartCutter, shape: Shape, *, near: float, far: float, rng: np.random.Generator
+) -> FocusedScene:
     """A person in front of a plain background, such as a wall, the sky or the dark of a studio.
 
     The background goes evenly from one colour to another; black is among them. It has no detail that would tell its
@@ -167,17 +185,18 @@ def compose_backdrop(cutter: PartCutter, shape: Shape, *, near: float, far: floa
     along = np.clip(0.5 + np.cos(angle) * (cols - 0.5) + np.sin(angle) * (rows - 0.5), 0, 1)[..., None]
     background = (ends[0] * (1 - along) + ends[1] * along).astype(np.float32)
     layers = [Layer(background, np.ones_like(matte), far), Layer(light, matte, near)]
-    return render_layers(layers, blur=blur_with_disk_fast)
+    return _lay(layers)
 
 
-def compose_uniform(cutter: PartCutter, shape: Shape, *, radius: float, rng: np.random.Generator) -> Scene:
+def compose_uniform(cutter: PartCutter, shape: Shape, *, radius: float, rng: np.random.Generator) -> FocusedScene:
     """One picture, all of it with the same `radius` in px."""
-    return render_uniform(cutter.cut_light(shape, rng, radius=radius), radius, blur=blur_with_disk_fast)
+    light = cutter.cut_light(shape, rng, radius=radius)
+    return _add_sharp(render_uniform(light, radius, blur=blur_with_disk_fast), light)
 
 
 def compose_plane(
     cutter: PartCutter, shape: Shape, *, focus: float, angle: float, largest: float, rng: np.random.Generator
-) -> Scene:
+) -> FocusedScene:
     """A tilted plane, such as the ground.
 
     The inverse depth of a plane, and so the signed radius, is linear in the picture's rows and columns. `angle` is in
@@ -193,7 +212,7 @@ def compose_plane(
 
 def compose_slope(
     cutter: PartCutter, shape: Shape, *, sharp: float, blurred: float, slope: float, rng: np.random.Generator
-) -> Scene:
+) -> FocusedScene:
     """One picture whose blur grows with the distance from a hand-drawn outline, by `slope` px per px."""
     is_blurred = (cutter.cut_shape(shape, rng) >= 0.5).astype(np.uint8)
     distance = cv2.distanceTransform(is_blurred, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -201,16 +220,33 @@ def compose_slope(
     return _render_steps(cutter.cut_light(shape, rng, radius=0), np.asarray(radius, dtype=np.float32))
 
 
-def compose_depth(light: NDArray[np.float32], disparity: NDArray[np.float32], *, focus: float, largest: float) -> Scene:
+def compose_depth(
+    light: NDArray[np.float32], disparity: NDArray[np.float32], *, focus: float, largest: float
+) -> FocusedScene:
     """A picture with disparity through a thin lens: `focus` is a share of the range, `largest` a radius in px."""
     low, high = (float(end) for end in np.percentile(disparity, _DEPTH_PERCENTILES))
     at = low + focus * (high - low)
     signed = lens_radius(disparity, at, largest, reach=max(high - at, at - low))
-    return render_depth(light, _round_radius(np.clip(signed, -largest, largest)), blur=blur_with_disk_fast)
+    signed = _round_radius(np.clip(signed, -largest, largest))
+    return _add_sharp(render_depth(light, signed, blur=blur_with_disk_fast), light)
 
 
-def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Scene:
-    return render_gradual(light, _round_radius(radius), blur=blur_with_disk_fast)
+def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> FocusedScene:
+    return _add_sharp(render_gradual(light, _round_radius(radius), blur=blur_with_disk_fast), light)
+
+
+def _lay(layers: Sequence[Layer]) -> FocusedScene:
+    """Lay layers over each other, the farthest first, as they are and in focus."""
+    sharp = layers[0].light
+    for layer in layers[1:]:
+        matte = layer.matte[..., None]
+        sharp = layer.light * matte + (1 - matte) * sharp
+    return _add_sharp(render_layers(layers, blur=blur_with_disk_fast), sharp)
+
+
+def _add_sharp(scene: Scene, sharp: NDArray[np.float32]) -> FocusedScene:
+    """A scene with its light in focus."""
+    return FocusedScene(scene.light, scene.radius, scene.depth_edges, scene.near_radius, sharp)
 
 
 def _round_radius(radius: NDArray[np.float32]) -> NDArray[np.float32]:

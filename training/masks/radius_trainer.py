@@ -174,4 +174,9 @@ class RadiusTrainer(NetworkTrainer):
 
     def score(self, images: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str, float]:
         """Mean absolute error in px; `truth` is (B, S, S) radii in px."""
-        return {"error, px": round(float(np.abs(LARGEST_RADIUS * self.predict(images) - truth).mean()), 4)}
+        return measure_radii(self.predict(images), truth)
+
+
+def measure_radii(shares: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str, float]:
+    """Mean absolute error in px of shares of the largest radius; `truth` is radii in px."""
+    return {"error, px": round(float(np.abs(LARGEST_RADIUS * shares - truth).mean()), 4)}

@@ -42,6 +42,16 @@ class RadiusSampler(MaskSampler, Protocol):
 
 
 @runtime_checkable
+class InFocusSampler(RadiusSampler, Protocol):
+    """Also draws these scenes without blur."""
+
+    def draw_in_focus(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Draw pictures and radii as `draw_radii` does, and the same pictures with all radii 0."""
+
+
+@runtime_checkable
 class PhotographSampler(MaskSampler, Protocol):
     """Also draws photographs with masks alone."""
 
@@ -153,6 +163,12 @@ class MixedSampler:
     def draw_radii(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `RadiusSampler`."""
         return self._scenes.draw_radii(count, rng)
+
+    def draw_in_focus(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """See `InFocusSampler`."""
+        return self._scenes.draw_in_focus(count, rng)
 
     def draw_photographs(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """See `PhotographSampler`."""

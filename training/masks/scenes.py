@@ -18,6 +18,7 @@ from training.data.mask_datasets import MaskPair, read_pair
 from training.data.photographs import draw_sensor, find_light, photograph
 from training.data.sources import DepthPicture, Sources, load_sources
 from training.masks.parts import (
+    FocusedScene,
     PartCutter,
     Shape,
     compose_backdrop,
@@ -125,7 +126,7 @@ class MaskSceneSampler:
         self._names = [name for name in MIXED_FAMILIES if name in families]
         shares = np.array([families[name] for name in self._names])
         self._shares = shares / shares.sum()
-        self._draw: dict[str, Callable[[np.random.Generator], Scene]] = {
+        self._draw: dict[str, Callable[[np.random.Generator], FocusedScene]] = {
             "shape": self._draw_shape,
             "person": self._draw_person,
             "gradual": self._draw_gradual,
@@ -146,10 +147,19 @@ class MaskSceneSampler:
 
     def _draw_picture(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw a picture and the radius of each of its pixels in px."""
+        light, radius, _ = self._draw_light(rng)
+        return photograph(light, draw_sensor(rng), rng=rng), radius
+
+    def _draw_light(
+        self, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Draw light, the radius of each pixel in px, and the light with all radii 0."""
         scene = self._draw[str(rng.choice(self._names, p=self._shares))](rng)
         quarters = int(rng.integers(4))  # the parts are mirrored already
-        light, radius = (np.ascontiguousarray(np.rot90(one, quarters)) for one in (scene.light, scene.radius))
-        return photograph(light, draw_sensor(rng), rng=rng), radius
+        light, radius, sharp = (
+            np.ascontiguousarray(np.rot90(one, quarters)) for one in (scene.light, scene.radius, scene.sharp)
+        )
+        return light, radius, sharp
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Pictures (count, side, side, 3) and masks (count, side, side), as `draw_sample` draws them in turn."""
@@ -164,6 +174,22 @@ class MaskSceneSampler:
         pairs = [self._draw_picture(rng) for _ in range(count)]
         return np.stack([picture for picture, _ in pairs]), np.stack([radius for _, radius in pairs])
 
+    def draw_in_focus(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Draw pictures and radii as `draw_radii` does, and the same pictures with all radii 0.
+
+        The picture in focus has the exposure and the colours of the other one, but neither noise nor JPEG, which the
+        blurred picture does not tell. It is as sharp as its source, and a few sources have a soft background.
+        """
+        images, radii, sharps = [], [], []
+        for _ in range(count):
+            light, radius, sharp = self._draw_light(rng)
+            images.append(photograph(light, draw_sensor(rng), rng=rng))
+            radii.append(radius)
+            sharps.append(photograph(sharp, Sensor(), rng=rng))
+        return np.stack(images), np.stack(radii), np.stack(sharps)
+
     def draw_wholes(self, count: int, rng: np.random.Generator, *, blurred: bool) -> NDArray[np.float32]:
         """Draw pictures (count, side, side, 3) that are blurred all over, or in focus all over."""
         pictures = []
@@ -172,21 +198,21 @@ class MaskSceneSampler:
             pictures.append(photograph(scene.light, draw_sensor(rng), rng=rng))
         return np.stack(pictures)
 
-    def _draw_shape(self, rng: np.random.Generator) -> Scene:
+    def _draw_shape(self, rng: np.random.Generator) -> FocusedScene:
         sharp, blurred = _draw_sides(rng)
         is_near = bool(rng.random() < NEAR_SHARE)
         return compose_shape(self._cutter, self._shape, sharp=sharp, blurred=blurred, blurred_is_near=is_near, rng=rng)
 
-    def _draw_person(self, rng: np.random.Generator) -> Scene:
+    def _draw_person(self, rng: np.random.Generator) -> FocusedScene:
         sides = _draw_sides(rng)
         near, far = sides if rng.random() < PERSON_FOCUS_SHARE else sides[::-1]
         return compose_person(self._cutter, self._shape, near=near, far=far, rng=rng)
 
-    def _draw_backdrop(self, rng: np.random.Generator) -> Scene:
+    def _draw_backdrop(self, rng: np.random.Generator) -> FocusedScene:
         near = _draw_sharp(rng) if rng.random() < PERSON_FOCUS_SHARE else draw_blurred(rng)
         return compose_backdrop(self._cutter, self._shape, near=near, far=draw_blurred(rng), rng=rng)
 
-    def _draw_gradual(self, rng: np.random.Generator) -> Scene:
+    def _draw_gradual(self, rng: np.random.Generator) -> FocusedScene:
         largest = draw_blurred(rng)
         if rng.random() < 0.5:
             focus, angle = float(rng.uniform(*PLANE_FOCI)), float(rng.uniform(0, 2 * np.pi))
@@ -194,14 +220,14 @@ class MaskSceneSampler:
         slope = _draw_logarithmic(SLOPES, rng)
         return compose_slope(self._cutter, self._shape, sharp=_draw_sharp(rng), blurred=largest, slope=slope, rng=rng)
 
-    def _draw_depth(self, rng: np.random.Generator) -> Scene:
+    def _draw_depth(self, rng: np.random.Generator) -> FocusedScene:
         light, disparity = self._cutter.cut_depth(self._shape, rng)
         return compose_depth(light, disparity, focus=float(rng.uniform(*DEPTH_FOCI)), largest=draw_blurred(rng))
 
-    def _draw_uniform(self, rng: np.random.Generator) -> Scene:
+    def _draw_uniform(self, rng: np.random.Generator) -> FocusedScene:
         return self._draw_whole(rng, blurred=bool(rng.random() >= 0.5))
 
-    def _draw_whole(self, rng: np.random.Generator, *, blurred: bool) -> Scene:
+    def _draw_whole(self, rng: np.random.Generator, *, blurred: bool) -> FocusedScene:
         radius = draw_blurred(rng) if blurred else _draw_sharp(rng)
         return compose_uniform(self._cutter, self._shape, radius=radius, rng=rng)
 

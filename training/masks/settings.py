@@ -29,7 +29,7 @@ SIDE_STEP = 32
 #: Settings that do something only with photographs and scenes mixed.
 MIXTURE = ("photo_share", "smallest_scale", "largest_scale", "blurred_share")
 #: Networks without a part of `keras.applications`: all their weights are random at first.
-WITHOUT_IMAGENET = ("msdu", "pmnet")
+WITHOUT_IMAGENET = ("didanet", "msdu", "pmnet")
 # With self_generated a picture is compared with another one of the batch.
 _LEAST_PICTURES = 2
 #: Factor on the size of a photograph.
@@ -93,6 +93,11 @@ class MaskTrainingSettings(StageSettings):
     #: Weight of the masks of photographs for a network that answers with a radius, see
     #: `training.masks.radius_trainer`; its adversarial weight is that of the domain.
     sharpness_weight: Weight = 0.0
+    #: Weight of the deblurred picture for a network that learns with one that deblurs, see
+    #: `training.masks.deblurring_trainer`; 0 for none.
+    deblurring_weight: Weight = 0.0
+    #: Factor on the number of filters of the network that deblurs.
+    deblurring_width: Annotated[float, Field(ge=1e-3, le=10)] = 1.0
     #: Learn without masks: two discriminators judge what the network's map composes of partly blurred, wholly sharp and
     #: wholly blurred pictures, see `training.masks.self_generated`.
     self_generated: bool = False

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
+from defocus_edge.networks.segmentation.network import Auxiliary
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
 from training.data.development import DevelopmentScene, render_development_set
 from training.data.mask_datasets import MaskPair, list_cuhk, list_dut, list_pairs
@@ -17,6 +18,7 @@ from training.data.sources import load_sources
 from training.masks.calibration import calibrate_network, export_network, score_radii
 from training.masks.choices import Dataset
 from training.masks.config import MaskTrainingConfig
+from training.masks.deblurring_trainer import DeblurringTrainer
 from training.masks.efficientnet import fill_encoder
 from training.masks.model import MaskTrainer, NetworkTrainer
 from training.masks.radius_trainer import RadiusTrainer
@@ -35,6 +37,8 @@ CUHK_FOLDER = "real/cuhk"
 WHOLE_DATASETS = (Dataset.SYNTHETIC, Dataset.MIXED)
 #: Settings that do something only for a network that answers with a mask.
 MASK_LOSSES = ("iou_weight", "diversity_weight", "unlabelled_from", "self_generated")
+#: What trains a network that answers with a radius, by what it learns beside it.
+RADIUS_TRAINERS: dict[Auxiliary | None, type[NetworkTrainer]] = {None: RadiusTrainer, "sharp": DeblurringTrainer}
 # What the metadata say of the pictures.
 _DATA = {
     Dataset.SYNTHETIC: "scenes rendered from BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, "
@@ -138,6 +142,7 @@ def open_mask_run(
         _check_radii(settings, dataset)
     else:
         _refuse_settings(settings, ("sharpness_weight",), f"{settings.network}, which answers with a mask")
+    _check_deblurring(settings)
     if settings.self_generated and dataset not in WHOLE_DATASETS:
         names = " or ".join(WHOLE_DATASETS)
         msg = f"dataset must be {names} with self_generated, which needs wholly sharp pictures. Got: {dataset}."
@@ -168,8 +173,9 @@ def open_mask_run(
 def _make_trainer(config: MaskTrainingConfig) -> NetworkTrainer:
     """What takes the steps of a training."""
     settings = config.settings
-    if SEGMENTATION_NETWORKS[settings.network].answer == "radius":
-        return RadiusTrainer(settings, config.architecture)
+    kind = SEGMENTATION_NETWORKS[settings.network]
+    if kind.answer == "radius":
+        return RADIUS_TRAINERS[kind.auxiliary](settings, config.architecture)
     return (SelfGeneratedTrainer if settings.self_generated else MaskTrainer)(settings, config.architecture)
 
 
@@ -188,6 +194,15 @@ def _check_radii(settings: MaskTrainingSettings, dataset: Dataset) -> None:
             f"photo_share must give each batch of {settings.batch} photographs and scenes for {settings.network}. "
             f"Got: {settings.photo_share}, which is {photographs} photographs."
         )
+        raise ValueError(msg)
+
+
+def _check_deblurring(settings: MaskTrainingSettings) -> None:
+    """Refuse settings of a deblurring network where there is none."""
+    if SEGMENTATION_NETWORKS[settings.network].auxiliary != "sharp":
+        _refuse_settings(settings, ("deblurring_weight",), f"{settings.network}, which learns with no deblurring")
+    if settings.deblurring_width != 1 and not settings.deblurring_weight:
+        msg = f"deblurring_width must go with a deblurring_weight above 0. Got: {settings.deblurring_width}."
         raise ValueError(msg)
 
 

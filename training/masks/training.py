@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
+from training.masks.deblurring_trainer import InFocusDrawer
 from training.masks.model import UNLABELLED, NetworkTrainer
-from training.masks.samplers import MaskSampler, PhotographSampler, PhotoSampler, RadiusSampler, WholeSampler
+from training.masks.samplers import (
+    InFocusSampler,
+    MaskSampler,
+    PhotographSampler,
+    PhotoSampler,
+    RadiusSampler,
+    WholeSampler,
+)
 from training.masks.settings import MaskTrainingSettings
 from training.runs.clock import Clock
 from training.runs.drawing import Drawer
@@ -177,9 +185,17 @@ def _make_drawer(
     return SelfGeneratedDrawer(settings, sampler, photos)
 
 
-def _make_radius_drawer(settings: MaskTrainingSettings, sampler: MaskSampler) -> RadiusDrawer:
+def _make_radius_drawer(settings: MaskTrainingSettings, sampler: MaskSampler) -> Drawer[MaskBatch]:
     """What draws the batches for a network that answers with a radius."""
     scenes = _find_scenes(sampler)
+    if settings.deblurring_weight:
+        if not isinstance(sampler, InFocusSampler):
+            msg = (
+                "sampler must draw scenes without blur for deblurring_weight, which synthetic and mixed have. "
+                f"Got: {sampler!r}."
+            )
+            raise ValueError(msg)
+        return InFocusDrawer(settings, sampler)
     if not settings.needs_photographs:
         return RadiusDrawer(settings, scenes, None)
     if not isinstance(sampler, PhotographSampler):

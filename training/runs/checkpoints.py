@@ -36,6 +36,8 @@ _ADDED = {
     "diversity_weight": 0.0,
     "self_generated": False,
     "sharpness_weight": 0.0,
+    "deblurring_weight": 0.0,
+    "deblurring_width": 1.0,
     "judges_first": 0,
     "diversity_groups": 2,
 }

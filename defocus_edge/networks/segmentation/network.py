@@ -13,6 +13,8 @@ from defocus_edge.networks.segmentation.blocks import SegmentationConfig
 #: What the sigmoid of a network's last map says of a pixel: how probable it is that it is blurred, or its radius as a
 #: share of `LARGEST_RADIUS`.
 Answer = Literal["mask", "radius"]
+#: What a network learns beside the radius: the picture without blur, or the depth.
+Auxiliary = Literal["sharp", "depth"]
 #: Largest radius that a network can answer with, px; that of the scenes that it learns from.
 LARGEST_RADIUS = 12.0
 
@@ -42,6 +44,8 @@ class SegmentationNetwork:
         What the answer says, see `Answer`.
     domain_layer : str, optional
         Name of the layer whose features should be alike for rendered scenes and for photographs.
+    auxiliary : {'sharp', 'depth'}, optional
+        What else a network with radii learns, see `Auxiliary`.
     """
 
     title: str
@@ -53,3 +57,4 @@ class SegmentationNetwork:
     score_layer: str
     answer: Answer = "mask"
     domain_layer: str | None = None
+    auxiliary: Auxiliary | None = None

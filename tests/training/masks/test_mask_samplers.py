@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import write_png
 from training.data.mask_datasets import list_pairs
 from training.data.sources import load_sources
-from training.masks.samplers import MixedSampler, PairSampler, PhotoSampler, WholeSampler, cut_scaled
+from training.masks.samplers import InFocusSampler, MixedSampler, PairSampler, PhotoSampler, WholeSampler, cut_scaled
 from training.masks.scenes import MaskSceneSampler
 
 
@@ -107,6 +107,11 @@ def test_scenes_with_radii_and_photographs_come_alone(mixed):
     assert images.shape == (6, 64, 64, 3)
     assert radii.dtype == np.float32
     assert (np.ptp(radii, axis=(1, 2)) == 0).all()  # these scenes have one radius each
+    assert isinstance(sampler, InFocusSampler)
+    again, same, sharp = sampler.draw_in_focus(6, np.random.default_rng(0))
+    np.testing.assert_array_equal(images, again)
+    np.testing.assert_array_equal(radii, same)
+    assert np.abs(np.diff(sharp, axis=2)).mean() > np.abs(np.diff(images, axis=2)).mean()
     _, masks = sampler.draw_photographs(20, np.random.default_rng(0))
     assert not np.isin(masks.mean(axis=(1, 2)), (0, 1)).all()
 

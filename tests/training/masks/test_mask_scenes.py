@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from defocus_edge.blur_levels import BLURRED_ABOVE
-from defocus_edge.psf import blur_with_disk_fast, encode_srgb
+from defocus_edge.psf import blur_with_disk_fast, decode_srgb, encode_srgb
+from synth.camera import Sensor
 from tests.conftest import make_texture, write_png
 from training.data.sources import load_sources
+from training.masks import scenes as mask_scenes
 from training.masks.parts import (
     PartCutter,
     compose_backdrop,
@@ -24,6 +26,7 @@ from training.masks.scenes import (
     BLURRED_RADII,
     FAMILIES,
     GRADUAL_SCENES,
+    MIXED_FAMILIES,
     MOTORCYCLE_FOCI,
     PERSON_SCENES,
     SCENE_FOCI,
@@ -124,6 +127,78 @@ def test_radii_are_those_that_masks_are_made_of(sources):
     np.testing.assert_array_equal(masks, radii > BLURRED_ABOVE)
     assert radii.dtype == np.float32
     assert radii.max() > BLURRED_RADII[0]
+
+
+@pytest.mark.parametrize("family", MIXED_FAMILIES)
+def test_pictures_in_focus_are_drawn_beside_the_same_pictures_and_radii(sources, family):
+    sampler = MaskSceneSampler(sources, side=64, families={family: 1.0})
+    images, radii = sampler.draw_radii(3, np.random.default_rng(4))
+    again, same, sharp = sampler.draw_in_focus(3, np.random.default_rng(4))
+    np.testing.assert_array_equal(images, again)
+    np.testing.assert_array_equal(radii, same)
+    assert sharp.shape == images.shape
+    assert sharp.dtype == np.float32
+    np.testing.assert_allclose(sharp * 255, np.rint(sharp * 255), atol=1e-4)
+
+
+def test_pictures_in_focus_have_neither_noise_nor_jpeg(sources, monkeypatch):
+    """Where nothing is blurred, the picture differs by these alone: with a clean sensor it is the one in focus."""
+    sampler = MaskSceneSampler(sources, side=SIDE)
+    monkeypatch.setattr(mask_scenes, "draw_blurred", lambda _: 0.0)
+    monkeypatch.setattr(mask_scenes, "_draw_sharp", lambda _: 0.0)
+    images, radii, sharp = sampler.draw_in_focus(8, np.random.default_rng(0))
+    assert not radii.any()
+    assert (images != sharp).any()
+    assert np.abs(images - sharp).mean() < 0.05
+    monkeypatch.setattr(mask_scenes, "draw_sensor", lambda _: Sensor())
+    images, _, sharp = sampler.draw_in_focus(8, np.random.default_rng(0))
+    np.testing.assert_allclose(images, sharp, atol=1.01 / 255)
+
+
+@pytest.mark.parametrize("radius", [1.0, 2.5, 6.0])
+def test_blurring_the_picture_in_focus_gives_the_picture(sources, monkeypatch, radius):
+    """Away from what is saturated: light above 1 is lost in the picture in focus."""
+    sampler = MaskSceneSampler(sources, side=SIDE, families={"uniform": 1.0})
+    monkeypatch.setattr(mask_scenes, "draw_blurred", lambda _: radius)
+    monkeypatch.setattr(mask_scenes, "_draw_sharp", lambda _: radius)
+    monkeypatch.setattr(mask_scenes, "draw_sensor", lambda _: Sensor())
+    for image, sharp in zip(*sampler.draw_in_focus(6, np.random.default_rng(1))[::2], strict=True):
+        again = encode_srgb(blur_with_disk_fast(decode_srgb(sharp), radius))
+        saturated = cv2.dilate((sharp.max(axis=-1) == 1).astype(np.uint8), np.ones((15, 15))) > 0
+        assert np.abs(again - image)[~saturated].max(initial=0) < 2.5 / 255
+        assert np.abs(sharp - image).max() > 10 / 255
+
+
+@pytest.mark.parametrize("radius", [0.0, 4.0])
+def test_compositions_in_focus_are_those_with_radius_0(radius):
+    """The same content, whatever the radii; depth and gradual blur are slices, which hide nothing in focus."""
+    rng = np.random.default_rng(0)
+    cutter, shape = FixedCutter(), (64, 64)
+    disparity = np.linspace(10, 90, 64, dtype=np.float32)[None].repeat(64, axis=0)
+
+    def compose(radius):
+        return {
+            "shape": compose_shape(cutter, shape, sharp=radius, blurred=radius, blurred_is_near=True, rng=rng),
+            "far shape": compose_shape(cutter, shape, sharp=radius, blurred=radius, blurred_is_near=False, rng=rng),
+            "person": compose_person(cutter, shape, near=radius, far=radius, rng=rng),
+            "uniform": compose_uniform(cutter, shape, radius=radius, rng=rng),
+            "plane": compose_plane(cutter, shape, focus=0.3, angle=0.4, largest=radius, rng=rng),
+            "slope": compose_slope(cutter, shape, sharp=0.0, blurred=radius, slope=0.2, rng=rng),
+            "depth": compose_depth(cutter.light, disparity, focus=0.5, largest=radius),
+        }
+
+    in_focus = compose(0.0)
+    for name, scene in compose(radius).items():
+        np.testing.assert_allclose(scene.sharp, in_focus[name].light, atol=1e-5, err_msg=name)
+        assert (np.abs(scene.sharp - scene.light).max() > 0.02) == (radius > 0), name
+
+
+def test_soft_mattes_mix_light_in_focus_too(rng):
+    cutter = FixedCutter()
+    cutter.right = np.clip(np.linspace(-1, 2, 64, dtype=np.float32)[None].repeat(64, axis=0), 0, 1)
+    scene = compose_person(cutter, (64, 64), near=3.0, far=5.0, rng=rng)
+    matte = (1 - cutter.right)[..., None]
+    np.testing.assert_allclose(scene.sharp, cutter.light[::-1] * matte + cutter.light * (1 - matte), atol=1e-6)
 
 
 @pytest.mark.parametrize("family", [None, *FAMILIES])
