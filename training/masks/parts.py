@@ -20,6 +20,8 @@ from synth.sharpness import measure_sharpness
 from training.data.camera import DEPTH_REDUCTIONS, REDUCTIONS
 from training.data.photographs import draw_gain, find_light
 from training.data.sources import WHITE_FROM, Cutout, Sources, find_inside
+from training.masks.choices import UNLABELLED
+from training.masks.lenses import LensScene, add_disparity
 
 Shape = tuple[int, int]
 T = TypeVar("T")
@@ -177,8 +179,8 @@ def compose_uniform(cutter: PartCutter, shape: Shape, *, radius: float, rng: np.
 
 def compose_plane(
     cutter: PartCutter, shape: Shape, *, focus: float, angle: float, largest: float, rng: np.random.Generator
-) -> Scene:
-    """A tilted plane, such as the ground.
+) -> LensScene:
+    """A tilted plane, such as the ground; either end may be near.
 
     The inverse depth of a plane, and so the signed radius, is linear in the picture's rows and columns. `angle` is in
     radians from the columns' axis. `focus` is the place of the focus along it, 0 to 1 from one end of the picture to
@@ -186,9 +188,11 @@ def compose_plane(
     """
     rows, cols = np.indices(shape, dtype=np.float32)
     along = np.cos(angle) * cols + np.sin(angle) * rows
-    signed = (along - along.min()) / np.ptp(along) - focus
+    disparity = (along - along.min()) / np.ptp(along)
+    signed = disparity - focus
     radius = np.abs(signed) * (largest / float(np.abs(signed).max()))
-    return _render_steps(cutter.cut_light(shape, rng, radius=0), radius)
+    scene = _render_steps(cutter.cut_light(shape, rng, radius=0), radius)
+    return add_disparity(scene, disparity, focus=focus, sided=False)
 
 
 def compose_slope(
@@ -201,12 +205,19 @@ def compose_slope(
     return _render_steps(cutter.cut_light(shape, rng, radius=0), np.asarray(radius, dtype=np.float32))
 
 
-def compose_depth(light: NDArray[np.float32], disparity: NDArray[np.float32], *, focus: float, largest: float) -> Scene:
-    """A picture with disparity through a thin lens: `focus` is a share of the range, `largest` a radius in px."""
+def compose_depth(
+    light: NDArray[np.float32], disparity: NDArray[np.float32], *, focus: float, largest: float
+) -> LensScene:
+    """A picture with disparity through a thin lens: `focus` is a share of the range, `largest` a radius in px.
+
+    The relative disparity of noise, and of a picture without range, is not known.
+    """
     low, high = (float(end) for end in np.percentile(disparity, _DEPTH_PERCENTILES))
     at = low + focus * (high - low)
     signed = lens_radius(disparity, at, largest, reach=max(high - at, at - low))
-    return render_depth(light, _round_radius(np.clip(signed, -largest, largest)), blur=blur_with_disk_fast)
+    scene = render_depth(light, _round_radius(np.clip(signed, -largest, largest)), blur=blur_with_disk_fast)
+    relative = (disparity - low) / (high - low) if high > low else np.full_like(disparity, UNLABELLED)
+    return add_disparity(scene, relative, focus=focus)
 
 
 def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> Scene:

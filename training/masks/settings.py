@@ -93,6 +93,10 @@ class MaskTrainingSettings(StageSettings):
     #: Weight of the masks of photographs for a network that answers with a radius, see
     #: `training.masks.radius_trainer`; its adversarial weight is that of the domain.
     sharpness_weight: Weight = 0.0
+    #: Weights of the disparity for a network that learns depth, too, and of the lens that disparity and radius must
+    #: agree with, see `training.masks.depth_trainer`.
+    depth_weight: Weight = 0.0
+    consistency_weight: Weight = 0.0
     #: Learn without masks: two discriminators judge what the network's map composes of partly blurred, wholly sharp and
     #: wholly blurred pictures, see `training.masks.self_generated`.
     self_generated: bool = False

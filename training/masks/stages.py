@@ -17,11 +17,20 @@ from training.data.sources import load_sources
 from training.masks.calibration import calibrate_network, export_network, score_radii
 from training.masks.choices import Dataset
 from training.masks.config import MaskTrainingConfig
+from training.masks.depth_trainer import DEPTH_WEIGHTS, DepthTrainer
 from training.masks.efficientnet import fill_encoder
 from training.masks.model import MaskTrainer, NetworkTrainer
 from training.masks.radius_trainer import RadiusTrainer
 from training.masks.samplers import MaskSampler, MixedSampler, PairSampler, PhotoSampler
-from training.masks.scenes import MIXED_FAMILIES, MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
+from training.masks.scenes import (
+    DEPTH_FAMILIES,
+    FAMILIES,
+    MIXED_FAMILIES,
+    MaskScene,
+    MaskSceneSampler,
+    read_scene,
+    render_mask_development_set,
+)
 from training.masks.self_generated import SelfGeneratedTrainer
 from training.masks.settings import MIXTURE, MaskTrainingSettings
 from training.masks.training import MaskTask
@@ -138,6 +147,8 @@ def open_mask_run(
         _check_radii(settings, dataset)
     else:
         _refuse_settings(settings, ("sharpness_weight",), f"{settings.network}, which answers with a mask")
+    if SEGMENTATION_NETWORKS[settings.network].auxiliary != "depth":
+        _refuse_settings(settings, DEPTH_WEIGHTS, f"{settings.network}, which learns no depth")
     if settings.self_generated and dataset not in WHOLE_DATASETS:
         names = " or ".join(WHOLE_DATASETS)
         msg = f"dataset must be {names} with self_generated, which needs wholly sharp pictures. Got: {dataset}."
@@ -168,6 +179,8 @@ def open_mask_run(
 def _make_trainer(config: MaskTrainingConfig) -> NetworkTrainer:
     """What takes the steps of a training."""
     settings = config.settings
+    if SEGMENTATION_NETWORKS[settings.network].auxiliary == "depth":
+        return DepthTrainer(settings, config.architecture)
     if SEGMENTATION_NETWORKS[settings.network].answer == "radius":
         return RadiusTrainer(settings, config.architecture)
     return (SelfGeneratedTrainer if settings.self_generated else MaskTrainer)(settings, config.architecture)
@@ -212,12 +225,13 @@ def _open_data(
 ) -> tuple[MaskSampler, MaskSampler, Callable[[], Sequence[MaskScene]]]:
     """Pictures that are learnt from, pictures that are kept out, and those that the threshold is calibrated on."""
     stride = settings.validation_stride
+    depth = SEGMENTATION_NETWORKS[settings.network].auxiliary == "depth"
     if dataset == Dataset.SYNTHETIC:
         sources, kept_out = (
             load_sources(root, development=side, stride=stride, sharpen=False) for side in (False, True)
         )
         return (
-            MaskSceneSampler(sources, side=settings.side),
+            MaskSceneSampler(sources, side=settings.side, families=DEPTH_FAMILIES if depth else FAMILIES),
             MaskSceneSampler(kept_out, side=settings.side),
             lambda: list(render_mask_development_set(root)),
         )
@@ -229,7 +243,7 @@ def _open_data(
         sources = load_sources(root, development=False, stride=stride, sharpen=False)
         learner = MixedSampler(
             learnt,
-            MaskSceneSampler(sources, side=settings.side, families=MIXED_FAMILIES),
+            MaskSceneSampler(sources, side=settings.side, families=DEPTH_FAMILIES if depth else MIXED_FAMILIES),
             share=settings.photo_share,
             scales=(settings.smallest_scale, settings.largest_scale),
             blurred_share=settings.blurred_share,

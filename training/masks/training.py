@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
-from training.masks.model import UNLABELLED, NetworkTrainer
+from training.masks.choices import UNLABELLED
+from training.masks.depth_trainer import DepthDrawer, draw_depth_truth, find_depths
+from training.masks.model import NetworkTrainer
 from training.masks.samplers import MaskSampler, PhotographSampler, PhotoSampler, RadiusSampler, WholeSampler
 from training.masks.settings import MaskTrainingSettings
 from training.runs.clock import Clock
@@ -128,7 +130,10 @@ class MaskTask(Task[MaskBatch]):
         rng = np.random.default_rng(_SEED)
         self._drawer: Drawer[MaskBatch]
         self._held_back: tuple[NDArray[np.float32], NDArray[Any]]
-        if trainer.kind.answer == "radius":
+        if trainer.kind.auxiliary == "depth":
+            self._drawer = DepthDrawer(settings, find_depths(sampler))
+            self._held_back = draw_depth_truth(find_depths(development), scored_crops, rng)
+        elif trainer.kind.answer == "radius":
             self._drawer = _make_radius_drawer(settings, sampler)
             self._held_back = _find_scenes(development).draw_radii(scored_crops, rng)
         else:

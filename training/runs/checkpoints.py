@@ -36,6 +36,8 @@ _ADDED = {
     "diversity_weight": 0.0,
     "self_generated": False,
     "sharpness_weight": 0.0,
+    "depth_weight": 0.0,
+    "consistency_weight": 0.0,
     "judges_first": 0,
     "diversity_groups": 2,
 }
