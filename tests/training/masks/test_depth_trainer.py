@@ -13,7 +13,7 @@ from defocus_edge.networks.segmentation.blocks import SegmentationConfig
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
 from training.__main__ import app
 from training.data.development import DevelopmentScene
-from training.masks import stages
+from training.masks import model, stages
 from training.masks.choices import UNLABELLED
 from training.masks.config import read_mask_config
 from training.masks.depth_trainer import DepthDrawer, DepthTrainer, depth_losses, draw_depth_truth, fit_lens
@@ -35,7 +35,7 @@ SETTINGS = MaskTrainingSettings(
     depth_weight=1.0,
     consistency_weight=0.5,
 )
-TINY = SegmentationConfig(width=1 / 16, normalization="batch")
+TINY = SegmentationConfig(width=0.05, normalization="batch")
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +65,21 @@ class Planes:
         return images, np.abs(signed) > 1
 
 
+def build_plain(_name, _config):
+    """Two convolutions for each map: what the network is does not matter to its trainer, but to its time."""
+    image = keras.Input((None, None, 3))
+    maps = []
+    for subnet in ("depth", "radius"):
+        features = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name=f"{subnet}_conv")(image)
+        maps.append(keras.layers.Conv2D(1, 1, name=f"{subnet}_score")(features))
+    return keras.Model(image, keras.layers.Concatenate()(maps))
+
+
 def make_trainer(settings=SETTINGS):
     keras.utils.set_random_seed(settings.seed)
-    return DepthTrainer(settings, TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "build_segmentation_network", build_plain)
+        return DepthTrainer(settings, TINY)
 
 
 def draw(settings=SETTINGS):
@@ -157,12 +169,10 @@ def test_a_batch_is_shares_and_disparity():
     assert -1 <= truth[..., 0].min() < 0
 
 
-@pytest.mark.parametrize("normalization", ["batch", "none"])
-def test_steps_lower_the_loss(normalization):
+def test_steps_lower_the_loss():
     keras.utils.set_random_seed(0)
-    trainer = DepthTrainer(SETTINGS, dataclasses.replace(TINY, normalization=normalization))
-    batch = draw()
-    losses = [trainer.take_step(*batch) for _ in range(4)]
+    trainer, batch = DepthTrainer(SETTINGS, TINY), draw()
+    losses = [trainer.take_step(*batch) for _ in range(3)]
     assert losses[-1] < 0.9 * losses[0]
 
 
