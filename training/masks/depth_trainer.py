@@ -13,8 +13,8 @@ relative disparity q is known, which is in planes and in pictures with disparity
 `consistency_weight`.
 
 The last term is the physical constraint: radius and depth, each estimated on its own, must fit one lens. Where one of
-them is right, it corrects the other. It is the lens of the scene. `fit_lens` finds a and b of each picture from its
-true maps, by least squares, which evens out that true radii are rounded. The network need not know them, since no
+them is right, it corrects the other. The lens is that of the scene. `fit_lens` finds a and b of each picture from its
+true maps, by least squares, which evens out that true radii are rounded. The network does not learn a and b, and no
 answer needs them. We do not fit them to the maps of the network: while its depth is flat, as it is at first, b would be
 undefined.
 

@@ -176,6 +176,15 @@ def test_steps_lower_the_loss():
     assert losses[-1] < 0.9 * losses[0]
 
 
+def test_the_loss_of_a_step_is_the_sum_of_its_parts():
+    trainer, (images, truth) = make_trainer(dataclasses.replace(SETTINGS, depth_weight=2.0)), draw()
+    logits = np.asarray(trainer.network(images))
+    of_radius = ((1 / (1 + np.exp(-logits[..., 1])) - np.abs(truth[..., 0])) ** 2).mean()
+    of_disparity, of_lens = depth_losses(*map(keras.ops.convert_to_tensor, (truth, logits)))
+    expected = of_radius + 2 * float(of_disparity) + 0.5 * float(of_lens)
+    assert trainer.take_step(images, truth) == pytest.approx(expected, rel=1e-4)
+
+
 def find_moved(settings, truth):
     """Subnets that a step moves."""
     trainer = make_trainer(settings)
