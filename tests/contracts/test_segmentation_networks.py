@@ -60,6 +60,7 @@ FACTS = {
     "efenet": Facts(16, 1, 53_153_633, 50_771_558_400, normalization="batch"),
     "hrfrnet": Facts(16, 6, 17_547_472, 54_161_799_168, 512 * 64, "batch"),
     "is2cnet": Facts(32, 5, 39_753_223, 118_872_576_000, 0, "batch", 96, 1e-4),
+    "jointdepth": Facts(16, 2, 37_264_962, 100_394_598_400),
     "lite": Facts(32, 1, 3_093_537, 838_709_120, 320 * 96, "batch", 96),
     "local": Facts(16, 13, 17_319_631, 71_025_305_600, normalization="batch"),
     "maganet": Facts(16, 1, 15_858_692, 54_568_960_000),

@@ -16,6 +16,8 @@ def _check_network(name: str) -> str:
     return name
 
 
+#: Value of all pixels in the mask of a picture without mask, and of each pixel whose disparity is not known.
+UNLABELLED = -1.0
 #: The networks that detect blur, as in `defocus_edge.networks.segmentation.registry`, which loads Keras.
 Network = Annotated[str, AfterValidator(_check_network)]
 

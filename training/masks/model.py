@@ -20,8 +20,6 @@ from training.masks.losses import discriminator_loss, diversity_loss, generator_
 from training.masks.settings import MaskTrainingSettings
 from training.runs.optimizers import KernelMuon, make_rate
 
-#: Value of all pixels in the mask of a picture without mask.
-UNLABELLED = -1.0
 #: Decay of Adam's first moment for both sides of an adversarial training (Isola et al. 2017, Radford et al. 2016).
 ADVERSARIAL_BETA_1 = 0.5
 # The same otherwise: Keras' own default (Kingma & Ba 2015).
@@ -112,10 +110,12 @@ class NetworkTrainer(ABC):
     def take_step(self, *batch: NDArray[np.float32]) -> float:
         """Take one step of each optimizer; return the loss of the network before it."""
 
-    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, S, S) answers, 0 to 1: the sigmoid of the last map."""
+    def predict(self, images: NDArray[np.float32], *, number: int = -1) -> NDArray[np.float32]:
+        """(B, S, S) answers, 0 to 1: the sigmoid of a map, of the last one unless its `number` is given."""
         parts = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
-        logits = np.concatenate([ops.convert_to_numpy(self.network.predict_on_batch(part))[..., -1] for part in parts])
+        logits = np.concatenate(
+            [ops.convert_to_numpy(self.network.predict_on_batch(part))[..., number] for part in parts]
+        )
         answer: NDArray[np.float32] = 1 / (1 + np.exp(-logits, dtype=np.float32))
         return answer
 

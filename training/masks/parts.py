@@ -6,7 +6,6 @@ Scenes are those of `synth.scenes`: linear light and the true radius of each pix
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TypeVar
 
@@ -21,6 +20,8 @@ from synth.sharpness import measure_sharpness
 from training.data.camera import DEPTH_REDUCTIONS, REDUCTIONS
 from training.data.photographs import draw_gain, find_light
 from training.data.sources import WHITE_FROM, Cutout, Sources, find_inside
+from training.masks.choices import UNLABELLED
+from training.masks.lenses import FocusedScene, LensScene, add_disparity
 
 Shape = tuple[int, int]
 T = TypeVar("T")
@@ -40,19 +41,6 @@ _TRIES = 6
 BLACK_SHARE = 0.4
 # Depth beyond these percentiles is taken as noise and blurred like them. Chosen by hand.
 _DEPTH_PERCENTILES = (1, 99)
-
-
-@dataclass(frozen=True)
-class FocusedScene(Scene):
-    """A scene, and what it is with all radii 0.
-
-    Attributes
-    ----------
-    sharp : (H, W, 3) ndarray of float32
-        Linear light of the same surfaces, all of them in focus.
-    """
-
-    sharp: NDArray[np.float32]
 
 
 class PartCutter:
@@ -196,8 +184,8 @@ def compose_uniform(cutter: PartCutter, shape: Shape, *, radius: float, rng: np.
 
 def compose_plane(
     cutter: PartCutter, shape: Shape, *, focus: float, angle: float, largest: float, rng: np.random.Generator
-) -> FocusedScene:
-    """A tilted plane, such as the ground.
+) -> LensScene:
+    """A tilted plane, such as the ground; either end may be near.
 
     The inverse depth of a plane, and so the signed radius, is linear in the picture's rows and columns. `angle` is in
     radians from the columns' axis. `focus` is the place of the focus along it, 0 to 1 from one end of the picture to
@@ -205,9 +193,11 @@ def compose_plane(
     """
     rows, cols = np.indices(shape, dtype=np.float32)
     along = np.cos(angle) * cols + np.sin(angle) * rows
-    signed = (along - along.min()) / np.ptp(along) - focus
+    disparity = (along - along.min()) / np.ptp(along)
+    signed = disparity - focus
     radius = np.abs(signed) * (largest / float(np.abs(signed).max()))
-    return _render_steps(cutter.cut_light(shape, rng, radius=0), radius)
+    scene = _render_steps(cutter.cut_light(shape, rng, radius=0), radius)
+    return add_disparity(scene, disparity, focus=focus, sided=False)
 
 
 def compose_slope(
@@ -222,13 +212,18 @@ def compose_slope(
 
 def compose_depth(
     light: NDArray[np.float32], disparity: NDArray[np.float32], *, focus: float, largest: float
-) -> FocusedScene:
-    """A picture with disparity through a thin lens: `focus` is a share of the range, `largest` a radius in px."""
+) -> LensScene:
+    """A picture with disparity through a thin lens: `focus` is a share of the range, `largest` a radius in px.
+
+    The relative disparity of noise, and of a picture without range, is not known.
+    """
     low, high = (float(end) for end in np.percentile(disparity, _DEPTH_PERCENTILES))
     at = low + focus * (high - low)
     signed = lens_radius(disparity, at, largest, reach=max(high - at, at - low))
     signed = _round_radius(np.clip(signed, -largest, largest))
-    return _add_sharp(render_depth(light, signed, blur=blur_with_disk_fast), light)
+    scene = _add_sharp(render_depth(light, signed, blur=blur_with_disk_fast), light)
+    relative = (disparity - low) / (high - low) if high > low else np.full_like(disparity, UNLABELLED)
+    return add_disparity(scene, relative, focus=focus)
 
 
 def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> FocusedScene:

@@ -42,6 +42,20 @@ class RadiusSampler(MaskSampler, Protocol):
 
 
 @runtime_checkable
+class DepthSampler(MaskSampler, Protocol):
+    """Also draws rendered scenes with their true radii, and with their disparity where it is known."""
+
+    def draw_depths(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Draw pictures (count, side, side, 3), RGB in [0, 1], signed radii in px and disparity (count, side, side).
+
+        The disparity is relative, from 0, far, to 1, near; `UNLABELLED` in pixels where it is not known. There radii
+        are positive. Elsewhere they are negative behind the focus, and linear in the disparity of a picture.
+        """
+
+
+@runtime_checkable
 class InFocusSampler(RadiusSampler, Protocol):
     """Also draws these scenes without blur."""
 
@@ -163,6 +177,12 @@ class MixedSampler:
     def draw_radii(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `RadiusSampler`."""
         return self._scenes.draw_radii(count, rng)
+
+    def draw_depths(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """See `DepthSampler`."""
+        return self._scenes.draw_depths(count, rng)
 
     def draw_in_focus(
         self, count: int, rng: np.random.Generator

@@ -17,8 +17,8 @@ from training.data.development import load_motorcycle
 from training.data.mask_datasets import MaskPair, read_pair
 from training.data.photographs import draw_sensor, find_light, photograph
 from training.data.sources import DepthPicture, Sources, load_sources
+from training.masks.lenses import FocusedScene, measure_depth, turn_scene
 from training.masks.parts import (
-    FocusedScene,
     PartCutter,
     Shape,
     compose_backdrop,
@@ -45,6 +45,8 @@ FAMILIES = {"shape": 0.44, "person": 0.22, "gradual": 0.2, "depth": 0.06, "unifo
 #: The families beside photographs with masks, and their shares: more of what these hardly show, which is pictures that
 #: are sharp or blurred all over and plain backgrounds.
 MIXED_FAMILIES = {"shape": 0.15, "person": 0.1, "gradual": 0.15, "depth": 0.05, "uniform": 0.4, "backdrop": 0.15}
+#: The families for a network that learns depth, too: more of those that have it, whose shares are 0.2 and 0.12.
+DEPTH_FAMILIES = {"shape": 0.25, "person": 0.15, "gradual": 0.4, "depth": 0.12, "uniform": 0.08}
 #: Share of the shapes whose blurred side is nearer and spills over the sharp side.
 NEAR_SHARE = 0.35
 #: Share of the persons in focus in front of a blurred background; the others are blurred in front of a sharp one.
@@ -142,24 +144,14 @@ class MaskSceneSampler:
 
         A pixel of the mask is True if its radius is above `BLURRED_ABOVE`.
         """
-        picture, radius = self._draw_picture(rng)
-        return picture, radius > BLURRED_ABOVE
+        picture, scene = self._draw_picture(rng)
+        return picture, scene.radius > BLURRED_ABOVE
 
-    def _draw_picture(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Draw a picture and the radius of each of its pixels in px."""
-        light, radius, _ = self._draw_light(rng)
-        return photograph(light, draw_sensor(rng), rng=rng), radius
-
-    def _draw_light(
-        self, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Draw light, the radius of each pixel in px, and the light with all radii 0."""
+    def _draw_picture(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], FocusedScene]:
+        """Draw a picture and the scene that it shows."""
         scene = self._draw[str(rng.choice(self._names, p=self._shares))](rng)
-        quarters = int(rng.integers(4))  # the parts are mirrored already
-        light, radius, sharp = (
-            np.ascontiguousarray(np.rot90(one, quarters)) for one in (scene.light, scene.radius, scene.sharp)
-        )
-        return light, radius, sharp
+        scene = turn_scene(scene, int(rng.integers(4)))  # the parts are mirrored already
+        return photograph(scene.light, draw_sensor(rng), rng=rng), scene
 
     def draw_batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Pictures (count, side, side, 3) and masks (count, side, side), as `draw_sample` draws them in turn."""
@@ -172,7 +164,18 @@ class MaskSceneSampler:
     def draw_radii(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw pictures (count, side, side, 3) and the true radius in px of each pixel, (count, side, side)."""
         pairs = [self._draw_picture(rng) for _ in range(count)]
-        return np.stack([picture for picture, _ in pairs]), np.stack([radius for _, radius in pairs])
+        return np.stack([picture for picture, _ in pairs]), np.stack([scene.radius for _, scene in pairs])
+
+    def draw_depths(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Draw what `draw_radii` draws, with signed radii, and the relative disparity of each pixel.
+
+        All are as `measure_depth` says: planes and pictures with disparity have one, other scenes are `UNLABELLED`.
+        """
+        pairs = [self._draw_picture(rng) for _ in range(count)]
+        radii, disparity = zip(*(measure_depth(scene) for _, scene in pairs), strict=True)
+        return np.stack([picture for picture, _ in pairs]), np.stack(radii), np.stack(disparity)
 
     def draw_in_focus(
         self, count: int, rng: np.random.Generator
@@ -182,12 +185,9 @@ class MaskSceneSampler:
         The picture in focus has the exposure and the colours of the other one, but neither noise nor JPEG, which the
         blurred picture does not tell. It is as sharp as its source, and a few sources have a soft background.
         """
-        images, radii, sharps = [], [], []
-        for _ in range(count):
-            light, radius, sharp = self._draw_light(rng)
-            images.append(photograph(light, draw_sensor(rng), rng=rng))
-            radii.append(radius)
-            sharps.append(photograph(sharp, Sensor(), rng=rng))
+        pairs = [self._draw_picture(rng) for _ in range(count)]
+        sharps = [photograph(scene.sharp, Sensor(), rng=rng) for _, scene in pairs]
+        images, radii = [picture for picture, _ in pairs], [scene.radius for _, scene in pairs]
         return np.stack(images), np.stack(radii), np.stack(sharps)
 
     def draw_wholes(self, count: int, rng: np.random.Generator, *, blurred: bool) -> NDArray[np.float32]:

@@ -98,6 +98,10 @@ class MaskTrainingSettings(StageSettings):
     deblurring_weight: Weight = 0.0
     #: Factor on the number of filters of the network that deblurs.
     deblurring_width: Annotated[float, Field(ge=1e-3, le=10)] = 1.0
+    #: Weights of the disparity for a network that learns depth, too, and of the lens that disparity and radius must
+    #: agree with, see `training.masks.depth_trainer`.
+    depth_weight: Weight = 0.0
+    consistency_weight: Weight = 0.0
     #: Learn without masks: two discriminators judge what the network's map composes of partly blurred, wholly sharp and
     #: wholly blurred pictures, see `training.masks.self_generated`.
     self_generated: bool = False

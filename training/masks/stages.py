@@ -19,11 +19,20 @@ from training.masks.calibration import calibrate_network, export_network, score_
 from training.masks.choices import Dataset
 from training.masks.config import MaskTrainingConfig
 from training.masks.deblurring_trainer import DeblurringTrainer
+from training.masks.depth_trainer import DEPTH_WEIGHTS, DepthTrainer
 from training.masks.efficientnet import fill_encoder
 from training.masks.model import MaskTrainer, NetworkTrainer
 from training.masks.radius_trainer import RadiusTrainer
 from training.masks.samplers import MaskSampler, MixedSampler, PairSampler, PhotoSampler
-from training.masks.scenes import MIXED_FAMILIES, MaskScene, MaskSceneSampler, read_scene, render_mask_development_set
+from training.masks.scenes import (
+    DEPTH_FAMILIES,
+    FAMILIES,
+    MIXED_FAMILIES,
+    MaskScene,
+    MaskSceneSampler,
+    read_scene,
+    render_mask_development_set,
+)
 from training.masks.self_generated import SelfGeneratedTrainer
 from training.masks.settings import MIXTURE, MaskTrainingSettings
 from training.masks.training import MaskTask
@@ -38,7 +47,11 @@ WHOLE_DATASETS = (Dataset.SYNTHETIC, Dataset.MIXED)
 #: Settings that do something only for a network that answers with a mask.
 MASK_LOSSES = ("iou_weight", "diversity_weight", "unlabelled_from", "self_generated")
 #: What trains a network that answers with a radius, by what it learns beside it.
-RADIUS_TRAINERS: dict[Auxiliary | None, type[NetworkTrainer]] = {None: RadiusTrainer, "sharp": DeblurringTrainer}
+RADIUS_TRAINERS: dict[Auxiliary | None, type[NetworkTrainer]] = {
+    None: RadiusTrainer,
+    "sharp": DeblurringTrainer,
+    "depth": DepthTrainer,
+}
 # What the metadata say of the pictures.
 _DATA = {
     Dataset.SYNTHETIC: "scenes rendered from BSDS500, Urban100, Sun-Hays80, McMaster (sharp pictures), person cutouts, "
@@ -143,6 +156,8 @@ def open_mask_run(
     else:
         _refuse_settings(settings, ("sharpness_weight",), f"{settings.network}, which answers with a mask")
     _check_deblurring(settings)
+    if SEGMENTATION_NETWORKS[settings.network].auxiliary != "depth":
+        _refuse_settings(settings, DEPTH_WEIGHTS, f"{settings.network}, which learns no depth")
     if settings.self_generated and dataset not in WHOLE_DATASETS:
         names = " or ".join(WHOLE_DATASETS)
         msg = f"dataset must be {names} with self_generated, which needs wholly sharp pictures. Got: {dataset}."
@@ -227,12 +242,13 @@ def _open_data(
 ) -> tuple[MaskSampler, MaskSampler, Callable[[], Sequence[MaskScene]]]:
     """Pictures that are learnt from, pictures that are kept out, and those that the threshold is calibrated on."""
     stride = settings.validation_stride
+    depth = SEGMENTATION_NETWORKS[settings.network].auxiliary == "depth"
     if dataset == Dataset.SYNTHETIC:
         sources, kept_out = (
             load_sources(root, development=side, stride=stride, sharpen=False) for side in (False, True)
         )
         return (
-            MaskSceneSampler(sources, side=settings.side),
+            MaskSceneSampler(sources, side=settings.side, families=DEPTH_FAMILIES if depth else FAMILIES),
             MaskSceneSampler(kept_out, side=settings.side),
             lambda: list(render_mask_development_set(root)),
         )
@@ -244,7 +260,7 @@ def _open_data(
         sources = load_sources(root, development=False, stride=stride, sharpen=False)
         learner = MixedSampler(
             learnt,
-            MaskSceneSampler(sources, side=settings.side, families=MIXED_FAMILIES),
+            MaskSceneSampler(sources, side=settings.side, families=DEPTH_FAMILIES if depth else MIXED_FAMILIES),
             share=settings.photo_share,
             scales=(settings.smallest_scale, settings.largest_scale),
             blurred_share=settings.blurred_share,

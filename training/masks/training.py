@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
+from training.masks.choices import UNLABELLED
 from training.masks.deblurring_trainer import InFocusDrawer
-from training.masks.model import UNLABELLED, NetworkTrainer
+from training.masks.depth_trainer import DepthDrawer, draw_depth_truth, find_depths
+from training.masks.model import NetworkTrainer
 from training.masks.samplers import (
     InFocusSampler,
     MaskSampler,
@@ -136,7 +138,10 @@ class MaskTask(Task[MaskBatch]):
         rng = np.random.default_rng(_SEED)
         self._drawer: Drawer[MaskBatch]
         self._held_back: tuple[NDArray[np.float32], NDArray[Any]]
-        if trainer.kind.answer == "radius":
+        if trainer.kind.auxiliary == "depth":
+            self._drawer = DepthDrawer(settings, find_depths(sampler))
+            self._held_back = draw_depth_truth(find_depths(development), scored_crops, rng)
+        elif trainer.kind.answer == "radius":
             self._drawer = _make_radius_drawer(settings, sampler)
             self._held_back = _find_scenes(development).draw_radii(scored_crops, rng)
         else:

@@ -38,6 +38,8 @@ _ADDED = {
     "sharpness_weight": 0.0,
     "deblurring_weight": 0.0,
     "deblurring_width": 1.0,
+    "depth_weight": 0.0,
+    "consistency_weight": 0.0,
     "judges_first": 0,
     "diversity_groups": 2,
 }

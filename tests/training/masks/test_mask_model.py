@@ -8,8 +8,9 @@ import pytest
 
 from defocus_edge.networks.segmentation.architectures.maganet import MaGanetConfig
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
+from training.masks.choices import UNLABELLED
 from training.masks.losses import diversity_loss
-from training.masks.model import UNLABELLED, MaskTrainer, find_labelled, use_precision
+from training.masks.model import MaskTrainer, find_labelled, use_precision
 from training.masks.settings import MaskTrainingSettings
 
 SIDE = 32

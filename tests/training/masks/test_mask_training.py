@@ -18,7 +18,8 @@ from tests.training.training_cases import read_rows
 from training.__main__ import app
 from training.masks import calibration, vgg16
 from training.masks.calibration import calibrate_network, find_temperature
-from training.masks.model import UNLABELLED, MaskTrainer
+from training.masks.choices import UNLABELLED
+from training.masks.model import MaskTrainer
 from training.masks.samplers import PhotoSampler
 from training.masks.scenes import MaskScene
 from training.masks.settings import MaskTrainingSettings

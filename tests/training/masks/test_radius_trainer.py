@@ -14,8 +14,8 @@ from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
 from training.__main__ import app
 from training.data.development import DevelopmentScene
 from training.masks import stages
+from training.masks.choices import UNLABELLED
 from training.masks.losses import domain_loss, radius_loss
-from training.masks.model import UNLABELLED
 from training.masks.radius_trainer import RadiusTrainer, build_calibrator
 from training.masks.scenes import BLURRED_RADII
 from training.masks.settings import MaskTrainingSettings
