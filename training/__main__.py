@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from defocus_edge.networks.segmentation.names import NETWORK_NAMES
+from training.commands.baseline_networks import train_baseline_networks
 from training.commands.context import measure_samples, train_context
 from training.commands.crops import render_crops
 from training.commands.distillation import ask_teacher, train_student
@@ -37,6 +38,7 @@ app.command("answers")(ask_teacher)
 app.command("student")(train_student)
 for _network in NETWORK_NAMES:
     app.command(_network)(make_mask_command(_network))
+app.command("baseline-networks")(train_baseline_networks)
 app.command("example")(draw_example)
 app.command("example-masks")(draw_masks_example)
 app.command("tables")(write_tables)

@@ -62,7 +62,11 @@ ROOMS = {
         "context": {"data", "runs"},
         "distillation": {"data", "runs", "context", "edges"},
         "evaluation": {"data", "runs", "baselines", "masks"},
-        "commands": {"data", "runs", "edges", "masks", "context", "distillation", "evaluation", "baselines"},
+        "patch_networks": {"data", "runs", "baselines", "edges", "masks"},
+        "commands": {
+            *("data", "runs", "edges", "masks", "context", "distillation", "evaluation", "baselines"),
+            "patch_networks",
+        },
         "__main__": {"commands"},
     },
 }

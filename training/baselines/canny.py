@@ -1,4 +1,4 @@
-"""Canny edges at a given scale, with the thresholds that MATLAB derives from the picture."""
+"""Canny edges at a given scale, with given thresholds or those that MATLAB derives from the picture."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ _LEAST_GRADIENT = 1e-5
 _INT16_SCALE = 16000.0
 
 
-def find_canny_edges(grey: NDArray[np.float32], *, sigma: float) -> NDArray[np.bool_]:
+def find_canny_edges(
+    grey: NDArray[np.float32], *, sigma: float, thresholds: tuple[float, float] | None = None
+) -> NDArray[np.bool_]:
     """Find the Canny edge points (H, W) of a grey picture (H, W); a plain picture has none.
 
-    The gradient is that of a Gaussian with a standard deviation of `sigma` px.
+    The gradient is that of a Gaussian with a standard deviation of `sigma` px. `thresholds` are the lower and the upper
+    one of the hysteresis as shares of the largest gradient; unless given, they are those that MATLAB derives.
 
     References
     ----------
@@ -33,13 +36,17 @@ def find_canny_edges(grey: NDArray[np.float32], *, sigma: float) -> NDArray[np.b
     largest = float(magnitude.max())
     if largest < _LEAST_GRADIENT:
         return np.zeros(grey.shape, dtype=bool)
-    share = float(np.quantile(magnitude, SHARE_WITHOUT_EDGE)) / largest
-    high = min(np.floor(share * _BINS) + 1, _BINS - 1) / _BINS * _INT16_SCALE
+    if thresholds is None:
+        share = float(np.quantile(magnitude, SHARE_WITHOUT_EDGE)) / largest
+        high = min(np.floor(share * _BINS) + 1, _BINS - 1) / _BINS * _INT16_SCALE
+        low = LOW_RATIO * high
+    else:
+        low, high = (threshold * _INT16_SCALE for threshold in thresholds)
     scale = _INT16_SCALE / largest
     edges = cv2.Canny(
         np.rint(grad_x * scale).astype(np.int16),
         np.rint(grad_y * scale).astype(np.int16),
-        LOW_RATIO * high,
+        low,
         high,
         L2gradient=True,
     )

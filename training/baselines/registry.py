@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.baselines.andrade import estimate_andrade
+from training.baselines.cnn_metric import measure_cnn_metric
+from training.baselines.dhde import estimate_dhde
 from training.baselines.edge_dct import measure_edge_dct
 from training.baselines.hifst import measure_hifst
 from training.baselines.karaali_jung import estimate_karaali_jung
@@ -63,6 +65,8 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
             Baseline("andrade", estimate_andrade, "px", matting=True),
             Baseline("liu-liao-xue-zhou", estimate_liu_liao_xue_zhou, "px", matting=True),
             Baseline("narayan-parida-sahay", estimate_narayan_parida_sahay, "px"),
+            Baseline("dhde", estimate_dhde, "px", matting=True),
+            Baseline("cnn-metric", measure_cnn_metric, "score"),
         )
     }
 )

@@ -41,3 +41,11 @@ def test_gradient_of_a_ramp_is_its_slope():
     along_columns, along_rows = find_gradient(ramp, sigma=1.0)
     np.testing.assert_allclose(along_columns[10:-10, 10:-10], 0.003, atol=1e-6)
     np.testing.assert_allclose(along_rows[10:-10, 10:-10], 0.01, atol=1e-6)
+
+
+def test_given_thresholds_are_shares_of_the_largest_gradient():
+    steps = np.concatenate([make_step(1.0, low=0.2, high=0.2 + contrast) for contrast in (0.6, 0.3)])
+    for thresholds, rows in (((0.2, 0.45), {0, 1}), ((0.52, 0.55), {0})):
+        found = np.argwhere(find_canny_edges(steps, sigma=1.0, thresholds=thresholds))
+        inside = found[np.abs(found[:, 0] - 48) > 4]
+        assert set(inside[:, 0] // 48) == rows

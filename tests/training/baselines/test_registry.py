@@ -37,6 +37,8 @@ def test_names_and_units():
         "andrade": "px",
         "liu-liao-xue-zhou": "px",
         "narayan-parida-sahay": "px",
+        "dhde": "px",
+        "cnn-metric": "score",
     }
     assert all(name == baseline.name for name, baseline in BASELINES.items())
 

@@ -1,0 +1,1 @@
+"""Training of the small networks that some baselines need, see `training.baselines.patch_networks`."""
