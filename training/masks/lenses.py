@@ -56,6 +56,11 @@ class LensScene(FocusedScene):
     sided: bool = True
 
 
+def add_sharp(scene: Scene, sharp: NDArray[np.float32]) -> FocusedScene:
+    """Say of a scene what its light is in focus, (H, W, 3)."""
+    return FocusedScene(**vars(scene), sharp=sharp)
+
+
 def add_disparity(
     scene: FocusedScene, disparity: NDArray[np.float32], *, focus: float, sided: bool = True
 ) -> LensScene:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from defocus_edge.blur_levels import BLURRED_ABOVE, RADIUS_STEP
 from defocus_edge.psf import blur_with_disk_fast
-from synth.scenes import Layer, Scene, lens_radius, render_depth, render_gradual, render_layers, render_uniform
+from synth.scenes import Layer, lens_radius, render_depth, render_gradual, render_layers, render_uniform
 from synth.sharpness import measure_sharpness
 from training.data.camera import DEPTH_REDUCTIONS, REDUCTIONS
 from training.data.photographs import draw_gain, find_light
 from training.data.sources import WHITE_FROM, Cutout, Sources, find_inside
 from training.masks.choices import UNLABELLED
-from training.masks.lenses import FocusedScene, LensScene, add_disparity
+from training.masks.lenses import FocusedScene, LensScene, add_disparity, add_sharp
 
 Shape = tuple[int, int]
 T = TypeVar("T")
@@ -179,7 +179,7 @@ def compose_backdrop(
 def compose_uniform(cutter: PartCutter, shape: Shape, *, radius: float, rng: np.random.Generator) -> FocusedScene:
     """One picture, all of it with the same `radius` in px."""
     light = cutter.cut_light(shape, rng, radius=radius)
-    return _add_sharp(render_uniform(light, radius, blur=blur_with_disk_fast), light)
+    return add_sharp(render_uniform(light, radius, blur=blur_with_disk_fast), light)
 
 
 def compose_plane(
@@ -221,13 +221,13 @@ def compose_depth(
     at = low + focus * (high - low)
     signed = lens_radius(disparity, at, largest, reach=max(high - at, at - low))
     signed = _round_radius(np.clip(signed, -largest, largest))
-    scene = _add_sharp(render_depth(light, signed, blur=blur_with_disk_fast), light)
+    scene = add_sharp(render_depth(light, signed, blur=blur_with_disk_fast), light)
     relative = (disparity - low) / (high - low) if high > low else np.full_like(disparity, UNLABELLED)
     return add_disparity(scene, relative, focus=focus)
 
 
 def _render_steps(light: NDArray[np.float32], radius: NDArray[np.float32]) -> FocusedScene:
-    return _add_sharp(render_gradual(light, _round_radius(radius), blur=blur_with_disk_fast), light)
+    return add_sharp(render_gradual(light, _round_radius(radius), blur=blur_with_disk_fast), light)
 
 
 def _lay(layers: Sequence[Layer]) -> FocusedScene:
@@ -236,12 +236,7 @@ def _lay(layers: Sequence[Layer]) -> FocusedScene:
     for layer in layers[1:]:
         matte = layer.matte[..., None]
         sharp = layer.light * matte + (1 - matte) * sharp
-    return _add_sharp(render_layers(layers, blur=blur_with_disk_fast), sharp)
-
-
-def _add_sharp(scene: Scene, sharp: NDArray[np.float32]) -> FocusedScene:
-    """A scene with its light in focus."""
-    return FocusedScene(scene.light, scene.radius, scene.depth_edges, scene.near_radius, sharp)
+    return add_sharp(render_layers(layers, blur=blur_with_disk_fast), sharp)
 
 
 def _round_radius(radius: NDArray[np.float32]) -> NDArray[np.float32]:

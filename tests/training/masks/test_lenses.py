@@ -11,7 +11,7 @@ from tests.conftest import make_texture, write_png
 from training.data.mask_datasets import list_pairs
 from training.data.sources import load_sources
 from training.masks.choices import UNLABELLED
-from training.masks.lenses import LensScene, add_disparity, measure_depth, turn_scene
+from training.masks.lenses import LensScene, add_disparity, add_sharp, measure_depth, turn_scene
 from training.masks.parts import PartCutter, compose_depth, compose_plane
 from training.masks.samplers import DepthSampler, MixedSampler
 from training.masks.scenes import DEPTH_FAMILIES, FAMILIES, MaskSceneSampler
@@ -35,7 +35,8 @@ def make_plane(angle, *, focus=0.3, radius=None):
     rows, cols = np.indices((SIDE, SIDE), dtype=np.float32)
     along = np.cos(angle) * cols + np.sin(angle) * rows
     disparity = (along - along.min()) / np.ptp(along)
-    scene = render_uniform(make_light(), 0.0)
+    light = make_light()
+    scene = add_sharp(render_uniform(light, 0.0), light)
     scene = dataclasses.replace(scene, radius=np.abs(disparity - focus) if radius is None else radius)
     return add_disparity(scene, disparity, focus=focus, sided=False)
 
