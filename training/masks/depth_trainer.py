@@ -6,7 +6,7 @@ Behind a thin lens the signed radius s is linear in the disparity q, the inverse
 blur tells its absolute value: |s| = |a + b q|. Aperture, focus and unit, which make a and b, change from picture to
 picture. With the maps d and p of the network, the sigmoids of its first and last logits, the loss is
 
-    mean[(p - |s|)²] + w_d mean[(d - q)²] + w_c mean[(p - |a + b d|)²]
+    mean |p - |s|| + w_d mean |d - q| + w_c mean |p - |a + b d||
 
 with radii as shares of the largest one. The first term is over all scenes, the other two are over the pixels whose
 relative disparity q is known, which is in planes and in pictures with disparity. w_d and w_c are `depth_weight` and
@@ -19,8 +19,9 @@ answer needs them. We do not fit them to the maps of the network: while its dept
 undefined.
 
 Of the paper we have the abstract: two subnets learn from synthetic pictures, with a constraint that keeps depth and
-defocus consistent. The form of the loss, its squares and its weights are our choice. The paper also labels which parts
-of photographs are nearer, and which are more blurred, to measure by; we have no such labels.
+defocus consistent. The form of the loss and its weights are our choice. Errors are absolute, as in the tables of maps.
+The paper also labels which parts of photographs are nearer, and which are more blurred, to measure by; we have no such
+labels.
 
 Disparity is relative to the range of the crop. `training.masks.lenses.measure_depth` says which end of a plane is near.
 
@@ -41,7 +42,6 @@ from numpy.typing import NDArray
 
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
-from training.masks.losses import radius_loss
 from training.masks.model import NetworkTrainer, make_optimizer
 from training.masks.samplers import DepthSampler, MaskSampler
 from training.masks.settings import MaskTrainingSettings
@@ -96,8 +96,10 @@ def fit_lens(signed: Any, disparity: Any) -> tuple[Any, Any]:
     return level - slope * middle, slope
 
 
-def depth_losses(truth: Any, logits: Any) -> tuple[Any, Any]:
-    """Squared errors of the disparity and of the lens: each a mean over known pixels, and then over pictures with any.
+def depth_losses(truth: Any, logits: Any) -> tuple[Any, Any, Any]:
+    """Absolute errors of the radius, the disparity and the lens.
+
+    The first is a mean over all pixels, the other two are means over known pixels, and then over pictures with any.
 
     Parameters
     ----------
@@ -111,11 +113,11 @@ def depth_losses(truth: Any, logits: Any) -> tuple[Any, Any]:
     depth, share = ops.sigmoid(logits[..., :1]), ops.sigmoid(logits[..., -1:])
     level, slope = fit_lens(signed, disparity)
     pictures = ops.max(known, axis=(1, 2, 3), keepdims=True)
-    errors = ops.square(depth - disparity), ops.square(share - ops.abs(level + slope * depth))
+    errors = ops.abs(depth - disparity), ops.abs(share - ops.abs(level + slope * depth))
     of_disparity, of_lens = (
         ops.sum(pictures * _average(error, known)) / ops.maximum(ops.sum(pictures), 1) for error in errors
     )
-    return of_disparity, of_lens
+    return ops.mean(ops.abs(share - ops.abs(signed))), of_disparity, of_lens
 
 
 def _average(values: Any, known: Any) -> Any:
@@ -131,10 +133,8 @@ class DepthTrainer(NetworkTrainer):
         super().__init__(settings, config)
 
         def measure_loss(truth: Any, logits: Any) -> Any:
-            truth = ops.cast(truth, logits.dtype)
-            of_disparity, of_lens = depth_losses(truth, logits)
-            loss = radius_loss(ops.abs(truth[..., :1]), logits[..., -1:])
-            return loss + settings.depth_weight * of_disparity + settings.consistency_weight * of_lens
+            of_radius, of_disparity, of_lens = depth_losses(ops.cast(truth, logits.dtype), logits)
+            return of_radius + settings.depth_weight * of_disparity + settings.consistency_weight * of_lens
 
         self.network.compile(optimizer=make_optimizer(settings), loss=measure_loss, jit_compile=False)
         self.network.optimizer.build(self.network.trainable_variables)

@@ -29,7 +29,7 @@ SETTINGS = MaskTrainingSettings(
     batch=4,
     side=SIDE,
     optimizer="adam",
-    learning_rate=1e-3,
+    learning_rate=0.01,
     warmup=0,
     decay=0.0,
     depth_weight=1.0,
@@ -120,21 +120,26 @@ def test_a_picture_without_range_has_a_level():
 def test_losses_are_those_of_each_pixel(rng):
     signed, disparity = draw_truth(rng)
     logits = rng.normal(size=(3, 4, 5, 2)).astype(np.float32)
-    expected = np.zeros(2)
+    expected = np.zeros(3)
+    expected[0] = np.mean(
+        [
+            abs(1 / (1 + np.exp(-logits[number, row, col, 1])) - abs(signed[number, row, col, 0]))
+            for number, row, col in np.ndindex(3, 4, 5)
+        ]
+    )
     for number in range(2):
         known = disparity[number] >= 0
         slope, level = np.polyfit(disparity[number][known], signed[number][known], 1)
         errors = []
         for row, col, _ in np.argwhere(known):
             depth, share = 1 / (1 + np.exp(-logits[number, row, col]))
-            errors.append(
-                ((depth - disparity[number, row, col, 0]) ** 2, (share - abs(level + slope * depth)) ** 2),
-            )
-        expected += np.mean(errors, axis=0) / 2
+            errors.append((abs(depth - disparity[number, row, col, 0]), abs(share - abs(level + slope * depth))))
+        expected[1:] += np.mean(errors, axis=0) / 2
     truth = keras.ops.convert_to_tensor(np.concatenate([signed, disparity], axis=-1))
     found = depth_losses(truth, keras.ops.convert_to_tensor(logits))
     np.testing.assert_allclose([float(one) for one in found], expected, rtol=1e-4)
-    assert [float(one) for one in depth_losses(truth[2:], keras.ops.convert_to_tensor(logits[2:]))] == [0, 0]
+    _, *without = depth_losses(truth[2:], keras.ops.convert_to_tensor(logits[2:]))
+    assert [float(one) for one in without] == [0, 0]
 
 
 def test_true_maps_agree_with_their_lens():
@@ -147,15 +152,16 @@ def test_true_maps_agree_with_their_lens():
         maps = np.concatenate([depth, np.maximum(np.abs(signed), 1e-4)], axis=-1)
         return [float(one) for one in depth_losses(truth, keras.ops.convert_to_tensor(np.log(maps / (1 - maps))))]
 
-    assert max(measure(disparity)) < 1e-6
-    of_disparity, of_lens = measure(1 - disparity)
-    assert of_disparity > 0.1
-    assert of_lens > 0.02
+    assert max(measure(disparity)) < 1e-3
+    of_radius, of_disparity, of_lens = measure(1 - disparity)
+    assert of_radius < 1e-3
+    assert of_disparity > 0.3
+    assert of_lens > 0.1
     mirrored = np.clip(0.8 - disparity, 0.01, 0.99)  # on the other side of the focus, the radius is the same
     within = np.abs(disparity - 0.4) < 0.35
-    of_disparity, of_lens = measure(np.where(within, mirrored, disparity))
-    assert of_disparity > 0.01
-    assert of_lens < 1e-6
+    _, of_disparity, of_lens = measure(np.where(within, mirrored, disparity))
+    assert of_disparity > 0.1
+    assert of_lens < 1e-3
 
 
 def test_a_batch_is_shares_and_disparity():
@@ -179,9 +185,8 @@ def test_steps_lower_the_loss():
 def test_the_loss_of_a_step_is_the_sum_of_its_parts():
     trainer, (images, truth) = make_trainer(dataclasses.replace(SETTINGS, depth_weight=2.0)), draw()
     logits = np.asarray(trainer.network(images))
-    of_radius = ((1 / (1 + np.exp(-logits[..., 1])) - np.abs(truth[..., 0])) ** 2).mean()
-    of_disparity, of_lens = depth_losses(*map(keras.ops.convert_to_tensor, (truth, logits)))
-    expected = of_radius + 2 * float(of_disparity) + 0.5 * float(of_lens)
+    of_radius, of_disparity, of_lens = map(float, depth_losses(*map(keras.ops.convert_to_tensor, (truth, logits))))
+    expected = of_radius + 2 * of_disparity + 0.5 * of_lens
     assert trainer.take_step(images, truth) == pytest.approx(expected, rel=1e-4)
 
 
