@@ -140,9 +140,9 @@ def test_a_batch_is_scenes_with_radii_and_what_they_are_in_focus():
     assert (images != sharp).any()
 
 
-@pytest.mark.parametrize(("settings", "rate"), [(SETTINGS, 0.001), (ALONE, 0.003)], ids=["deblurring", "alone"])
-def test_steps_lower_the_loss(settings, rate):
-    trainer, batch = make_trainer(dataclasses.replace(settings, learning_rate=rate)), draw()
+@pytest.mark.parametrize("settings", [SETTINGS, ALONE], ids=["deblurring", "alone"])
+def test_steps_lower_the_loss(settings):
+    trainer, batch = make_trainer(dataclasses.replace(settings, steps=6)), draw()
     losses = [trainer.take_step(*batch) for _ in range(6)]
     assert losses[-1] < 0.9 * losses[0]
 
