@@ -279,8 +279,8 @@ def _frame(content: ByteArray, *, top: float, is_cut: bool, title: str | None) -
     if title:
         x, y = margin / total_width, 1 - margin / total_height
         figure.text(x, y, title, fontsize=1.15 * points, va="top", ha="left", parse_math=False)
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
-    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]  # same
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     start = head + (bar - height) // 2
     picture[start : start + height, margin : margin + width] = content
     return picture

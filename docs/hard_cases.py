@@ -168,10 +168,10 @@ def main(path: Path) -> None:
         for axes in row:
             axes.set_axis_off()
     figure.savefig(path, pil_kwargs={"quality": _JPEG_QUALITY})
-    print("| picture |", " | ".join(METHODS), "|")  # noqa: T201 - a command
-    print("|---" * (1 + len(METHODS)) + "|")  # noqa: T201
+    print("| picture |", " | ".join(METHODS), "|")
+    print("|---" * (1 + len(METHODS)) + "|")
     for name, shares in right.items():
-        print(f"| {name} |", " | ".join(shares.values()), "|")  # noqa: T201
+        print(f"| {name} |", " | ".join(shares.values()), "|")
 
 
 if __name__ == "__main__":

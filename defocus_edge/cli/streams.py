@@ -32,8 +32,7 @@ def open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the smallest free number
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            # Not closed: it is needed as long as the program runs.
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open while the program runs
 
 
 @contextmanager

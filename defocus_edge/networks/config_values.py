@@ -32,7 +32,9 @@ def build_config(config_class: Callable[..., Config], values: Mapping[str, Any])
 
 def is_number(value: object) -> bool:
     """Whether a JSON value is a number of a possible size; NaN is none, and neither is true."""
-    return type(value) in (int, float) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -LARGEST_NUMBER <= value <= LARGEST_NUMBER
 
 
 def _is_whole(value: object) -> bool:

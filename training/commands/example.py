@@ -63,5 +63,5 @@ def draw_masks_example(
         axes.set_title(name)
     for axes in (first, *others):
         axes.set_axis_off()
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
-    write_picture(out, np.asarray(canvas.buffer_rgba())[..., :3].copy())  # type: ignore[no-untyped-call]  # same
+    canvas.draw()
+    write_picture(out, np.asarray(canvas.buffer_rgba())[..., :3].copy())

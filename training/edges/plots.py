@@ -40,5 +40,5 @@ def plot_confusion(counts: NDArray[np.integer], levels: NDArray[np.float32]) -> 
     axes.set_ylabel("true level (px)")
     axes.set_title("B-NET on pictures that were not trained on")
     figure.colorbar(picture, ax=axes, label="share of the true level's points")
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]  # same
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -219,8 +219,8 @@ def _plot(
     axes.set_title("; ".join(dict.fromkeys(own.protocol.name for own in curves.values())))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right" if x_label != "recall" else "lower left")
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]  # same
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _score_method(scene: MaskScene, name: str, method: MaskMethod) -> MaskScore:

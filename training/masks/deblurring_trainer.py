@@ -127,7 +127,7 @@ class DeblurringTrainer(NetworkTrainer):
 
     def __init__(self, settings: MaskTrainingSettings, config: SegmentationConfig) -> None:
         super().__init__(settings, config)
-        self._model, self._parts = self.network, [self.network]
+        self._parts = [self.network]
         optimizer = make_optimizer(settings)
         if settings.deblurring_weight:
             with use_precision(settings.precision):
@@ -143,11 +143,6 @@ class DeblurringTrainer(NetworkTrainer):
         else:
             self._model.compile(optimizer=optimizer, loss=map_loss, jit_compile=False)
         optimizer.build(self._model.trainable_variables)
-
-    @property
-    def optimizer(self) -> Any:
-        """See `NetworkTrainer`."""
-        return self._model.optimizer
 
     @property
     def variables(self) -> list[Any]:

@@ -140,11 +140,6 @@ class DepthTrainer(NetworkTrainer):
         self.network.optimizer.build(self.network.trainable_variables)
 
     @property
-    def optimizer(self) -> Any:
-        """See `NetworkTrainer`."""
-        return self.network.optimizer
-
-    @property
     def variables(self) -> list[Any]:
         """See `NetworkTrainer`."""
         return [*self.network.variables, *self.network.optimizer.variables]

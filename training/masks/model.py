@@ -95,11 +95,13 @@ class NetworkTrainer(ABC):
         self.kind = SEGMENTATION_NETWORKS[settings.network]
         with use_precision(settings.precision):
             self.network = build_segmentation_network(settings.network, config)
+        #: What takes the steps: the network, or one that holds it.
+        self._model = self.network
 
     @property
-    @abstractmethod
     def optimizer(self) -> Any:
         """The optimizer of the network."""
+        return self._model.optimizer
 
     @property
     @abstractmethod
@@ -133,7 +135,6 @@ class MaskTrainer(NetworkTrainer):
         super().__init__(settings, config)
         with use_precision(settings.precision):
             self._discriminator: keras.Model | None = None
-            self._model = self.network
             if settings.adversarial_weight:
                 self._discriminator = build_discriminator(DiscriminatorConfig(width=settings.discriminator_width))
                 self._model = AdversarialModel(self.network, [self._discriminator])
@@ -166,11 +167,6 @@ class MaskTrainer(NetworkTrainer):
             adam = keras.optimizers.Adam(settings.discriminator_rate, beta_1=ADVERSARIAL_BETA_1)
             compile_judge(self._discriminator, adam, compare_halves)
         optimizer.build(self._model.trainable_variables)
-
-    @property
-    def optimizer(self) -> Any:
-        """See `NetworkTrainer`."""
-        return self._model.optimizer
 
     @property
     def variables(self) -> list[Any]:

@@ -105,7 +105,7 @@ class RadiusTrainer(NetworkTrainer):
 
     def __init__(self, settings: MaskTrainingSettings, config: SegmentationConfig) -> None:
         super().__init__(settings, config)
-        self._model, self._parts = self.network, [self.network]
+        self._parts = [self.network]
         self._discriminator: keras.Model | None = None
         if settings.needs_photographs:
             features = self.network.get_layer(self.kind.domain_layer).output
@@ -143,11 +143,6 @@ class RadiusTrainer(NetworkTrainer):
             )
             compile_judge(self._discriminator, keras.optimizers.Adam(settings.discriminator_rate), domain_loss)
         optimizer.build(self._model.trainable_variables)
-
-    @property
-    def optimizer(self) -> Any:
-        """See `NetworkTrainer`."""
-        return self._model.optimizer
 
     @property
     def variables(self) -> list[Any]:

@@ -151,11 +151,6 @@ class SelfGeneratedTrainer(NetworkTrainer):
         )
 
     @property
-    def optimizer(self) -> Any:
-        """See `NetworkTrainer`."""
-        return self._model.optimizer
-
-    @property
     def variables(self) -> list[Any]:
         """See `NetworkTrainer`."""
         judges = [*self._discriminators, self._classifier]

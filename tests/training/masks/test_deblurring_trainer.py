@@ -1,19 +1,14 @@
 """The training of a network beside one that deblurs: losses, what each one learns from, and whole runs."""
 
 import dataclasses
-import json
 
 import keras
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from defocus_edge import RadiusEstimator
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
-from training.__main__ import app
-from training.data.development import DevelopmentScene
-from training.masks import stages
+from tests.training.masks.trainer_cases import check_radius_command, list_values
 from training.masks.deblurring_trainer import (
     DeblurringTrainer,
     InFocusDrawer,
@@ -24,6 +19,8 @@ from training.masks.deblurring_trainer import (
 from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask
 from training.runs.training import train
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 SIDE = 32
 SETTINGS = MaskTrainingSettings(
@@ -40,16 +37,6 @@ SETTINGS = MaskTrainingSettings(
 )
 ALONE = dataclasses.replace(SETTINGS, deblurring_weight=0.0, deblurring_width=1.0)
 TINY = SegmentationConfig(width=1 / 16, normalization="batch")
-
-
-@pytest.fixture(autouse=True)
-def eager():
-    """Compiling a step takes longer than a few steps as they come."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 class Stripes:
@@ -78,10 +65,6 @@ def make_trainer(settings=SETTINGS):
 
 def draw(seed=1):
     return InFocusDrawer(SETTINGS, Stripes()).draw(1, np.random.default_rng(seed))
-
-
-def list_values(variables):
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def test_map_loss_is_the_mean_absolute_error(rng):
@@ -198,37 +181,9 @@ def test_pictures_in_focus_are_needed():
     assert set(MaskTask(make_trainer(ALONE), Radii(), Radii(), scored_crops=2).score()) == {"error, px"}
 
 
-CONFIG = """
-[network]
-width = 0.0625
-[training]
-steps = 1
-batch = 2
-side = 64
-optimizer = "adam"
-"""
-
-
-@pytest.fixture
-def run(training_root, tmp_path):
-    def run(network, text):
-        config = tmp_path / "mine.toml"
-        config.write_text(CONFIG + text, encoding="utf-8")
-        options = ["--root", training_root, "--out", tmp_path / "run", "--config", config, "--dataset", "synthetic"]
-        return CliRunner().invoke(app, [network, *map(str, options)])
-
-    return run
-
-
 def test_a_command_trains_and_writes_a_preset_that_the_estimator_loads(run, tmp_path, monkeypatch):
-    scenes = [DevelopmentScene("one", "uniform", np.full((64, 64, 3), 0.5, np.float32), np.full((64, 64), 2.0), None)]
-    monkeypatch.setattr(stages, "render_development_set", lambda _: scenes)
-    result = run("didanet", "deblurring_weight = 0.5\ndeblurring_width = 0.04")
-    assert result.exit_code == 0, result.output
-    folder = tmp_path / "run" / "preset"
-    error = np.abs(np.maximum(RadiusEstimator(folder).estimate(scenes[0].image), 0.5) - 2).mean()
-    metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-    assert metadata["development_set"] == {"error, px": pytest.approx(float(error), rel=1e-3)}
+    text = "deblurring_weight = 0.5\ndeblurring_width = 0.04"
+    metadata = check_radius_command(run, tmp_path, monkeypatch, "didanet", text)
     assert metadata["settings"]["deblurring_weight"] == 0.5
 
 

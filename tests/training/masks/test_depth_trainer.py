@@ -1,19 +1,15 @@
 """The training of radius and depth: the lens of a picture, the losses, what each map learns from, and whole runs."""
 
 import dataclasses
-import json
 
 import keras
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from defocus_edge import RadiusEstimator
 from defocus_edge.networks.segmentation.blocks import SegmentationConfig
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
-from training.__main__ import app
-from training.data.development import DevelopmentScene
-from training.masks import model, stages
+from tests.training.masks.trainer_cases import check_radius_command, list_values
+from training.masks import model
 from training.masks.choices import UNLABELLED
 from training.masks.config import read_mask_config
 from training.masks.depth_trainer import DepthDrawer, DepthTrainer, depth_losses, draw_depth_truth, fit_lens
@@ -21,6 +17,8 @@ from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask
 from training.runs import training as run_training
 from training.runs.config import CONFIGS_FOLDER
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 SIDE = 32
 SETTINGS = MaskTrainingSettings(
@@ -36,16 +34,6 @@ SETTINGS = MaskTrainingSettings(
     consistency_weight=0.5,
 )
 TINY = SegmentationConfig(width=0.05, normalization="batch")
-
-
-@pytest.fixture(autouse=True)
-def eager():
-    """Compiling a step takes longer than a few steps as they come."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 class Planes:
@@ -84,10 +72,6 @@ def make_trainer(settings=SETTINGS):
 
 def draw(settings=SETTINGS):
     return DepthDrawer(settings, Planes()).draw(1, np.random.default_rng(1))
-
-
-def list_values(variables):
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def draw_truth(rng):
@@ -268,39 +252,10 @@ def test_disparity_is_needed():
         MaskTask(make_trainer(), Planes(), RadiiOnly())
 
 
-CONFIG = """
-[network]
-width = 0.0625
-normalization = "batch"
-[training]
-steps = 1
-batch = 2
-side = 64
-optimizer = "adam"
-"""
-
-
-@pytest.fixture
-def run(training_root, tmp_path):
-    def run(network, text, dataset="synthetic"):
-        config = tmp_path / "mine.toml"
-        config.write_text(CONFIG + text, encoding="utf-8")
-        options = ["--root", training_root, "--out", tmp_path / "run", "--config", config, "--dataset", dataset]
-        return CliRunner().invoke(app, [network, *map(str, options)])
-
-    return run
-
-
 def test_a_command_trains_and_writes_a_preset_that_the_estimator_loads(run, tmp_path, monkeypatch):
-    scenes = [DevelopmentScene("one", "uniform", np.full((64, 64, 3), 0.5, np.float32), np.full((64, 64), 2.0), None)]
-    monkeypatch.setattr(stages, "render_development_set", lambda _: scenes)
-    result = run("jointdepth", "depth_weight = 1.0\nconsistency_weight = 1.0\n")
-    assert result.exit_code == 0, result.output
-    folder = tmp_path / "run" / "preset"
-    error = np.abs(np.maximum(RadiusEstimator(folder).estimate(scenes[0].image), 0.5) - 2).mean()
-    metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-    assert metadata["development_set"] == {"error, px": pytest.approx(float(error), abs=1e-3)}
-    assert {"error, px", "disparity error"} <= set(metadata["development_crops"])
+    text = "depth_weight = 1.0\nconsistency_weight = 1.0"
+    metadata = check_radius_command(run, tmp_path, monkeypatch, "jointdepth", text)
+    assert "disparity error" in metadata["development_crops"]
     assert metadata["settings"]["consistency_weight"] == 1
 
 

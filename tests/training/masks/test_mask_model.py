@@ -8,10 +8,13 @@ import pytest
 
 from defocus_edge.networks.segmentation.architectures.maganet import MaGanetConfig
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS
+from tests.training.masks.trainer_cases import list_values
 from training.masks.choices import UNLABELLED
 from training.masks.losses import diversity_loss
 from training.masks.model import MaskTrainer, find_labelled, use_precision
 from training.masks.settings import MaskTrainingSettings
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 SIDE = 32
 ALONE = MaskTrainingSettings("msdu", steps=100, batch=2, side=SIDE, optimizer="adam", learning_rate=0.01, warmup=0)
@@ -20,16 +23,6 @@ SGD = dataclasses.replace(ALONE, optimizer="sgd", learning_rate=0.1)
 AGAINST = dataclasses.replace(
     ALONE, network="maganet", adversarial_weight=0.001, discriminator_width=1 / 16, iou_weight=1.0
 )
-
-
-@pytest.fixture(autouse=True)
-def eager(request):
-    """Compiling a step takes longer than a few steps as they come; tests named so compile all the same."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly("compiled" not in request.node.name)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def make_trainer(settings=ALONE, **config):
@@ -44,10 +37,6 @@ def batch(rng):
     masks = (rng.random((2, 4, 4)) > 0.5).astype(np.float32).repeat(8, axis=1).repeat(8, axis=2)[..., None]
     noise = rng.random((2, SIDE, SIDE, 3), dtype=np.float32)
     return (0.5 * noise + 0.5 * masks).astype(np.float32), masks
-
-
-def list_values(variables):
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 @pytest.mark.parametrize("settings", [SGD, AGAINST], ids=["alone", "against"])

@@ -1,25 +1,22 @@
 """The training of a network that answers with a radius: losses, what each picture teaches, and whole runs."""
 
 import dataclasses
-import json
 
 import keras
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from defocus_edge import RadiusEstimator
 from defocus_edge.networks.segmentation.blocks import NormalizedConfig
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
-from training.__main__ import app
-from training.data.development import DevelopmentScene
-from training.masks import stages
+from tests.training.masks.trainer_cases import check_radius_command, list_values
 from training.masks.choices import UNLABELLED
 from training.masks.losses import domain_loss, radius_loss
 from training.masks.radius_trainer import RadiusTrainer, build_calibrator
 from training.masks.scenes import BLURRED_RADII
 from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask, RadiusDrawer
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 SIDE = 32
 SETTINGS = MaskTrainingSettings(
@@ -38,16 +35,6 @@ SETTINGS = MaskTrainingSettings(
 )
 SCENES_ONLY = dataclasses.replace(SETTINGS, sharpness_weight=0.0, adversarial_weight=0.0)
 TINY = NormalizedConfig(width=1 / 16)
-
-
-@pytest.fixture(autouse=True)
-def eager():
-    """Compiling a step takes longer than a few steps as they come."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 class Halves:
@@ -77,10 +64,6 @@ def draw(step=1, settings=SETTINGS):
     return RadiusDrawer(settings, halves, halves if settings.needs_photographs else None).draw(
         step, np.random.default_rng(step)
     )
-
-
-def list_values(variables):
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def test_radius_loss_is_that_of_each_pixel(rng):
@@ -186,38 +169,8 @@ def test_radii_are_needed():
         MaskTask(make_trainer(SCENES_ONLY), MasksOnly(), Halves())
 
 
-CONFIG = """
-[network]
-width = 0.0625
-[training]
-steps = 1
-batch = 2
-side = 64
-optimizer = "adam"
-"""
-
-
-@pytest.fixture
-def run(training_root, tmp_path):
-    def run(network, text, dataset="synthetic"):
-        config = tmp_path / "mine.toml"
-        config.write_text(CONFIG + text, encoding="utf-8")
-        options = ["--root", training_root, "--out", tmp_path / "run", "--config", config, "--dataset", dataset]
-        return CliRunner().invoke(app, [network, *map(str, options)])
-
-    return run
-
-
 def test_a_command_trains_and_writes_a_preset_that_the_estimator_loads(run, tmp_path, monkeypatch):
-    scenes = [DevelopmentScene("one", "uniform", np.full((64, 64, 3), 0.5, np.float32), np.full((64, 64), 2.0), None)]
-    monkeypatch.setattr(stages, "render_development_set", lambda _: scenes)
-    result = run("dmenet", "")
-    assert result.exit_code == 0, result.output
-    folder = tmp_path / "run" / "preset"
-    error = np.abs(np.maximum(RadiusEstimator(folder).estimate(scenes[0].image), 0.5) - 2).mean()
-    metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-    assert metadata["development_set"] == {"error, px": pytest.approx(float(error), abs=1e-3)}
-    assert "error, px" in metadata["development_crops"]
+    check_radius_command(run, tmp_path, monkeypatch, "dmenet")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from defocus_edge.networks.segmentation.blocks import NormalizedConfig
 from defocus_edge.networks.segmentation.patch_gan import DiscriminatorConfig
 from tests.conftest import write_png
+from tests.training.masks.trainer_cases import list_values
 from training.data.mask_datasets import list_pairs
 from training.masks.losses import feature_distance, map_shape_loss
 from training.masks.samplers import PairSampler, PhotoSampler
@@ -16,6 +17,8 @@ from training.masks.self_generated import CLASSES, SelfGeneratedModel, SelfGener
 from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask, SelfGeneratedDrawer
 from training.runs import training as run_training
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 SIDE = 32
 SETTINGS = MaskTrainingSettings(
@@ -32,16 +35,6 @@ SETTINGS = MaskTrainingSettings(
     self_generated=True,
 )
 TINY = NormalizedConfig(width=1 / 16)
-
-
-@pytest.fixture(autouse=True)
-def eager(request):
-    """Compiling a step takes longer than a few steps as they come; tests named so compile all the same."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly("compiled" not in request.node.name)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 class Stripes:
@@ -74,10 +67,6 @@ def make_trainer(settings=SETTINGS):
 
 def draw(settings=SETTINGS):
     return SelfGeneratedDrawer(settings, Stripes(), None).draw(1, np.random.default_rng(1))
-
-
-def list_values(variables):
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def find_changed(variables, before):
