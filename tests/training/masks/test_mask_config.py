@@ -74,8 +74,8 @@ def test_the_generator_alone_is_the_compact_recipe_without_adversary():
 
 
 def test_ours_begins_with_imagenet_and_mixes_photographs_and_scenes():
-    assert list_configs("lite") == ["mixed", "wide"]
-    config = read_mask_config("lite", "mixed")
+    assert list_configs("lite") == ["mixed", "photographs"]
+    config = read_mask_config("lite", "photographs")
     assert config.architecture.width == 1
     assert config.settings.init == "imagenet"
     assert 0.5 < config.settings.photo_share < 1
