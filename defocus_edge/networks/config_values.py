@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_type_hints
 
+from defocus_edge.arrays import MIN_SIDE
 from defocus_edge.networks.preset_files import shorten
 
 Config = TypeVar("Config")
@@ -13,6 +14,8 @@ Config = TypeVar("Config")
 LARGEST_NUMBER = 4096
 #: Most numbers in a list.
 LARGEST_LIST = 16
+#: What `are_sides` asks for.
+SIDES_RULE = f"a whole number from {MIN_SIDE} to {LARGEST_NUMBER}, or a list of up to {LARGEST_LIST} of them"
 
 
 def build_config(config_class: Callable[..., Config], values: Mapping[str, Any]) -> Config:
@@ -35,6 +38,12 @@ def is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return -LARGEST_NUMBER <= value <= LARGEST_NUMBER
+
+
+def are_sides(value: Any) -> bool:
+    """Whether a JSON value is the longest side of a picture in px, or a list of some."""
+    sides = value if isinstance(value, list) else [value]
+    return 0 < len(sides) <= LARGEST_LIST and all(_is_whole(side) and side >= MIN_SIDE for side in sides)
 
 
 def _is_whole(value: object) -> bool:

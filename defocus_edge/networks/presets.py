@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from defocus_edge.arrays import MIN_SIDE
 from defocus_edge.choices import DEFAULT_PRESET
-from defocus_edge.networks.config_values import LARGEST_NUMBER, build_config, is_number
+from defocus_edge.networks.config_values import SIDES_RULE, are_sides, build_config, is_number
 from defocus_edge.networks.keras_policy import use_own_policy
 from defocus_edge.networks.preset_files import (
     CONFIG_FILE,
@@ -55,15 +54,16 @@ class SegmentationPreset:
     threshold : float or None
         Probability above which a pixel counts as blurred, calibrated for the weights. None for a network that answers
         with a radius.
-    seen_side : int or None
-        Longest side in px of what the network sees: larger pictures are reduced. None for all in full size.
+    seen_side : int, tuple of int or None
+        Longest side in px of what the network sees: larger pictures are reduced. With several ones it sees a picture in
+        each size. None for all in full size.
     """
 
     network: str
     config: Any
     model: keras.Model
     threshold: float | None = None
-    seen_side: int | None = None
+    seen_side: int | tuple[int, ...] | None = None
 
 
 def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
@@ -147,18 +147,18 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
     return SegmentationPreset(found, config, model, threshold, seen_side)
 
 
-def _take_mask_values(path: Path, found: str, values: dict[str, Any]) -> tuple[float, int | None]:
-    """Take threshold and largest side of a network that answers with a mask out of the values of its config.json."""
+def _take_mask_values(path: Path, found: str, values: dict[str, Any]) -> tuple[float, int | tuple[int, ...] | None]:
+    """Take threshold and largest sides of a network that answers with a mask out of the values of its config.json."""
     threshold = values.pop("threshold", None)
     if not (is_number(threshold) and 0 <= threshold <= 1):
         msg = f"{path} does not describe {found}: threshold must be between 0 and 1. Got: {shorten(repr(threshold))}."
         raise PresetError(msg)
     seen_side = values.pop("seen_side", None)
-    if not (seen_side is None or (type(seen_side) is int and MIN_SIDE <= seen_side <= LARGEST_NUMBER)):
-        rule = f"seen_side must be a whole number from {MIN_SIDE} to {LARGEST_NUMBER}"
+    if not (seen_side is None or are_sides(seen_side)):
+        rule = f"seen_side must be {SIDES_RULE}"
         msg = f"{path} does not describe {found}: {rule}. Got: {shorten(repr(seen_side))}."
         raise PresetError(msg)
-    return float(threshold), seen_side
+    return float(threshold), tuple(seen_side) if isinstance(seen_side, list) else seen_side
 
 
 def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
-from defocus_edge.networks.config_values import LARGEST_NUMBER
+from defocus_edge.networks.config_values import SIDES_RULE, are_sides
 from training.data.sources import DEVELOPMENT_STRIDE
 from training.masks.choices import Network
 from training.runs.settings import (
@@ -38,6 +38,17 @@ Scale = Annotated[float, Field(ge=0.1, le=4)]
 _HALF_TURN = 3.15
 
 
+def _check_seen_side(value: Any) -> int | list[int]:
+    """Refuse what is not a side, several ones, or 0."""
+    if not (are_sides(value) or (type(value) is int and value == 0)):
+        msg = f"must be {SIDES_RULE}, or 0 for full size"
+        raise ValueError(msg)
+    return cast("int | list[int]", value)
+
+
+SeenSide = Annotated[int | list[int], PlainValidator(_check_seen_side)]
+
+
 @dataclass(frozen=True, config=CHECKED)
 class MaskTrainingSettings(StageSettings):
     """The training of one network; see `StageSettings` for the fields without a comment."""
@@ -62,8 +73,9 @@ class MaskTrainingSettings(StageSettings):
     largest_scale: Scale = 1.2
     #: Share of these crops that are blurred as a whole.
     blurred_share: Share = 0.06
-    #: Longest side in px of what the trained network sees: larger pictures are reduced to it; 0 for full size.
-    seen_side: Annotated[int, Field(ge=0, le=LARGEST_NUMBER)] = 0
+    #: Longest side in px of what the trained network sees: larger pictures are reduced to it; 0 for full size. With a
+    #: list of sides it sees a picture in each size.
+    seen_side: SeenSide = 0
     optimizer: MaskOptimizerName = "muon"
     learning_rate: Share = 2e-3
     #: Momentum of SGD.

@@ -109,9 +109,9 @@ class MaskRun(TrainingRun):
             scores = score_radii(network, self.trainer.kind, self.radius_scenes())
         else:
             network, threshold, scores = calibrate_network(self.trainer, self.scenes())
-        preset = SegmentationPreset(
-            settings.network, self.config.architecture, network, threshold, settings.seen_side or None
-        )
+        seen = settings.seen_side
+        sides = tuple(seen) if isinstance(seen, list) else seen
+        preset = SegmentationPreset(settings.network, self.config.architecture, network, threshold, sides or None)
         own = {
             "settings": asdict(settings),
             "development_crops": trained,

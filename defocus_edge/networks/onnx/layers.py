@@ -29,6 +29,7 @@ from defocus_edge.networks.segmentation.architectures.dcinet import DIRECTIONS, 
 from defocus_edge.networks.segmentation.architectures.maganet import ChannelAttention
 from defocus_edge.networks.segmentation.architectures.msdu import ClassDifference
 from defocus_edge.networks.segmentation.blocks import BilinearResizing, BilinearUpsampling
+from defocus_edge.networks.segmentation.normalization import BatchNormalization
 
 
 def add_model(graph: GraphBuilder, model: keras.Model, source: str) -> Any:
@@ -94,7 +95,7 @@ def _add_pooling(operator: str) -> Callable[[GraphBuilder, Any, list[str]], str]
     return add
 
 
-def _add_normalization(graph: GraphBuilder, layer: layers.BatchNormalization, inputs: list[str]) -> str:
+def _add_normalization(graph: GraphBuilder, layer: BatchNormalization, inputs: list[str]) -> str:
     weights = {"gamma": layer.gamma, "beta": layer.beta, "mean": layer.moving_mean, "variance": layer.moving_variance}
     constants = [graph.add_constant(f"{layer.name}/{key}", read_weight(values)) for key, values in weights.items()]
     return graph.add("BatchNormalization", [*inputs, *constants], layer.name, epsilon=layer.epsilon)
@@ -233,7 +234,6 @@ _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     layers.Activation: lambda graph, layer, inputs: graph.add_activation(inputs[0], layer.activation.__name__),
     layers.Add: _add_sum,
     layers.AveragePooling2D: _add_pooling("AveragePool"),
-    layers.BatchNormalization: _add_normalization,
     layers.Concatenate: _add_joining("Concat", axis=CHANNELS),
     layers.Conv2D: _add_conv,
     layers.Conv2DTranspose: _add_transposed_conv,
@@ -247,6 +247,7 @@ _FORMS: dict[type, Callable[[GraphBuilder, Any, list[str]], str]] = {
     layers.Multiply: _add_joining("Mul"),
     layers.ReLU: _add_relu,
     layers.Rescaling: _add_rescaling,
+    BatchNormalization: _add_normalization,
     BilinearResizing: _add_resizing,
     BilinearUpsampling: _add_upsampling,
     ChannelAttention: _add_attention,

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from defocus_edge.networks.segmentation.normalization import BatchNormalization
+
 #: Smallest number of filters of a layer, however small the width. Score maps are not scaled. Chosen by us.
 MIN_FILTERS = 4
 #: Largest factor on the numbers of filters: the weights of the largest network still take less than 1 GB.
@@ -116,7 +118,7 @@ def apply_conv(
         name=name,
     )(tensor)
     if normalize:
-        tensor = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{name}_norm")(tensor)
+        tensor = BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{name}_norm")(tensor)
     return layers.ReLU(name=f"{name}_relu")(tensor)
 
 

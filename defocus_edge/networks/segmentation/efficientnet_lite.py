@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from defocus_edge.networks.segmentation.blocks import NORMALIZATION_MOMENTUM, scale_filters
+from defocus_edge.networks.segmentation.normalization import BatchNormalization
 
 
 @dataclass(frozen=True)
@@ -101,5 +102,5 @@ def apply_normalized_depthwise(
 
 def _apply_normalization(tensor: keras.KerasTensor, name: str, *, activate: bool = True) -> keras.KerasTensor:
     """Apply batch normalization, and ReLU6 if asked for."""
-    tensor = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM, epsilon=_EPSILON, name=f"{name}_norm")(tensor)
+    tensor = BatchNormalization(momentum=NORMALIZATION_MOMENTUM, epsilon=_EPSILON, name=f"{name}_norm")(tensor)
     return layers.ReLU(max_value=6.0, name=f"{name}_relu")(tensor) if activate else tensor

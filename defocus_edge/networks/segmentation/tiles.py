@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -21,6 +21,8 @@ LARGEST_SIDE = 1024
 #: Smallest overlap of neighbouring tiles in px: the border of a tile sees less of the picture and has little weight.
 #: Chosen by us.
 OVERLAP = 128
+# Probabilities this close to 0 or 1 count as this: their logits would be infinite.
+_LEAST_PROBABILITY = 1e-6
 
 
 class MapEvaluator:
@@ -31,7 +33,7 @@ class MapEvaluator:
     rises.
 
     A network that was trained on whole photographs of about `seen_side` px gets larger ones reduced to that; its map is
-    enlarged again.
+    enlarged again. With several sizes the answer is the sigmoid of the mean of the logits.
 
     Parameters
     ----------
@@ -44,9 +46,9 @@ class MapEvaluator:
         Side in px above which the picture is cut into tiles, rounded down to the stride. It bounds the memory.
     overlap : int
         Smallest overlap of tiles in px, less than half of `largest_side`.
-    seen_side : int, optional
-        Longest side in px of what the network sees; larger pictures are averaged down. Unless given, it sees all
-        pictures in full size.
+    seen_side : int or sequence of int, optional
+        Longest side in px of what the network sees; larger pictures are averaged down. With several ones it sees a
+        picture in each of these sizes that the picture has. Unless given, it sees all pictures in full size.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class MapEvaluator:
         stride: int,
         largest_side: int = LARGEST_SIDE,
         overlap: int = OVERLAP,
-        seen_side: int | None = None,
+        seen_side: int | Sequence[int] | None = None,
     ) -> None:
         side = largest_side // stride * stride
         if side < stride or not 0 <= overlap < side / 2:
@@ -65,7 +67,8 @@ class MapEvaluator:
                 f"Got: {largest_side} and {overlap}."
             )
             raise ValueError(msg)
-        self._stride, self._side, self._overlap, self._seen_side = stride, side, overlap, seen_side
+        self._stride, self._side, self._overlap = stride, side, overlap
+        self._seen_sides = list_sides(seen_side)
         self._compiled = compile_inference(
             lambda image: ops.sigmoid(model(image, training=False)[..., -1]), [((1, None, None, 3), "float32")]
         )
@@ -75,13 +78,22 @@ class MapEvaluator:
     ) -> NDArray[np.float32]:
         """Probability of each pixel, (H, W), of an (H, W, 3) RGB picture in [0, 1].
 
-        `progress` is called with (tiles done, all tiles).
+        `progress` is called with (tiles done, all tiles), for each size that the network sees.
         """
+        longest = max(image.shape[:2])
+        sides = sorted({min(side, longest) for side in self._seen_sides or (longest,)})
+        maps = [self._predict_reduced(image, side, progress) for side in sides]
+        return maps[0] if len(maps) == 1 else _merge(maps)
+
+    def _predict_reduced(
+        self, image: NDArray[np.float32], side: int, progress: Callable[[int, int], None] | None
+    ) -> NDArray[np.float32]:
+        """Probability of each pixel of a picture that is seen with a longest side."""
         height, width = image.shape[:2]
-        if self._seen_side and max(height, width) > self._seen_side:
-            probability = self._predict_all(shrink(image, self._seen_side), progress)
-            return np.asarray(cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR))
-        return self._predict_all(image, progress)
+        probability = self._predict_all(shrink(image, side), progress)
+        if max(height, width) == side:
+            return probability
+        return np.asarray(cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR))
 
     def _predict_all(
         self, image: NDArray[np.float32], progress: Callable[[int, int], None] | None
@@ -139,6 +151,19 @@ class MapEvaluator:
         )
         tile = image[rows[:, None], cols[None, :]][None]
         return np.asarray(ops.convert_to_numpy(self._compiled(tile))[0], dtype=np.float32)
+
+
+def list_sides(seen_side: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The sizes of a number, of several ones, or of none or 0, which stands for full size."""
+    if isinstance(seen_side, Sequence):
+        return tuple(seen_side)
+    return (seen_side,) if seen_side else ()
+
+
+def _merge(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The sigmoid of the mean of the logits of maps of probabilities."""
+    inner = np.clip(np.stack(maps), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    return np.asarray(1 / (1 + np.exp(-np.mean(np.log(inner) - np.log1p(-inner), axis=0))), dtype=np.float32)
 
 
 def _mirror(index: NDArray[np.int_], size: int) -> NDArray[np.int_]:

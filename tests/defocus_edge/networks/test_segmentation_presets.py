@@ -53,6 +53,9 @@ def test_what_is_saved_is_loaded(preset, rng, tmp_path):
 def test_the_size_that_the_network_sees_is_kept(preset, tmp_path):
     reduced = dataclasses.replace(preset, seen_side=448)
     assert load_segmentation_preset(save_segmentation_preset(reduced, tmp_path / "reduced", {})).seen_side == 448
+    several = dataclasses.replace(preset, seen_side=(384, 512))
+    folder = save_segmentation_preset(several, tmp_path / "several", {})
+    assert load_segmentation_preset(folder).seen_side == (384, 512)
     save_segmentation_preset(preset, tmp_path / "full", {})
     assert load_segmentation_preset(tmp_path / "full").seen_side is None
     assert "seen_side" not in json.loads((tmp_path / "full" / CONFIG_FILE).read_text())
@@ -66,8 +69,11 @@ def test_the_size_that_the_network_sees_is_kept(preset, tmp_path):
             for value in ("high", "0.5", float("nan"), -0.1, 1.5, 10**400, True, None)
         ),
         *(
-            ({"seen_side": value}, r"does not describe msdu: seen_side must be a whole number from 20 to 4096\. Got: ")
-            for value in ("big", 19, 4097, 64.0, True)
+            (
+                {"seen_side": value},
+                r"does not describe msdu: seen_side must be a whole number from 20 to 4096, or a",
+            )
+            for value in ("big", 19, 4097, 64.0, True, [], [64, 19], [64, "big"], [True], [64] * 17)
         ),
         (
             {"width": 1e9},

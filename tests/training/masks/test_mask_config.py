@@ -18,10 +18,23 @@ def read(tmp_path, text, network="msdu"):
     return read_mask_config(network, str(path))
 
 
+# The networks of the papers with presets, which go on from scenes to photographs.
+PRESETS_OF_PHOTOGRAPHS = ("defusion", "maganet", "msdu")
+
+
+@pytest.mark.parametrize("network", PRESETS_OF_PHOTOGRAPHS)
+def test_photographs_are_the_same_recipe_for_all_networks_of_the_compact_width(network):
+    config, compact = (read_mask_config(network, name) for name in ("photographs", "compact"))
+    assert config.architecture == compact.architecture
+    other = read_mask_config("msdu", "photographs").settings
+    assert dataclasses.replace(config.settings, network="msdu") == other
+
+
 @pytest.mark.parametrize("network", [name for name in NETWORK_NAMES if name != "lite"])
 def test_each_network_has_a_compact_recipe_and_the_papers(network):
-    others = ["generator"] if network == "maganet" else []
-    assert list_configs(network) == ["compact", *others, "paper"]
+    others = {"generator"} if network == "maganet" else set()
+    others |= {"photographs"} if network in PRESETS_OF_PHOTOGRAPHS else set()
+    assert set(list_configs(network)) == {"compact", "paper"} | others
     compact, paper = (read_mask_config(network, name) for name in ("compact", "paper"))
     assert compact.architecture.width < paper.architecture.width == 1
     assert paper.architecture == SEGMENTATION_NETWORKS[network].config_class()
@@ -137,6 +150,13 @@ def test_what_a_file_leaves_out_has_a_default(tmp_path):
         (MINIMAL + "[network]\nwidth = -1\n", r"network\.width must be positive and finite\. Got: -1"),
         (MINIMAL + "[network]\nwidth = 'wide'\n", r"network\.width must be a valid number\. Got: 'wide'"),
         (MINIMAL + "[network]\ndropout = 0.5\n", r"network\.dropout must not be there"),
+        *(
+            (
+                MINIMAL + f"seen_side = {value}\n",
+                r"seen_side must be a whole number from 20 to 4096, .*or 0 for full",
+            )
+            for value in ("[]", "[0]", "19", "true", "'big'", "[512.5]")
+        ),
         ("seed = -1\n" + MINIMAL, r"seed must be greater than or equal to 0"),
         ("checkpoint_seconds = -1\n" + MINIMAL, r"checkpoint_seconds must be greater than or equal to 0"),
     ],
@@ -147,5 +167,6 @@ def test_wrong_keys_are_named(text, complaint, tmp_path):
 
 
 def test_no_configuration_of_that_name():
-    with pytest.raises(ValueError, match=r"config must be one of \['compact', 'paper'\] or a TOML file\. Got: 'huge'"):
+    names = r"\['compact', 'paper', 'photographs'\]"
+    with pytest.raises(ValueError, match=rf"config must be one of {names} or a TOML file\. Got: 'huge'"):
         read_mask_config("msdu", "huge")

@@ -215,7 +215,11 @@ def test_ctrl_c_says_how_to_go_on(pairs_root, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "options", "complaint"),
     [
-        ("msdu", ["--config", "huge"], "config must be one of ['compact', 'paper'] or a TOML file. Got: 'huge'"),
+        (
+            "msdu",
+            ["--config", "huge"],
+            "config must be one of ['compact', 'paper', 'photographs'] or a TOML file.",
+        ),
         ("maganet", ["--config", "paper"], "wants photographs without masks from step"),
         ("msdu", ["--root", "nowhere"], "nowhere"),
         ("sg", ["--config", "compact"], "dataset must be synthetic or mixed with self_generated"),

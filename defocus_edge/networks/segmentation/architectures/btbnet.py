@@ -22,6 +22,7 @@ from defocus_edge.networks.segmentation.blocks import (
     scale_filters,
 )
 from defocus_edge.networks.segmentation.network import SegmentationNetwork
+from defocus_edge.networks.segmentation.normalization import BatchNormalization
 
 #: Size of what each stream sees, in tenths of the picture's, the largest first. Chosen by us.
 SCALES = (10, 8, 6)
@@ -147,7 +148,7 @@ def _apply_fusion(
     for number, conv in enumerate(convs[:-1], start=1):
         tensor = conv(tensor)
         if config.normalization == "batch":
-            norm = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{name}_norm{number}")
+            norm = BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{name}_norm{number}")
             tensor = norm(tensor)
         tensor = layers.ReLU(name=f"{name}_relu{number}")(tensor)
     return convs[-1](tensor)

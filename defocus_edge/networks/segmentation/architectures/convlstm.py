@@ -19,6 +19,7 @@ from defocus_edge.networks.segmentation.blocks import (
     scale_filters,
 )
 from defocus_edge.networks.segmentation.network import SegmentationNetwork
+from defocus_edge.networks.segmentation.normalization import BatchNormalization
 
 #: Sizes at which the encoder sees the picture, in tenths: 320, 256 and 192 px in the paper.
 SCALES = (10, 8, 6)
@@ -111,8 +112,8 @@ def _apply_encoder_again(encoder: keras.Model, scaled: keras.KerasTensor, tenths
     tensor = BilinearResizing(tenths, STRIDE, dtype="float32", name=f"{prefix}_resizing")([scaled, scaled])
     outputs = {}
     for layer in (layer for layer in encoder.layers if layer.name.startswith("vgg_")):
-        if isinstance(layer, layers.BatchNormalization):
-            norm = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{prefix}_{layer.name}")
+        if isinstance(layer, BatchNormalization):
+            norm = BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{prefix}_{layer.name}")
             tensor = norm(tensor)
         else:
             tensor = layer(tensor)

@@ -14,6 +14,7 @@ from defocus_edge.networks.segmentation.blocks import (
     scale_filters,
 )
 from defocus_edge.networks.segmentation.network import SegmentationNetwork
+from defocus_edge.networks.segmentation.normalization import BatchNormalization
 
 #: Filters of all convolutions but the last one, and number of residual blocks.
 FILTERS, BLOCKS = 64, 4
@@ -86,7 +87,7 @@ def apply_residual_block(
     """Add two 3×3 convolutions, with a ReLU between them, to a tensor of as many `filters`; `scale` weighs them."""
     added = apply_plain_conv(apply_conv(tensor, filters, config, f"{name}_conv1"), filters, config, f"{name}_conv2")
     if config.normalization == "batch":
-        added = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{name}_conv2_norm")(added)
+        added = BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{name}_conv2_norm")(added)
     if scale != 1:
         added = layers.Rescaling(scale, name=f"{name}_scale")(added)
     return layers.Add(name=f"{name}_add")([tensor, added])

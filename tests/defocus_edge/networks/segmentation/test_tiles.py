@@ -114,6 +114,24 @@ def test_a_network_may_see_large_pictures_reduced(network, shape, rng):
     np.testing.assert_allclose(evaluator.predict(image), expected, atol=1e-5)
 
 
+def test_several_sizes_give_the_mean_of_the_logits(network, rng):
+    image = rng.random((60, 100, 3), dtype=np.float32)
+    maps = [MapEvaluator(network, stride=STRIDE, seen_side=side).predict(image) for side in (32, 64, None)]
+    logits = np.mean([np.log(one / (1 - one)) for one in maps], axis=0)
+    # The picture has its full size once, however many sizes are beyond it.
+    evaluator = MapEvaluator(network, stride=STRIDE, seen_side=[128, 32, 64, 200])
+    np.testing.assert_allclose(evaluator.predict(image), 1 / (1 + np.exp(-logits)), atol=1e-5)
+    assert np.abs(maps[0] - maps[1]).max() > 0.01
+
+
+def test_certain_answers_have_a_mean(network, rng):
+    weights = network.get_weights()
+    sure = keras.models.clone_model(network)
+    sure.set_weights([*weights[:-1], np.full_like(weights[-1], 200)])
+    image = rng.random((60, 100, 3), dtype=np.float32)
+    np.testing.assert_allclose(MapEvaluator(sure, stride=STRIDE, seen_side=(32, 64)).predict(image), 1, atol=1e-5)
+
+
 def test_small_pictures_are_seen_as_they_are(network, rng):
     image = rng.random((48, 64, 3), dtype=np.float32)
     reduced = MapEvaluator(network, stride=STRIDE, seen_side=64).predict(image)
