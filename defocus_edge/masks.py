@@ -161,7 +161,12 @@ class BlurDetector:
 
         stride = SEGMENTATION_NETWORKS[self.method].stride
         evaluator = MapEvaluator(
-            trained.model, stride=stride, largest_side=largest_side, overlap=overlap, seen_side=trained.seen_side
+            trained.model,
+            stride=stride,
+            largest_side=largest_side,
+            overlap=overlap,
+            seen_side=trained.seen_side,
+            smoothing=trained.smoothing,
         )
         return trained.threshold if threshold is None else threshold, evaluator.predict
 

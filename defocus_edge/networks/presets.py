@@ -57,6 +57,8 @@ class SegmentationPreset:
     seen_side : int, tuple of int or None
         Longest side in px of what the network sees: larger pictures are reduced. With several ones it sees a picture in
         each size. None for all in full size.
+    smoothing : float
+        See `MapEvaluator`.
     """
 
     network: str
@@ -64,6 +66,7 @@ class SegmentationPreset:
     model: keras.Model
     threshold: float | None = None
     seen_side: int | tuple[int, ...] | None = None
+    smoothing: float = 0.0
 
 
 def load_edge_networks(preset: str | Path = DEFAULT_PRESET) -> EdgeNetworks:
@@ -138,27 +141,34 @@ def load_segmentation_preset(preset: str | Path, *, network: str | None = None) 
         raise PresetError(msg)
     kind = SEGMENTATION_NETWORKS[found]
     # A radius has no threshold, and is true at full size only: with either, the file has an unknown value.
-    threshold, seen_side = _take_mask_values(path, found, values) if kind.answer == "mask" else (None, None)
+    own = _take_mask_values(path, found, values) if kind.answer == "mask" else {}
     config = _describe(path, found, kind.config_class, values)
     with _blame_weights(folder), use_own_policy():
         check_weights(folder / WEIGHTS_FILE)
         model = build_segmentation_network(found, config)
         model.load_weights(folder / WEIGHTS_FILE)
-    return SegmentationPreset(found, config, model, threshold, seen_side)
+    return SegmentationPreset(found, config, model, **own)
 
 
-def _take_mask_values(path: Path, found: str, values: dict[str, Any]) -> tuple[float, int | tuple[int, ...] | None]:
-    """Take threshold and largest sides of a network that answers with a mask out of the values of its config.json."""
-    threshold = values.pop("threshold", None)
-    if not (is_number(threshold) and 0 <= threshold <= 1):
-        msg = f"{path} does not describe {found}: threshold must be between 0 and 1. Got: {shorten(repr(threshold))}."
-        raise PresetError(msg)
-    seen_side = values.pop("seen_side", None)
-    if not (seen_side is None or are_sides(seen_side)):
-        rule = f"seen_side must be {SIDES_RULE}"
-        msg = f"{path} does not describe {found}: {rule}. Got: {shorten(repr(seen_side))}."
-        raise PresetError(msg)
-    return float(threshold), tuple(seen_side) if isinstance(seen_side, list) else seen_side
+def _take_mask_values(path: Path, found: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Take what belongs to a network that answers with a mask, and not to its layers, out of its config.json."""
+    rules: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
+        "threshold": (None, _is_share, "between 0 and 1"),
+        "seen_side": (None, lambda value: value is None or are_sides(value), SIDES_RULE),
+        "smoothing": (0.0, _is_share, "between 0 and 1"),
+    }
+    taken = {}
+    for name, (default, fits, rule) in rules.items():
+        value = values.pop(name, default)
+        if not fits(value):
+            msg = f"{path} does not describe {found}: {name} must be {rule}. Got: {shorten(repr(value))}."
+            raise PresetError(msg)
+        taken[name] = tuple(value) if isinstance(value, list) else value
+    return taken
+
+
+def _is_share(value: Any) -> bool:
+    return is_number(value) and 0 <= value <= 1
 
 
 def save_edge_preset(networks: EdgeNetworks, folder: str | Path, metadata: dict[str, Any]) -> Path:
@@ -178,7 +188,9 @@ def save_segmentation_preset(
 
     `half` stores the kernels in float16, which takes half the space. The network still computes in float32.
     """
-    own = {"network": preset.network, "threshold": preset.threshold, "seen_side": preset.seen_side}
+    own = {name: getattr(preset, name) for name in ("network", "threshold", "seen_side")}
+    if preset.smoothing:
+        own["smoothing"] = preset.smoothing
     config = {name: value for name, value in own.items() if value is not None} | asdict(preset.config)
     return _save_preset(preset.model, Path(folder), config, metadata, half=half)
 

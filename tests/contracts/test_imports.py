@@ -33,7 +33,7 @@ ROOMS = {
         "metrics": set(),
         "files": GROUND,
         "propagation": GROUND,
-        "networks": {*GROUND, "files"},
+        "networks": {*GROUND, "files", "propagation"},
         "estimation": {*GROUND, "networks", "propagation"},
         "sharpening": {*GROUND, "estimation"},
         "plots": GROUND,

@@ -48,13 +48,14 @@ def calibrate_network(
     """
     network = export_network(trainer)
     kind = SEGMENTATION_NETWORKS[trainer.settings.network]
-    seen_side = trainer.settings.seen_side or None
-    evaluator = MapEvaluator(network, stride=kind.stride, seen_side=seen_side)
+    seen_side, smoothing = trainer.settings.seen_side or None, trainer.settings.smoothing
+    evaluator = MapEvaluator(network, stride=kind.stride, seen_side=seen_side, smoothing=smoothing)
     maps = [evaluator.predict(scene.image) for scene in scenes]
     temperature = find_temperature(maps, [scene.mask for scene in scenes])
     last = network.get_layer(kind.score_layer)
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
-    evaluator = MapEvaluator(network, stride=kind.stride, seen_side=seen_side)  # with the new weights
+    # With the new weights.
+    evaluator = MapEvaluator(network, stride=kind.stride, seen_side=seen_side, smoothing=smoothing)
     maps = [evaluator.predict(scene.image) for scene in scenes]
     threshold = find_best_threshold(maps, scenes)
     curves = [measure_mask(one, scene.mask, threshold=threshold) for one, scene in zip(maps, scenes, strict=True)]

@@ -76,6 +76,8 @@ class MaskTrainingSettings(StageSettings):
     #: Longest side in px of what the trained network sees: larger pictures are reduced to it; 0 for full size. With a
     #: list of sides it sees a picture in each size.
     seen_side: SeenSide = 0
+    #: How far its map is smoothed along the edges of a picture, as a share of the longer side; 0 for not at all.
+    smoothing: Share = 0.0
     optimizer: MaskOptimizerName = "muon"
     learning_rate: Share = 2e-3
     #: Momentum of SGD.

@@ -111,7 +111,9 @@ class MaskRun(TrainingRun):
             network, threshold, scores = calibrate_network(self.trainer, self.scenes())
         seen = settings.seen_side
         sides = tuple(seen) if isinstance(seen, list) else seen
-        preset = SegmentationPreset(settings.network, self.config.architecture, network, threshold, sides or None)
+        preset = SegmentationPreset(
+            settings.network, self.config.architecture, network, threshold, sides or None, settings.smoothing
+        )
         own = {
             "settings": asdict(settings),
             "development_crops": trained,
@@ -196,7 +198,9 @@ def _make_trainer(config: MaskTrainingConfig) -> NetworkTrainer:
 
 def _check_radii(settings: MaskTrainingSettings, dataset: Dataset) -> None:
     """Refuse settings and data that a network that answers with a radius cannot learn from."""
-    _refuse_settings(settings, ("seen_side", *MASK_LOSSES), f"{settings.network}, which answers with a radius")
+    _refuse_settings(
+        settings, ("seen_side", "smoothing", *MASK_LOSSES), f"{settings.network}, which answers with a radius"
+    )
     if SEGMENTATION_NETWORKS[settings.network].domain_layer is None:
         _refuse_settings(settings, ("adversarial_weight", "sharpness_weight"), settings.network)
     wanted = (Dataset.MIXED,) if settings.needs_photographs else WHOLE_DATASETS

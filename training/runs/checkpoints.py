@@ -33,6 +33,7 @@ _ADDED = {
     "largest_scale": 1.2,
     "blurred_share": 0.06,
     "seen_side": 0,
+    "smoothing": 0.0,
     "diversity_weight": 0.0,
     "self_generated": False,
     "sharpness_weight": 0.0,

@@ -224,6 +224,7 @@ def _design_segmentation(folder: Path) -> _Design:
         "largest_side": LARGEST_SIDE,
         "overlap": OVERLAP,
         **({"seen_side": preset.seen_side} if preset.seen_side else {}),
+        **({"smoothing": preset.smoothing} if preset.smoothing else {}),
     }
     output = _Tensor(name, "float32", ("pictures", "height", "width"), truth)
     return _Design(network.title, graph, [image], {result: output}, properties)

@@ -56,7 +56,10 @@ def test_the_size_that_the_network_sees_is_kept(preset, tmp_path):
     several = dataclasses.replace(preset, seen_side=(384, 512))
     folder = save_segmentation_preset(several, tmp_path / "several", {})
     assert load_segmentation_preset(folder).seen_side == (384, 512)
+    smoothed = dataclasses.replace(preset, smoothing=0.0625)
+    assert load_segmentation_preset(save_segmentation_preset(smoothed, tmp_path / "smooth", {})).smoothing == 0.0625
     save_segmentation_preset(preset, tmp_path / "full", {})
+    assert load_segmentation_preset(tmp_path / "full").smoothing == 0
     assert load_segmentation_preset(tmp_path / "full").seen_side is None
     assert "seen_side" not in json.loads((tmp_path / "full" / CONFIG_FILE).read_text())
 
@@ -74,6 +77,10 @@ def test_the_size_that_the_network_sees_is_kept(preset, tmp_path):
                 r"does not describe msdu: seen_side must be a whole number from 20 to 4096, or a",
             )
             for value in ("big", 19, 4097, 64.0, True, [], [64, 19], [64, "big"], [True], [64] * 17)
+        ),
+        *(
+            ({"smoothing": value}, r"config\.json does not describe msdu: smoothing must be between 0 and 1\. Got: ")
+            for value in ("much", -0.1, 1.5, True, None, float("nan"))
         ),
         (
             {"width": 1e9},

@@ -303,12 +303,13 @@ def test_settings_of_the_mixture_are_refused_with_other_data(pairs_root, tmp_pat
 
 def test_a_preset_says_what_size_the_network_sees(pairs_root, tmp_path):
     config = tmp_path / "seen.toml"
-    config.write_text(f"{CONFIG}seen_side = 32\n")
+    config.write_text(f"{CONFIG}seen_side = [32, 48]\nsmoothing = 0.05\n")
     options = ["--root", pairs_root, "--out", tmp_path / "run", "--config", config, "--dataset", "pairs"]
     result = CliRunner().invoke(app, ["msdu", *map(str, options)])
     assert result.exit_code == 0, result.output
     folder = tmp_path / "run" / "preset"
-    assert json.loads((folder / "config.json").read_text())["seen_side"] == 32
+    written = json.loads((folder / "config.json").read_text())
+    assert (written["seen_side"], written["smoothing"]) == ([32, 48], 0.05)
     image = np.random.default_rng(0).random((64, 48, 3), dtype=np.float32)
     coarse = BlurDetector("msdu", preset=folder).detect(image).probability
     assert coarse.shape == (64, 48)

@@ -1,5 +1,6 @@
 """ONNX files: onnxruntime gives the numbers of Keras, for any size, and the file says what it is."""
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -28,6 +29,7 @@ from defocus_edge.networks.presets import (
     load_edge_networks,
     load_segmentation_preset,
     save_edge_preset,
+    save_segmentation_preset,
 )
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
@@ -238,6 +240,14 @@ def test_a_segmentation_file_names_stride_and_threshold(segmentation_presets, tm
     assert (said["network"], said["form"], said["stride"], said["threshold"]) == ("defusion", "map", "32", "0.4")
     assert "height and width multiples of 32" in onnx.load(tmp_path / "x.onnx").doc_string
     assert open_session(tmp_path / "x.onnx").get_modelmeta().custom_metadata_map == said
+
+
+def test_a_segmentation_file_says_how_its_network_sees_pictures(segmentation_presets, tmp_path):
+    preset = load_segmentation_preset(segmentation_presets / "defusion")
+    seen = dataclasses.replace(preset, seen_side=(64, 96), smoothing=0.05)
+    said = export_onnx(save_segmentation_preset(seen, tmp_path / "preset", {}), tmp_path / "x.onnx")
+    assert (json.loads(said["seen_side"]), float(said["smoothing"])) == ([64, 96], 0.05)
+    assert "seen_side" not in export_onnx(segmentation_presets / "defusion", tmp_path / "y.onnx")
 
 
 def test_licence_of_a_preset_goes_with_it(small_networks, tmp_path):
