@@ -60,7 +60,7 @@ METHOD_PRESETS: dict[str, str] = {
     "msdu": "msdu-v1",
     "defusion": "defusion-v1",
     "maganet": "maganet-v1",
-    "lite": "lite-v3",
+    "lite": "lite-v4",
 }
 #: How the name of an ONNX file must end.
 ONNX_SUFFIX = ".onnx"

@@ -125,6 +125,9 @@ class MaskTrainingSettings(StageSettings):
     init: Literal["random", "imagenet"] = "random"
     validation_stride: ValidationStride = DEVELOPMENT_STRIDE
     start: str | None = None
+    #: Share of the weights that the training began with in those that are kept: both ends are averaged, so that what
+    #: was known before is not forgotten (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+    start_share: Share = 0.0
     #: Seconds after which the training ends if its steps have not ended before; the rate then follows the clock. None:
     #: the steps alone count, and each run gives the same weights.
     seconds: Annotated[float, Field(gt=0)] | None = None

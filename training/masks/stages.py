@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
 from defocus_edge.networks.segmentation.network import Auxiliary
@@ -80,6 +82,8 @@ class MaskRun(TrainingRun):
     #: Pictures without masks.
     photos: PhotoSampler | None
     dataset: Dataset
+    #: Weights that the training began with, if they were given.
+    started: list[NDArray[np.float32]] = field(default_factory=list)
 
     def start_from(self, given: str, stages: Sequence[str]) -> None:
         """See `TrainingRun`; the only stage is the network."""
@@ -87,13 +91,14 @@ class MaskRun(TrainingRun):
         checkpoint = find_checkpoint(Path(given), name)
         if checkpoint.is_file():
             load_network(checkpoint, self.trainer.network.variables)
-            return
-        preset = load_segmentation_preset(given, network=name)
-        ours = self.config.architecture
-        if preset.config != ours:
-            msg = f"{given} must have the architecture of the configuration, {ours}. Got: {preset.config}."
-            raise CheckpointError(msg)
-        self.trainer.network.set_weights(preset.model.get_weights())
+        else:
+            preset = load_segmentation_preset(given, network=name)
+            ours = self.config.architecture
+            if preset.config != ours:
+                msg = f"{given} must have the architecture of the configuration, {ours}. Got: {preset.config}."
+                raise CheckpointError(msg)
+            self.trainer.network.set_weights(preset.model.get_weights())
+        self.started[:] = self.trainer.network.get_weights()
 
     def train_network(self, *, jobs: int = 0) -> dict[str, float]:
         """Take all steps; return the scores on held-back crops. `jobs` processes draw pictures, 0 for a thread."""
@@ -103,6 +108,9 @@ class MaskRun(TrainingRun):
     def save_preset(self, trained: dict[str, float], metadata: dict[str, Any]) -> Path:
         """Calibrate the network and write the preset; `trained` are the scores on held-back crops."""
         settings = self.config.settings
+        if share := np.float32(settings.start_share):
+            ends = zip(self.started, self.trainer.network.get_weights(), strict=True)
+            self.trainer.network.set_weights([share * first + (1 - share) * last for first, last in ends])
         threshold: float | None = None
         if self.trainer.kind.answer == "radius":
             network = export_network(self.trainer)
@@ -157,6 +165,9 @@ def open_mask_run(
         _check_radii(settings, dataset)
     else:
         _refuse_settings(settings, ("sharpness_weight",), f"{settings.network}, which answers with a mask")
+    if settings.start_share and settings.start is None:
+        msg = f"start_share must be 0 without start. Got: {settings.start_share}."
+        raise ValueError(msg)
     _check_deblurring(settings)
     if SEGMENTATION_NETWORKS[settings.network].auxiliary != "depth":
         _refuse_settings(settings, DEPTH_WEIGHTS, f"{settings.network}, which learns no depth")
@@ -235,9 +246,9 @@ def _refuse_settings(settings: MaskTrainingSettings, names: Sequence[str], owner
 
 def _refuse_mixture(settings: MaskTrainingSettings, dataset: Dataset) -> None:
     """Refuse settings of the mixture with data that are not mixed, where they would do nothing."""
-    for field in fields(settings):
-        if field.name in MIXTURE and getattr(settings, field.name) != field.default:
-            msg = f"{field.name} goes with the dataset mixed only. Got: {getattr(settings, field.name)} with {dataset}."
+    for one in fields(settings):
+        if one.name in MIXTURE and getattr(settings, one.name) != one.default:
+            msg = f"{one.name} goes with the dataset mixed only. Got: {getattr(settings, one.name)} with {dataset}."
             raise ValueError(msg)
 
 

@@ -34,6 +34,7 @@ _ADDED = {
     "blurred_share": 0.06,
     "seen_side": 0,
     "smoothing": 0.0,
+    "start_share": 0.0,
     "diversity_weight": 0.0,
     "self_generated": False,
     "sharpness_weight": 0.0,

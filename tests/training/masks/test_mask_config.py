@@ -87,7 +87,7 @@ def test_the_generator_alone_is_the_compact_recipe_without_adversary():
 
 
 def test_ours_begins_with_imagenet_and_mixes_photographs_and_scenes():
-    assert list_configs("lite") == ["mixed", "photographs", "scenes", "wide"]
+    assert list_configs("lite") == ["large", "photographs", "scenes"]
     config = read_mask_config("lite", "photographs")
     assert config.architecture.width == 1
     assert config.settings.init == "imagenet"

@@ -10,22 +10,25 @@ import pytest
 from typer.testing import CliRunner
 
 from defocus_edge.masks import BlurDetector
+from defocus_edge.networks.presets import SegmentationPreset, load_segmentation_preset, save_segmentation_preset
 from defocus_edge.networks.segmentation.architectures.lite import LiteNetConfig
 from defocus_edge.networks.segmentation.architectures.maganet import MaGanetConfig, build_ma_ganet
 from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
+from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 from tests.conftest import write_png
 from tests.training.training_cases import read_rows
 from training.__main__ import app
 from training.masks import calibration, vgg16
 from training.masks.calibration import calibrate_network, find_temperature
 from training.masks.choices import UNLABELLED
+from training.masks.config import read_mask_config
 from training.masks.model import MaskTrainer
 from training.masks.samplers import PhotoSampler
 from training.masks.scenes import MaskScene
 from training.masks.settings import MaskTrainingSettings
 from training.masks.training import MaskTask
 from training.runs import training as run_training
-from training.runs.checkpoints import CheckpointError
+from training.runs.checkpoints import CheckpointError, find_checkpoint, load_network
 
 SETTINGS = MaskTrainingSettings("msdu", steps=2, batch=2, side=32, optimizer="adam", warmup=1)
 TINY = MsduNetConfig(width=1 / 16, normalization="batch")
@@ -313,3 +316,28 @@ def test_a_preset_says_what_size_the_network_sees(pairs_root, tmp_path):
     image = np.random.default_rng(0).random((64, 48, 3), dtype=np.float32)
     coarse = BlurDetector("msdu", preset=folder).detect(image).probability
     assert coarse.shape == (64, 48)
+
+
+def test_the_weights_of_both_ends_may_be_averaged(pairs_root, tmp_path):
+    config = tmp_path / "both.toml"
+    config.write_text(f"{CONFIG}start_share = 0.25\n")
+    options = ["msdu", "--root", pairs_root, "--dataset", "pairs", "--config", config]
+    refused = CliRunner().invoke(app, [*map(str, options), "--out", str(tmp_path / "none")])
+    assert refused.exit_code == 2
+    assert "start_share must be 0 without start. Got: 0.25." in " ".join(refused.output.replace("│", " ").split())
+    architecture = read_mask_config("msdu", str(config)).architecture
+    first, last, kept = (build_segmentation_network("msdu", architecture) for _ in range(3))
+    save_segmentation_preset(SegmentationPreset("msdu", architecture, first, 0.5), tmp_path / "first", {}, half=False)
+    run = [*map(str, options), "--out", str(tmp_path / "run"), "--start", str(tmp_path / "first")]
+    result = CliRunner().invoke(app, run)
+    assert result.exit_code == 0, result.output
+    load_network(find_checkpoint(tmp_path / "run", "msdu"), last.variables)
+    kept.set_weights(load_segmentation_preset(tmp_path / "run" / "preset").model.get_weights())
+    moved = 0
+    for one, two, three in zip(first.layers, last.layers, kept.layers, strict=True):
+        if one.name == SEGMENTATION_NETWORKS["msdu"].score_layer:
+            continue  # divided by the temperature
+        for start, end, mean in zip(one.get_weights(), two.get_weights(), three.get_weights(), strict=True):
+            np.testing.assert_allclose(mean, 0.25 * start + 0.75 * end, rtol=2e-3, atol=1e-5)  # stored as float16
+            moved = max(moved, np.abs(end - start).max())
+    assert moved > 1e-3

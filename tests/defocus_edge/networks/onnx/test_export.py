@@ -193,7 +193,7 @@ def test_segmentation_networks(rng, tmp_path, monkeypatch, name):
     is_mask = SEGMENTATION_NETWORKS[name].answer == "mask"
     preset = SegmentationPreset(name, config, model, 0.4 if is_mask else None)
     monkeypatch.setattr(export, "load_segmentation_preset", lambda _: preset)
-    export_onnx("lite-v3", tmp_path / "x.onnx")
+    export_onnx("lite-v4", tmp_path / "x.onnx")
     told = {} if is_mask else {"output": "radius", "scale": LARGEST_RADIUS}
     compare_maps(tmp_path / "x.onnx", model, rng, [(1, 32, 64), (2, 96, 32)], **told)
 
