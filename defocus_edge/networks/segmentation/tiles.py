@@ -78,7 +78,7 @@ class MapEvaluator:
             )
             raise ValueError(msg)
         self._stride, self._side, self._overlap = stride, side, overlap
-        self._seen_sides = list_sides(seen_side)
+        self._seen_sides = _list_sides(seen_side)
         self._smoothing = smoothing
         self._compiled = compile_inference(
             lambda image: ops.sigmoid(model(image, training=False)[..., -1]), [((1, None, None, 3), "float32")]
@@ -171,7 +171,7 @@ class MapEvaluator:
         return np.asarray(ops.convert_to_numpy(self._compiled(tile))[0], dtype=np.float32)
 
 
-def list_sides(seen_side: int | Sequence[int] | None) -> tuple[int, ...]:
+def _list_sides(seen_side: int | Sequence[int] | None) -> tuple[int, ...]:
     """The sizes of a number, of several ones, or of none or 0, which stands for full size."""
     if isinstance(seen_side, Sequence):
         return tuple(seen_side)

@@ -221,7 +221,7 @@ def test_ctrl_c_says_how_to_go_on(pairs_root, tmp_path, monkeypatch):
         (
             "msdu",
             ["--config", "huge"],
-            "config must be one of ['compact', 'paper', 'photographs'] or a TOML file.",
+            "config must be one of ['compact', 'paper', 'photographs'] or a TOML file. Got: 'huge'",
         ),
         ("maganet", ["--config", "paper"], "wants photographs without masks from step"),
         ("msdu", ["--root", "nowhere"], "nowhere"),
