@@ -74,8 +74,8 @@ def test_the_size_that_the_network_sees_is_kept(preset, tmp_path):
         *(
             (
                 {"seen_side": value},
-                r"does not describe msdu: seen_side must be a whole number from 20 to 4096, or a list of up to 16 of them\. "
-                r"Got: ",
+                r"does not describe msdu: seen_side must be a whole number from 20 to 4096, "
+                r"or a list of up to 16 of them\. Got: ",
             )
             for value in ("big", 19, 4097, 64.0, True, [], [64, 19], [64, "big"], [True], [64] * 17)
         ),
