@@ -20,6 +20,7 @@ from defocus_edge.networks.presets import load_segmentation_preset
 from defocus_edge.networks.segmentation.names import NETWORK_NAMES
 from defocus_edge.networks.segmentation.tiles import LARGEST_SIDE, OVERLAP, MapEvaluator
 from defocus_edge.pipeline import BlurEstimator
+from defocus_edge.propagation.probability import smooth_probability
 from defocus_edge.radius_networks import RadiusEstimator
 from defocus_edge.thresholds import find_threshold
 
@@ -166,9 +167,12 @@ class BlurDetector:
             largest_side=largest_side,
             overlap=overlap,
             seen_side=trained.seen_side,
-            smoothing=trained.smoothing,
         )
-        return trained.threshold if threshold is None else threshold, evaluator.predict
+
+        def measure(image: NDArray[np.float32], **options: Any) -> NDArray[np.float32]:
+            return smooth_probability(evaluator.predict(image, **options), image, trained.smoothing)
+
+        return trained.threshold if threshold is None else threshold, measure
 
     def detect(self, image: ArrayLike | str | Path, *, progress: Callable[[int, int], None] | None = None) -> BlurMask:
         """Find the blurred pixels of one picture.

@@ -58,7 +58,7 @@ class SegmentationPreset:
         Longest side in px of what the network sees: larger pictures are reduced. With several ones it sees a picture in
         each size. None for all in full size.
     smoothing : float
-        See `MapEvaluator`.
+        How far its map is smoothed along the edges of a picture, as a share of the longer side; 0 for not at all.
     """
 
     network: str

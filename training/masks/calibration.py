@@ -16,6 +16,7 @@ from defocus_edge.metrics import THRESHOLDS, MaskProtocol, average_curves, measu
 from defocus_edge.networks.segmentation.network import LARGEST_RADIUS, SegmentationNetwork
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
 from defocus_edge.networks.segmentation.tiles import MapEvaluator
+from defocus_edge.propagation.probability import smooth_probability
 from training.data.development import DevelopmentScene
 from training.masks.model import NetworkTrainer
 from training.masks.scenes import MaskScene
@@ -48,15 +49,20 @@ def calibrate_network(
     """
     network = export_network(trainer)
     kind = SEGMENTATION_NETWORKS[trainer.settings.network]
-    seen_side, smoothing = trainer.settings.seen_side or None, trainer.settings.smoothing
-    evaluator = MapEvaluator(network, stride=kind.stride, seen_side=seen_side, smoothing=smoothing)
-    maps = [evaluator.predict(scene.image) for scene in scenes]
+    settings = trainer.settings
+
+    def measure_all() -> list[NDArray[np.float32]]:
+        evaluator = MapEvaluator(network, stride=kind.stride, seen_side=settings.seen_side or None)
+        maps = (evaluator.predict(scene.image) for scene in scenes)
+        return [
+            smooth_probability(one, scene.image, settings.smoothing) for one, scene in zip(maps, scenes, strict=True)
+        ]
+
+    maps = measure_all()
     temperature = find_temperature(maps, [scene.mask for scene in scenes])
     last = network.get_layer(kind.score_layer)
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
-    # With the new weights.
-    evaluator = MapEvaluator(network, stride=kind.stride, seen_side=seen_side, smoothing=smoothing)
-    maps = [evaluator.predict(scene.image) for scene in scenes]
+    maps = measure_all()  # with the new weights
     threshold = find_best_threshold(maps, scenes)
     curves = [measure_mask(one, scene.mask, threshold=threshold) for one, scene in zip(maps, scenes, strict=True)]
     row = summarize_masks(curves, MaskProtocol())

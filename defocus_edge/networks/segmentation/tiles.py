@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from defocus_edge.arrays import shrink
 from defocus_edge.networks.inference import compile_inference
-from defocus_edge.propagation.domain_transform import domain_transform_filter
 
 if TYPE_CHECKING:
     import keras
@@ -22,9 +21,6 @@ LARGEST_SIDE = 1024
 #: Smallest overlap of neighbouring tiles in px: the border of a tile sees less of the picture and has little weight.
 #: Chosen by us.
 OVERLAP = 128
-#: Range of the filter that smooths maps: a step of this in the sum of R, G and B counts like the filter's distance.
-#: Chosen on photographs with masks: with less it stops at texture, and with more it passes the outlines of things.
-SMOOTHING_RANGE = 0.6
 # Probabilities this close to 0 or 1 count as this: their logits would be infinite.
 _LEAST_PROBABILITY = 1e-6
 
@@ -37,9 +33,7 @@ class MapEvaluator:
     rises.
 
     A network that was trained on whole photographs of about `seen_side` px gets larger ones reduced to that; its map is
-    enlarged again. With several sizes the answer is the sigmoid of the mean of the logits. If asked for, the domain
-    transform filter smooths the logits along the edges of the picture: a map that was enlarged then ends where things
-    end.
+    enlarged again. With several sizes the answer is the sigmoid of the mean of the logits.
 
     Parameters
     ----------
@@ -55,9 +49,6 @@ class MapEvaluator:
     seen_side : int or sequence of int, optional
         Longest side in px of what the network sees; larger pictures are averaged down. With several ones it sees a
         picture in each of these sizes that the picture has. Unless given, it sees all pictures in full size.
-    smoothing : float
-        Spatial standard deviation of the filter that smooths the map, as a share of the longer side of a picture. 0 for
-        no filter.
     """
 
     def __init__(
@@ -68,7 +59,6 @@ class MapEvaluator:
         largest_side: int = LARGEST_SIDE,
         overlap: int = OVERLAP,
         seen_side: int | Sequence[int] | None = None,
-        smoothing: float = 0.0,
     ) -> None:
         side = largest_side // stride * stride
         if side < stride or not 0 <= overlap < side / 2:
@@ -79,7 +69,6 @@ class MapEvaluator:
             raise ValueError(msg)
         self._stride, self._side, self._overlap = stride, side, overlap
         self._seen_sides = _list_sides(seen_side)
-        self._smoothing = smoothing
         self._compiled = compile_inference(
             lambda image: ops.sigmoid(model(image, training=False)[..., -1]), [((1, None, None, 3), "float32")]
         )
@@ -93,14 +82,11 @@ class MapEvaluator:
         """
         longest = max(image.shape[:2])
         sides = sorted({min(side, longest) for side in self._seen_sides or (longest,)})
-        if len(sides) == 1 and not self._smoothing:
+        if len(sides) == 1:
             return self._predict_reduced(image, sides[0], progress)
         logits = np.zeros(image.shape[:2], dtype=np.float32)
         for side in sides:
             logits += _to_logits(self._predict_reduced(image, side, progress)) / np.float32(len(sides))
-        if self._smoothing:
-            sigma_s = self._smoothing * longest
-            domain_transform_filter(logits, image, sigma_s=sigma_s, sigma_r=SMOOTHING_RANGE, out=logits)
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
 
     def _predict_reduced(

@@ -15,6 +15,8 @@ from defocus_edge.networks.segmentation.architectures.lite import LiteNetConfig
 from defocus_edge.networks.segmentation.architectures.maganet import MaGanetConfig, build_ma_ganet
 from defocus_edge.networks.segmentation.architectures.msdu import MsduNetConfig
 from defocus_edge.networks.segmentation.registry import SEGMENTATION_NETWORKS, build_segmentation_network
+from defocus_edge.networks.segmentation.tiles import MapEvaluator
+from defocus_edge.propagation.probability import smooth_probability
 from tests.conftest import write_png
 from tests.training.training_cases import read_rows
 from training.__main__ import app
@@ -315,7 +317,8 @@ def test_a_preset_says_what_size_the_network_sees(pairs_root, tmp_path):
     assert (written["seen_side"], written["smoothing"]) == ([32, 48], 0.05)
     image = np.random.default_rng(0).random((64, 48, 3), dtype=np.float32)
     coarse = BlurDetector("msdu", preset=folder).detect(image).probability
-    assert coarse.shape == (64, 48)
+    evaluator = MapEvaluator(load_segmentation_preset(folder).model, stride=16, seen_side=(32, 48))
+    np.testing.assert_allclose(coarse, smooth_probability(evaluator.predict(image), image, 0.05), atol=1e-6)
 
 
 def test_the_weights_of_both_ends_may_be_averaged(pairs_root, tmp_path):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from defocus_edge.networks.segmentation.tiles import SMOOTHING_RANGE, MapEvaluator
-from defocus_edge.propagation.domain_transform import domain_transform_filter
+from defocus_edge.networks.segmentation.tiles import MapEvaluator
 
 STRIDE = 8
 # A pixel of the network below depends on those up to this far away: the pooled grid and two convolutions on it.
@@ -123,17 +122,6 @@ def test_several_sizes_give_the_mean_of_the_logits(network, rng):
     evaluator = MapEvaluator(network, stride=STRIDE, seen_side=[128, 32, 64, 200])
     np.testing.assert_allclose(evaluator.predict(image), 1 / (1 + np.exp(-logits)), atol=1e-5)
     assert np.abs(maps[0] - maps[1]).max() > 0.01
-
-
-@pytest.mark.parametrize("seen_side", [None, (32, 64)])
-def test_a_map_may_be_smoothed_along_the_edges_of_its_picture(network, seen_side, rng):
-    image = rng.random((60, 100, 3), dtype=np.float32)
-    plain = MapEvaluator(network, stride=STRIDE, seen_side=seen_side).predict(image)
-    logits = np.log(plain / (1 - plain))
-    smooth = domain_transform_filter(logits, image, sigma_s=0.25 * 100, sigma_r=SMOOTHING_RANGE)
-    found = MapEvaluator(network, stride=STRIDE, seen_side=seen_side, smoothing=0.25).predict(image)
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-smooth)), atol=1e-5)
-    assert found.std() < 0.9 * plain.std()
 
 
 def test_certain_answers_have_a_mean(network, rng):
