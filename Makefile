@@ -30,10 +30,10 @@ types: .venv/test.stamp
 	$(MAKE) --no-print-directory docs
 
 # pymatting compiles itself when it is first imported: a minute, which each worker of the tests would take. The modules of
-# Keras are compiled then, too. Files keep their order: xdist would put those with few tests last, and some of these take
-# minutes.
+# Keras and Ray are compiled then, too; Ray starts programs of its own, which it does not wait for long. Files keep their
+# order: xdist would put those with few tests last, and some of these take minutes.
 tests: .venv/test.stamp
-	$(BIN)/python -c 'import keras, pymatting'
+	$(BIN)/python -c 'import compileall, keras, pymatting, ray; compileall.compile_dir(ray.__path__[0], quiet=2)'
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 30
 
 # Tests that take minutes each and are left out of the others: programs that are killed, other backends of Keras, bfloat16
